@@ -101,8 +101,8 @@ func otherBuilder() string {
 // explainLacks adds to each thing that the machine lacks what to do about it.
 func explainLacks(unfit *daemon.UnfitError) error {
 	explained := &daemon.UnfitError{}
-	for _, lack := range unfit.Lacks {
-		explained.Lacks = append(explained.Lacks, explainEmbedded(lack))
+	for _, lack := range unfit.Reasons {
+		explained.Reasons = append(explained.Reasons, explainEmbedded(lack))
 	}
 	return explained
 }

@@ -75,7 +75,7 @@ func TestRemediesOfTheEmbeddedDaemon(t *testing.T) {
 // Each thing that the machine lacks has its remedy on its line, and the last line names another daemon.
 func TestRemediesOfAnUnfitMachine(t *testing.T) {
 	t.Parallel()
-	err := fmt.Errorf("%w", &daemon.UnfitError{Lacks: []error{
+	err := fmt.Errorf("%w", &daemon.UnfitError{Reasons: []error{
 		&daemon.Error{Fault: daemon.NoSubordinates, User: "a b", Cause: errors.New("too few for user a b")},
 		errors.New("the mount table is gone"),
 		&daemon.Error{Fault: daemon.NamespaceAppArmor, Path: "kernel.x", Program: "/a b",

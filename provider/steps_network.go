@@ -20,7 +20,7 @@ func explainNetwork(ctx context.Context, b builder, plan inputs.Plan, err error)
 	if err == nil || b.embedded == nil {
 		return err
 	}
-	return networkError(plan, err, b.embedded.EndReason(ctx), b.embedded.OfflineReason())
+	return networkError(plan, err, b.embedded.ExitReason(ctx), b.embedded.OfflineReason())
 }
 
 // checkMachineNetwork returns an error if the plan wants for its steps the network of the machine. The daemon of an

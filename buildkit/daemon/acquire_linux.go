@@ -11,15 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// answerLimit bounds one question to the daemon. It answers this one from memory, in a millisecond.
+// answerLimit bounds the question whether the daemon is ready. A daemon answers it from memory, in a millisecond.
 const answerLimit = 2 * time.Second
 
-// Acquire returns a lease on the daemon of the folder, and starts the daemon when none answers there. Many goroutines
-// and processes may call it at once: they start one daemon.
+// Acquire returns a lease on the daemon of the folder, and starts the daemon if none answers there. Many goroutines and
+// processes may call it at once: they start one daemon.
 //
 // The wait is bounded by ctx and by o.Limit. Acquire returns an *UnfitError with everything that the machine lacks, or
-// an *Error about the folder or the daemon. The error of a daemon that did not start has the end of its logs. Acquire
-// returns a *FullDiskError of these when the disk is full.
+// an *Error about the folder or the daemon. If a daemon did not start, the error has the last lines of its logs. If the
+// disk is full, Acquire wraps the error in a *FullDiskError.
 func Acquire(ctx context.Context, o Options) (*Lease, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -29,11 +29,11 @@ func Acquire(ctx context.Context, o Options) (*Lease, error) {
 	return lease, withDisk(o.Dir, err)
 }
 
-// acquireFrom does what Acquire does, with options that have no zero field.
+// acquireFrom does what Acquire does, for options that withDefaults returned.
 func acquireFrom(ctx context.Context, o Options) (*Lease, error) {
-	ctx, stop := context.WithTimeoutCause(ctx, o.Limit,
+	ctx, cancel := context.WithTimeoutCause(ctx, o.Limit,
 		newError(NotReady, o.Dir, "the embedded BuildKit daemon was not ready within %s", o.Limit))
-	defer stop()
+	defer cancel()
 	trusted, err := readTrust(ctx, o.Registries)
 	if err != nil {
 		return nil, err
@@ -51,16 +51,16 @@ func acquireFrom(ctx context.Context, o Options) (*Lease, error) {
 			"authority", r.CAFile != "", "plain http", r.PlainHTTP)
 	}
 	lease, err := acquireIn(ctx, f, o)
-	if errors.Is(err, errAnother) {
+	if errors.Is(err, errOtherDaemon) {
 		o.Log.DebugContext(ctx, "another folder needed", "folder", f.Path(), "reason", err.Error())
 		lease, err = acquireBeside(ctx, f, o, trusted)
 	}
-	// A lease has a handle of its own.
+	// The lease has opened the folder for itself.
 	return lease, errors.Join(err, f.Close(), base.Close())
 }
 
-// acquireIn returns a lease on the daemon of the folder. The error wraps errAnother while others use one of another
-// version or configuration.
+// acquireIn returns a lease on the daemon of the folder. The error wraps errOtherDaemon while other clients use a
+// daemon of another version or configuration there.
 func acquireIn(ctx context.Context, f daemonFolder, o Options) (*Lease, error) {
 	s, err := newSetup(f, o.Idle)
 	if err != nil {
@@ -70,16 +70,16 @@ func acquireIn(ctx context.Context, f daemonFolder, o Options) (*Lease, error) {
 	if lease, err := c.join(ctx); lease != nil || err != nil {
 		return lease, err
 	}
-	starting, err := openAndLock(ctx, f, startLock, unix.LOCK_EX)
+	startLock, err := openAndLock(ctx, f, startLockFile, unix.LOCK_EX)
 	if err != nil {
 		return nil, err
 	}
 	lease, err := c.joinOrStart(ctx)
-	return lease, errors.Join(err, starting.Close())
+	return lease, errors.Join(err, startLock.Close())
 }
 
-// acquireBeside returns a lease on a daemon in a folder below f, which has a cache of its own. So two versions of the
-// plugin, or two configurations, build at the same time.
+// acquireBeside returns a lease on a daemon in a folder below f. That daemon has its own cache. So two versions of the
+// plugin, or two configurations, can build at the same time.
 func acquireBeside(ctx context.Context, f daemonFolder, o Options, trusted trust) (*Lease, error) {
 	s, err := newSetup(f, o.Idle)
 	if err != nil {
@@ -95,7 +95,7 @@ func acquireBeside(ctx context.Context, f daemonFolder, o Options, trusted trust
 	}
 	defer func() { _ = beside.Close() }()
 	if ok, err := trusted.writeTo(beside); !ok || err != nil {
-		return nil, cmp.Or(err, fmt.Errorf("the embedded BuildKit daemon in %s: %w", beside.Path(), errAnother))
+		return nil, cmp.Or(err, fmt.Errorf("the embedded BuildKit daemon in %s: %w", beside.Path(), errOtherDaemon))
 	}
 	o.Note(fmt.Sprintf("another version of the plugin, or another configuration, uses the embedded BuildKit daemon in "+
 		"%s now: this build has one with a cache of its own", f.Path()))

@@ -13,7 +13,7 @@ import (
 // emulatorPackage is Debian's and Ubuntu's name for the package that holds every qemu-<arch>-static.
 const emulatorPackage = "qemu-user-static"
 
-// architecture is one of those that QEMU can stand in for.
+// architecture is a processor architecture that QEMU can emulate.
 type architecture struct {
 	arch  string // as in a platform
 	qemu  string // as in qemu-<arch>-static
@@ -34,7 +34,8 @@ var architectures = []architecture{
 
 // isNative reports whether a kernel of the architecture host runs programs of m by itself.
 //
-// A 64-bit Arm is taken to run 32-bit programs: a handler would get in the way of those that do.
+// It assumes that a 64-bit Arm processor runs 32-bit programs. Not all do, but on those that do a handler would make
+// these programs slow.
 func (m architecture) isNative(host string) bool {
 	return m.arch == host || host == "amd64" && m.arch == "386" || host == "arm64" && m.arch == "arm"
 }
@@ -42,8 +43,7 @@ func (m architecture) isNative(host string) bool {
 // program returns the name of the emulator for m.
 func (m architecture) program() string { return "qemu-" + m.qemu + "-static" }
 
-// header returns the beginning of an executable of m as the kernel reads it, and a mask with a bit for each that
-// matters.
+// header returns the first bytes of an executable of m, and a mask in which each bit that matters is set.
 //
 // The ABI byte does not matter, and types 2 (fixed address) and 3 (any address) differ in one bit.
 func (m architecture) header() (header, mask []byte) {
@@ -62,11 +62,11 @@ func (m architecture) header() (header, mask []byte) {
 	return header, mask
 }
 
-// MissingEmulator reports whether this machine lacks what runs steps of the platform, and returns the Debian package to
-// install then.
+// MissingEmulator reports whether this machine lacks an emulator for steps of the platform. It returns the Debian
+// package to install then.
 //
-// Nothing is missing when the kernel runs the steps by itself, when QEMU is on PATH, or when a handler is registered.
-// Nor is it when the embedded daemon could not emulate the platform anyway.
+// Nothing is missing if the kernel runs the steps by itself, if QEMU is on PATH, or if a handler is registered. It also
+// returns false for a platform that the embedded daemon cannot emulate at all.
 func MissingEmulator(platform string) (pkg string, missing bool) {
 	parsed, err := platforms.Parse(platform)
 	if err != nil || parsed.OS != "linux" {
@@ -79,7 +79,7 @@ func MissingEmulator(platform string) (pkg string, missing bool) {
 	if _, err := exec.LookPath(architectures[at].program()); err == nil {
 		return "", false
 	}
-	// A binfmt_misc that is not mounted shows no handlers: then QEMU is missing as far as anybody can see.
+	// If binfmt_misc is not mounted, nobody can see handlers: then QEMU counts as missing.
 	handlers, err := binfmt{dir: binfmtDir}.handlers()
 	if err == nil && slices.ContainsFunc(handlers, func(h handler) bool { return h.matches(architectures[at]) }) {
 		return "", false

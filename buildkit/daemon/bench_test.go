@@ -19,7 +19,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// Twenty steps that do nothing, each in a network of its own and each in that of the machine, in turn on one daemon.
+// It runs twenty steps that do nothing, by turns in their own networks and in the network of the machine.
 func BenchmarkTwentySteps(b *testing.B) {
 	lease, _ := acquire(b, daemon.Options{Dir: newDaemonFolder(b)})
 	dir := buildProbe(b, runtime.GOARCH)
@@ -37,7 +37,7 @@ func BenchmarkTwentySteps(b *testing.B) {
 	})
 }
 
-// A step downloads 500 MB from this machine through its own network and through that of the machine, in turn.
+// A step downloads 500 MB from this machine, by turns through its own network and through the network of the machine.
 func BenchmarkDownload(b *testing.B) {
 	const size = 500e6
 	listener, err := net.Listen("tcp", ":0")

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// findBinary returns the absolute path of a program that ships with the plugin: beside the executable, else on PATH. It
-// returns an *Error when the program is at neither place, or when the one beside the executable may not be run.
+// findBinary returns the absolute path of a program that ships with the plugin: beside this executable, else on PATH.
+// It returns an *Error if the program is at neither place, or if nobody has permission to execute the one beside this.
 func findBinary(name string) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -17,7 +17,7 @@ func findBinary(name string) (string, error) {
 	shipped := filepath.Join(filepath.Dir(self), name)
 	switch info, err := os.Stat(shipped); {
 	case err == nil && info.Mode().Perm()&0o111 == 0:
-		return "", newError(ProgramMode, shipped, "%s may not be executed", shipped)
+		return "", newError(ProgramMode, shipped, "%s is not executable", shipped)
 	case err == nil:
 		return shipped, nil
 	case !errors.Is(err, os.ErrNotExist):

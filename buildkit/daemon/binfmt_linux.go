@@ -18,24 +18,24 @@ import (
 
 const (
 	binfmtDir    = "/proc/sys/fs/binfmt_misc"
-	binfmtPrefix = "pulumi-buildkit-" // of the names of our handlers
-	binfmtLimit  = 5 * time.Second    // the wait for another daemon that registers or removes handlers
+	binfmtPrefix = "pulumi-buildkit-" // begins the names of our handlers
+	binfmtLimit  = 5 * time.Second    // how long to wait for another daemon that registers or removes handlers
 )
 
 // binfmt is the kernel's table of handlers for foreign executables.
 //
-// The table holds for every process of the kernel. So the daemon uses handlers that are there as they are. Its own ones
-// bear the prefix, and go with the last daemon that uses them.
+// The table applies to every process of the kernel. So the keeper does not change the handlers that are there already.
+// The names of our own handlers begin with the prefix, and the keeper of the last daemon that uses them removes them.
 type binfmt struct {
 	dir    string
 	prefix string
-	// guard is a file that every daemon of the kernel has a shared lock on. It is the file status of the table itself:
-	// daemons in different containers meet on it.
-	guard *os.File
+	// lock is the file status of the table, on which the keeper of every daemon of the kernel has a shared lock. It is
+	// the same file in all containers.
+	lock *os.File
 }
 
-// emulate registers QEMU for every architecture that it is installed for and that has no handler yet. It notes a
-// failure: without the kernel's support, foreign platforms still build, except for their steps.
+// emulate registers QEMU for every architecture that it is installed for and that has no handler yet. It passes a
+// failure to note, because images of foreign platforms can be built without QEMU if no step runs.
 func emulate(daemon mode, note func(string, ...any)) binfmt {
 	b := binfmt{dir: binfmtDir, prefix: binfmtPrefix}
 	installed := slices.DeleteFunc(slices.Clone(architectures), func(m architecture) bool {
@@ -46,11 +46,11 @@ func emulate(daemon mode, note func(string, ...any)) binfmt {
 		return b
 	}
 	if daemon == rootless && b.handlesAny(installed) {
-		return b // root's handlers of the machine, and only root may add others
+		return b // the machine has handlers, and only root can add others
 	}
 	err := mountBinfmt(daemon)
 	if err == nil {
-		b.guard, err = os.Open(filepath.Join(b.dir, "status"))
+		b.lock, err = os.Open(filepath.Join(b.dir, "status"))
 	}
 	if err == nil {
 		err = b.registerAbsent(installed, note)
@@ -61,13 +61,13 @@ func emulate(daemon mode, note func(string, ...any)) binfmt {
 	return b
 }
 
-// mountBinfmt shows the table in this mount namespace, where it is not shown yet. For a rootless daemon it shows the
-// table of the user namespace, which kernels have since version 6.7.
+// mountBinfmt mounts the table in this mount namespace unless it is mounted already. For a rootless daemon it mounts
+// the table of the user namespace, which kernels have since version 6.7.
 func mountBinfmt(daemon mode) error {
-	var shown unix.Statfs_t
-	// A name inside, because systemd mounts the table when somebody looks for one.
-	err := unix.Statfs(filepath.Join(binfmtDir, "status"), &shown)
-	if err == nil && shown.Type == unix.BINFMTFS_MAGIC && daemon == rootful {
+	var mounted unix.Statfs_t
+	// A file in it, because systemd mounts the table when somebody opens a path below the folder.
+	err := unix.Statfs(filepath.Join(binfmtDir, "status"), &mounted)
+	if err == nil && mounted.Type == unix.BINFMTFS_MAGIC && daemon == rootful {
 		return nil
 	}
 	err = unix.Mount("binfmt_misc", binfmtDir, "binfmt_misc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
@@ -77,7 +77,7 @@ func mountBinfmt(daemon mode) error {
 	return nil
 }
 
-// handlesAny reports whether the table that is shown has a handler for one of the architectures.
+// handlesAny reports whether the mounted table has a handler for one of the architectures.
 func (b binfmt) handlesAny(wanted []architecture) bool {
 	handlers, err := b.handlers()
 	return err == nil && slices.ContainsFunc(wanted, func(a architecture) bool {
@@ -85,10 +85,10 @@ func (b binfmt) handlesAny(wanted []architecture) bool {
 	})
 }
 
-// registerAbsent registers what is absent of wanted, after it has removed what a killed daemon left. guard is locked
-// afterwards.
+// registerAbsent removes the handlers that a killed daemon left, and registers those of wanted that are absent. It
+// locks b.lock.
 func (b binfmt) registerAbsent(wanted []architecture, note func(string, ...any)) error {
-	alone, err := tryLock(b.guard, unix.LOCK_EX)
+	alone, err := tryLock(b.lock, unix.LOCK_EX)
 	if err != nil {
 		return err
 	}
@@ -97,13 +97,13 @@ func (b binfmt) registerAbsent(wanted []architecture, note func(string, ...any))
 			return err
 		}
 	}
-	ctx, stop := context.WithTimeoutCause(context.Background(), binfmtLimit,
+	ctx, cancel := context.WithTimeoutCause(context.Background(), binfmtLimit,
 		errors.New("another daemon holds it for too long"))
-	defer stop()
-	if err := lockWhenFree(ctx, b.guard, unix.LOCK_SH); err != nil {
+	defer cancel()
+	if err := lockWhenFree(ctx, b.lock, unix.LOCK_SH); err != nil {
 		return err
 	}
-	// Only now: another daemon may have removed ours while the lock changed hands.
+	// Look only now: another keeper may have removed our handlers before this one had the lock.
 	var added []string
 	for _, m := range wanted {
 		absent, err := b.register(m)
@@ -120,16 +120,16 @@ func (b binfmt) registerAbsent(wanted []architecture, note func(string, ...any))
 	return nil
 }
 
-// release removes our handlers if no other daemon uses them.
+// release releases the lock, and removes our handlers if no other daemon uses them.
 func (b binfmt) release(note func(string, ...any)) {
-	if b.guard == nil {
+	if b.lock == nil {
 		return
 	}
-	alone, err := tryLock(b.guard, unix.LOCK_EX)
+	alone, err := tryLock(b.lock, unix.LOCK_EX)
 	if alone {
 		err = b.removeOurs()
 	}
-	if err := errors.Join(err, b.guard.Close()); err != nil {
+	if err := errors.Join(err, b.lock.Close()); err != nil {
 		note("QEMU stays registered: %v", err)
 	}
 }
@@ -146,10 +146,10 @@ func (b binfmt) register(m architecture) (absent bool, err error) {
 	}
 	// F: the kernel opens QEMU now, a container needs no file. P: QEMU learns argv[0]. C: setuid programs stay so.
 	header, mask := m.header()
-	rule := fmt.Sprintf(":%s%s:M::%s:%s:%s:POCF", b.prefix, m.qemu, escapeBytes(header), escapeBytes(mask), qemu)
-	err = os.WriteFile(filepath.Join(b.dir, "register"), []byte(rule), 0)
+	entry := fmt.Sprintf(":%s%s:M::%s:%s:%s:POCF", b.prefix, m.qemu, escapeBytes(header), escapeBytes(mask), qemu)
+	err = os.WriteFile(filepath.Join(b.dir, "register"), []byte(entry), 0)
 	if errors.Is(err, fs.ErrExist) {
-		return false, nil // another daemon's, of this moment; or a disabled one of ours, which somebody wants so
+		return false, nil // another keeper was faster, or somebody has disabled our handler on purpose
 	}
 	if err != nil {
 		return false, fmt.Errorf("register %s: %w", qemu, err)
@@ -166,7 +166,7 @@ func escapeBytes(text []byte) string {
 	return b.String()
 }
 
-// removeOurs removes the handlers that bear the prefix.
+// removeOurs removes the handlers whose names begin with the prefix.
 func (b binfmt) removeOurs() error {
 	ours, err := filepath.Glob(filepath.Join(b.dir, b.prefix+"*"))
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inventArchitecture returns an architecture that does not exist, so that no handler of the system is in the way. It
-// also returns the folder of its emulator, which prints its arguments.
+// inventArchitecture returns an architecture that does not exist, so that no handler of the machine matches it. It also
+// returns the folder of its emulator, a program that prints its arguments.
 func inventArchitecture(t *testing.T, code uint16) (architecture, string) {
 	t.Helper()
 	m := architecture{
@@ -33,8 +33,8 @@ func inventArchitecture(t *testing.T, code uint16) (architecture, string) {
 	return m, folder
 }
 
-// showKernelTable mounts the kernel's table for the test's thread, which ends with the test.
-func showKernelTable(t *testing.T) {
+// mountKernelTable mounts the kernel's table in a mount namespace of the test's thread, which ends with the test.
+func mountKernelTable(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: binfmt_misc needs root: run the tests as root")
@@ -49,14 +49,15 @@ func showKernelTable(t *testing.T) {
 	}
 }
 
-// newParty returns the table as one of several daemons has it: the handlers of this test have their own prefix.
-func newParty(t *testing.T, guard string) binfmt {
+// newTestTable returns the kernel's table as the keeper of a daemon has it. The handlers of this test have their own
+// prefix, and daemons with the same lockPath share its lock.
+func newTestTable(t *testing.T, lockPath string) binfmt {
 	t.Helper()
-	f, err := os.OpenFile(guard, os.O_CREATE|os.O_RDONLY, 0o600)
+	f, err := os.OpenFile(lockPath, os.O_CREATE|os.O_RDONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return binfmt{dir: binfmtDir, prefix: "test-" + strings.ToLower(t.Name()) + "-", guard: f}
+	return binfmt{dir: binfmtDir, prefix: "test-" + strings.ToLower(t.Name()) + "-", lock: f}
 }
 
 // handlersOf returns the names of the handlers that take executables of m.
@@ -76,24 +77,24 @@ func handlersOf(t *testing.T, b binfmt, m architecture) []string {
 }
 
 func TestHandlersLiveAsLongAsTheirUsers(t *testing.T) {
-	showKernelTable(t)
+	mountKernelTable(t)
 	m, bin := inventArchitecture(t, 0xfe01)
 	t.Setenv("PATH", bin)
-	guard := filepath.Join(t.TempDir(), "guard")
+	lockPath := filepath.Join(t.TempDir(), "lock")
 	var lines []string
 	note := func(format string, values ...any) { lines = append(lines, fmt.Sprintf(format, values...)) }
-	killed := newParty(t, guard)
-	if _, err := killed.register(m); err != nil { // and no lock: its daemon is dead
+	killed := newTestTable(t, lockPath)
+	if _, err := killed.register(m); err != nil { // without the lock, like a daemon that was killed
 		t.Fatal(err)
 	}
 	stale := architecture{arch: "stale", qemu: "stale", code: 0xfe02, class: 2, order: binary.LittleEndian}
 	header, mask := stale.header()
-	rule := ":" + killed.prefix + "stale:M::" + escapeBytes(header) + ":" + escapeBytes(mask) + ":/bin/true:F"
-	if err := os.WriteFile(binfmtDir+"/register", []byte(rule), 0); err != nil {
+	entry := ":" + killed.prefix + "stale:M::" + escapeBytes(header) + ":" + escapeBytes(mask) + ":/bin/true:F"
+	if err := os.WriteFile(binfmtDir+"/register", []byte(entry), 0); err != nil {
 		t.Fatal(err)
 	}
 
-	first, second := newParty(t, guard), newParty(t, guard)
+	first, second := newTestTable(t, lockPath), newTestTable(t, lockPath)
 	wanted := []architecture{m}
 	if err := errors.Join(first.registerAbsent(wanted, note), second.registerAbsent(wanted, note)); err != nil {
 		t.Fatal(err)
@@ -105,7 +106,7 @@ func TestHandlersLiveAsLongAsTheirUsers(t *testing.T) {
 		t.Errorf("what a killed daemon left is still there: %v", got)
 	}
 	if len(lines) != 1 || lines[0] != "registered QEMU for steps of linux/invented, until the daemon ends" {
-		t.Errorf("it is said once: %q", lines)
+		t.Errorf("the notes, of which there must be one: %q", lines)
 	}
 	first.release(note)
 	if got := handlersOf(t, second, m); len(got) != 1 {
@@ -114,11 +115,11 @@ func TestHandlersLiveAsLongAsTheirUsers(t *testing.T) {
 	wantEmulated(t, m)
 	second.release(note)
 	if got := handlersOf(t, second, m); got != nil {
-		t.Errorf("the last one left %v", got)
+		t.Errorf("the last daemon left %v", got)
 	}
 }
 
-// wantEmulated runs a file that is nothing but a header of m.
+// wantEmulated runs a file that has only a header of m, and fails the test unless the emulator got it.
 func wantEmulated(t *testing.T, m architecture) {
 	t.Helper()
 	header, _ := m.header()
@@ -134,39 +135,39 @@ func wantEmulated(t *testing.T, m architecture) {
 	}
 }
 
-func TestHandlerOfTheSystemIsUsed(t *testing.T) {
-	showKernelTable(t)
+func TestHandlerOfTheMachineIsUsed(t *testing.T) {
+	mountKernelTable(t)
 	m, bin := inventArchitecture(t, 0xfe03)
 	t.Setenv("PATH", bin)
-	const system = "test-of-the-system"
+	const existing = "test-of-the-machine"
 	header, mask := m.header()
-	rule := ":" + system + ":M::" + escapeBytes(header) + ":" + escapeBytes(mask) + ":/bin/true:F"
-	if err := os.WriteFile(binfmtDir+"/register", []byte(rule), 0); err != nil {
+	entry := ":" + existing + ":M::" + escapeBytes(header) + ":" + escapeBytes(mask) + ":/bin/true:F"
+	if err := os.WriteFile(binfmtDir+"/register", []byte(entry), 0); err != nil {
 		t.Fatal(err)
 	}
-	defer os.WriteFile(filepath.Join(binfmtDir, system), []byte("-1"), 0)
+	defer os.WriteFile(filepath.Join(binfmtDir, existing), []byte("-1"), 0)
 	var lines []string
 	note := func(format string, values ...any) { lines = append(lines, fmt.Sprintf(format, values...)) }
 
-	b := newParty(t, filepath.Join(t.TempDir(), "guard"))
+	b := newTestTable(t, filepath.Join(t.TempDir(), "lock"))
 	if err := b.registerAbsent([]architecture{m}, note); err != nil {
 		t.Fatal(err)
 	}
-	if got := handlersOf(t, b, m); !slices.Equal(got, []string{system}) {
+	if got := handlersOf(t, b, m); !slices.Equal(got, []string{existing}) {
 		t.Errorf("handlers: %v", got)
 	}
 	if lines != nil {
 		t.Errorf("log: %q", lines)
 	}
 	b.release(note)
-	if got := handlersOf(t, b, m); !slices.Equal(got, []string{system}) {
-		t.Errorf("the system's handler was removed: %v", got)
+	if got := handlersOf(t, b, m); !slices.Equal(got, []string{existing}) {
+		t.Errorf("the machine's handler was removed: %v", got)
 	}
 
-	if err := os.WriteFile(filepath.Join(binfmtDir, system), []byte("0"), 0); err != nil { // disabled
+	if err := os.WriteFile(filepath.Join(binfmtDir, existing), []byte("0"), 0); err != nil { // disabled
 		t.Fatal(err)
 	}
-	b = newParty(t, filepath.Join(t.TempDir(), "guard"))
+	b = newTestTable(t, filepath.Join(t.TempDir(), "lock"))
 	if err := b.registerAbsent([]architecture{m}, note); err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +207,7 @@ func TestMissingEmulator(t *testing.T) {
 		t.Errorf("%s is missing: run apt-get install -y %s", pkg, pkg)
 	}
 	if _, err := os.Stat(binfmtDir + "/status"); err == nil {
-		return // the system's own handlers decide
+		return // the machine's own handlers decide
 	}
 	t.Setenv("PATH", "/nowhere")
 	for _, platform := range []string{"linux/s390x", "linux/riscv64/v1", "linux/ppc64le"} {

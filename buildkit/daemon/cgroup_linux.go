@@ -16,8 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cgroupLimit is how long killed processes may take to leave a cgroup.
-const cgroupLimit = 5 * time.Second
+// cgroupLimit is how long killed processes may take to leave a cgroup. cgroupPoll is how often it is looked at.
+const (
+	cgroupLimit = 5 * time.Second
+	cgroupPoll  = 10 * time.Millisecond
+)
 
 // cgroupRoots returns the roots of the cgroup hierarchies: one with version 2, one for each controller with version 1.
 func cgroupRoots() ([]string, error) {
@@ -34,9 +37,9 @@ func cgroupRoots() ([]string, error) {
 	return roots, nil
 }
 
-// clearCgroups kills the processes in the cgroup that holds the steps of a daemon, and removes this cgroup, in every
+// removeCgroups kills the processes in the cgroup that holds the steps of a daemon, and removes this cgroup, in every
 // hierarchy.
-func clearCgroups(s setup) error {
+func removeCgroups(s setup) error {
 	if s.mode == rootless {
 		return nil // it has none
 	}
@@ -48,9 +51,9 @@ func clearCgroups(s setup) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithTimeoutCause(context.Background(), cgroupLimit,
+	ctx, cancel := context.WithTimeoutCause(context.Background(), cgroupLimit,
 		fmt.Errorf("its processes did not end within %s", cgroupLimit))
-	defer stop()
+	defer cancel()
 	for _, root := range roots {
 		if err := removeCgroupTree(ctx, filepath.Join(root, parent)); err != nil {
 			return err
@@ -72,11 +75,11 @@ func removeCgroupTree(ctx context.Context, path string) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("list the cgroups of a daemon that ended: %w", err)
+		return fmt.Errorf("list the cgroups of a daemon that stopped: %w", err)
 	}
 	for _, folder := range slices.Backward(folders) {
 		if err := killAndRemoveCgroup(ctx, folder); err != nil {
-			return fmt.Errorf("remove the cgroup %s of a daemon that ended: %w; end the processes that %s lists",
+			return fmt.Errorf("remove the cgroup %s of a daemon that stopped: %w; kill the processes that %s lists",
 				folder, err, filepath.Join(folder, "cgroup.procs"))
 		}
 	}
@@ -85,7 +88,7 @@ func removeCgroupTree(ctx context.Context, path string) error {
 
 // killAndRemoveCgroup kills the processes in the cgroup and removes it.
 func killAndRemoveCgroup(ctx context.Context, folder string) error {
-	tick := time.NewTicker(lockPoll)
+	tick := time.NewTicker(cgroupPoll)
 	defer tick.Stop()
 	for {
 		err := os.Remove(folder)
@@ -95,7 +98,7 @@ func killAndRemoveCgroup(ctx context.Context, folder string) error {
 		if !errors.Is(err, unix.EBUSY) {
 			return err
 		}
-		if err := killMembers(folder); err != nil {
+		if err := killProcesses(folder); err != nil {
 			return err
 		}
 		select {
@@ -106,15 +109,15 @@ func killAndRemoveCgroup(ctx context.Context, folder string) error {
 	}
 }
 
-// killMembers kills the processes in the cgroup that this PID namespace sees.
-func killMembers(folder string) error {
-	members, err := os.ReadFile(filepath.Join(folder, "cgroup.procs"))
+// killProcesses kills the processes in the cgroup that this PID namespace sees.
+func killProcesses(folder string) error {
+	pids, err := os.ReadFile(filepath.Join(folder, "cgroup.procs"))
 	if err != nil {
 		return err
 	}
-	for _, member := range strings.Fields(string(members)) {
+	for _, field := range strings.Fields(string(pids)) {
 		// 0 stands for a process that this PID namespace does not see.
-		pid, err := strconv.Atoi(member)
+		pid, err := strconv.Atoi(field)
 		if err != nil || pid <= 0 {
 			continue
 		}

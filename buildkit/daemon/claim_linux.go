@@ -31,9 +31,11 @@ build cache is lost then.
 // claimLimit bounds the wait for another process that marks the same folder.
 const claimLimit = 5 * time.Second
 
-// claim makes the folder private, and marks it if it is empty or was made by a release that put no marker into it.
-// It changes nothing and returns an *Error if the folder is anything else, if another user owns it, or if its mode let
-// other users put something into it.
+// claim makes the folder private. It writes the marker if the folder is empty, or if a release before the marker made
+// the folder.
+//
+// claim changes nothing and returns an *Error if the folder holds anything else, if another user owns it, or if its
+// mode let other users put something into it.
 func (f daemonFolder) claim(ctx context.Context) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -65,8 +67,8 @@ func (f daemonFolder) checkShared() error {
 		"its mode %04o lets other users write to it, and what they left would be obeyed", info.Mode().Perm())
 }
 
-// isMarked reports whether the folder has our marker. It returns an *Error if somebody else's file has its name, or if
-// a later release marked the folder.
+// isMarked reports whether the folder has our marker. It returns an *Error if a file of somebody else's has the
+// marker's name, or if a later release marked the folder.
 func (f daemonFolder) isMarked() (bool, error) {
 	text, err := f.Read(markerFile, file.LimitText)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -86,13 +88,14 @@ func (f daemonFolder) isMarked() (bool, error) {
 	return false, f.foreignError(markerFile)
 }
 
-// foreignError returns the *Error for a folder that is somebody else's, as the entry name shows.
+// foreignError returns the *Error for a folder of somebody else's. The entry with this name shows that.
 func (f daemonFolder) foreignError(name string) error {
 	return newError(FolderForeign, f.Path(),
 		"the provider did not make it, and it is not empty: it has %q. Nothing was changed", name)
 }
 
-// explainPlanted returns an *Error for an entry that another user may have made, and any other error as it is.
+// explainPlanted returns an *Error if cause is about an entry that another user may have made. Otherwise it returns
+// cause.
 func explainPlanted(f daemonFolder, cause error) error {
 	if _, ok := errors.AsType[*private.UnsafeError](cause); !ok {
 		return cause
@@ -100,15 +103,15 @@ func explainPlanted(f daemonFolder, cause error) error {
 	return withFault(cause, FolderPlanted, f.Path())
 }
 
-// adopt marks a folder that has no marker. It returns an *Error if something of somebody else's is in the folder.
+// adopt marks a folder that has no marker. It returns an *Error if somebody else has put something into the folder.
 func (f daemonFolder) adopt(ctx context.Context) error {
 	folder, _, err := f.Handle()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = folder.Close() }()
-	ctx, stop := context.WithTimeoutCause(ctx, claimLimit, errors.New("another process holds it for too long"))
-	defer stop()
+	ctx, cancel := context.WithTimeoutCause(ctx, claimLimit, errors.New("another process holds it for too long"))
+	defer cancel()
 	if err := lockWhenFree(ctx, folder, unix.LOCK_EX); err != nil {
 		return err
 	}
@@ -130,7 +133,7 @@ func (f daemonFolder) adopt(ctx context.Context) error {
 	return f.Write(markerFile, []byte(markerText))
 }
 
-// content returns the entries of the folder, without those that are also in an empty one.
+// content returns the entries of the folder, without those that even an unused folder may have.
 func (f daemonFolder) content() ([]fs.DirEntry, error) {
 	entries, err := f.Entries()
 	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
@@ -138,8 +141,8 @@ func (f daemonFolder) content() ([]fs.DirEntry, error) {
 	}), err
 }
 
-// adoptEmpty makes an empty folder private, and returns an *Error if something is in it afterwards: until then others
-// may have been able to write.
+// adoptEmpty makes an empty folder private. It returns an *Error if something is in the folder afterwards: until then
+// other users may have been able to write to it.
 func (f daemonFolder) adoptEmpty() error {
 	if err := f.Restrict(); err != nil {
 		return err
@@ -151,7 +154,7 @@ func (f daemonFolder) adoptEmpty() error {
 	return err
 }
 
-// adoptEarlier returns an error unless a release before the marker made the folder, and kept it private.
+// adoptEarlier returns an error unless a release before the marker made the folder, and no other user can write to it.
 func (f daemonFolder) adoptEarlier(entries []fs.DirEntry) error {
 	if f.isEarlier(entries) || f.hasEarlier(entries) {
 		return f.checkShared()
@@ -171,10 +174,11 @@ var earlierNames = regexp.MustCompile(`^(clients\.lock|start\.lock|alive\.lock|p
 // isOurs reports whether a release before the marker made entries of this name.
 func isOurs(name string) bool { return earlierNames.MatchString(name) }
 
-// isEarlier reports whether a release before the marker had a daemon in the folder: its three locks, which are empty,
-// and a configuration that begins as ours do. Where no daemon came up, nothing may be there that was not made by us.
+// isEarlier reports whether a release before the marker had a daemon in the folder: there are three empty lock files,
+// and a configuration that begins as ours do. If there is no configuration, because no daemon came up, all entries must
+// have names of ours.
 func (f daemonFolder) isEarlier(entries []fs.DirEntry) bool {
-	for _, name := range []string{clientsLock, startLock, aliveLock} {
+	for _, name := range []string{clientsLockFile, startLockFile, aliveLockFile} {
 		if text, err := f.Read(name, 0); err != nil || len(text) > 0 {
 			return false
 		}
@@ -186,8 +190,8 @@ func (f daemonFolder) isEarlier(entries []fs.DirEntry) bool {
 	return err == nil && bytes.HasPrefix(config, []byte(configTitle))
 }
 
-// hasEarlier reports whether a release before the marker had daemons below the folder and none in it: those that trust
-// other registries.
+// hasEarlier reports whether a release before the marker had a daemon below the folder, but none in it. Below it are
+// the daemons that trust further registries.
 func (f daemonFolder) hasEarlier(entries []fs.DirEntry) bool {
 	if !areOurs(entries) {
 		return false

@@ -33,7 +33,7 @@ func writeFiles(t *testing.T, dir string, files map[string]string) {
 	}
 }
 
-// must fails the test if one of the steps to prepare it failed.
+// must fails the test if one of the errors is not nil.
 func must(t *testing.T, errs ...error) {
 	t.Helper()
 	if err := errors.Join(errs...); err != nil {
@@ -61,13 +61,13 @@ func snapshot(t *testing.T, dir string) string {
 	return text.String()
 }
 
-// wantRefused fails the test unless a client refuses the folder dir with the fault, in an error that has the texts.
+// wantRefused fails the test unless Acquire refuses the folder dir with the fault, and the error has the texts.
 func wantRefused(t *testing.T, dir string, fault daemon.Fault, texts ...string) {
 	t.Helper()
 	lease, err := daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Idle: time.Second, Limit: 5 * time.Second})
 	if err == nil {
 		_ = lease.Release()
-		t.Fatal("a daemon was started there")
+		t.Fatal("a daemon was started in the folder")
 	}
 	wantFault(t, err, fault)
 	wantTexts(t, err.Error(), append(texts, dir)...)
@@ -77,11 +77,11 @@ func wantRefused(t *testing.T, dir string, fault daemon.Fault, texts ...string) 
 func wantFault(t *testing.T, err error, fault daemon.Fault) {
 	t.Helper()
 	if e, ok := errors.AsType[*daemon.Error](err); !ok || e.Fault != fault {
-		t.Errorf("%#v is not of fault %d", err, fault)
+		t.Errorf("%#v does not have fault %d", err, fault)
 	}
 }
 
-// What the provider did not make stays as it is, to the last bit of its mode.
+// A folder that the provider did not make stays as it is, mode and times included.
 func TestFolderOfSomebodyElsesIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	skipWithoutDaemon(t)
@@ -116,67 +116,72 @@ func TestFolderOfSomebodyElsesIsLeftAlone(t *testing.T) {
 	}
 }
 
-// Others could have written into the folder or could replace it: it is neither used nor changed.
+// markedFiles are the files of a folder that has the marker and nothing else.
+var markedFiles = map[string]string{"pulumi-buildkit.txt": "pulumi-buildkit daemon folder, format 1\n"}
+
+// foldersThatOthersReach are folders that other users can write to or replace.
+var foldersThatOthersReach = map[string]struct {
+	files   map[string]string
+	prepare func(dir string) error // of the folder, which is below another one
+	fault   daemon.Fault
+	texts   []string
+}{
+	"a stranger's": {
+		prepare: func(dir string) error { return os.Chown(dir, stranger, stranger) },
+		fault:   daemon.ParentOwner,
+		texts:   []string{"belongs to user 65534"},
+	},
+	"marked, and for everybody": {
+		files:   markedFiles,
+		prepare: func(dir string) error { return os.Chmod(dir, 0o777) },
+		fault:   daemon.FolderShared,
+		texts:   []string{"its mode 0777 lets other users write"},
+	},
+	"marked, sticky": {
+		files:   markedFiles,
+		prepare: func(dir string) error { return os.Chmod(dir, 0o777|fs.ModeSticky) },
+		fault:   daemon.FolderShared,
+		texts:   []string{"its mode 0777 lets other users write"},
+	},
+	"marked, and for a group": {
+		files:   markedFiles,
+		prepare: func(dir string) error { return errors.Join(os.Chown(dir, 0, stranger), os.Chmod(dir, 0o770)) },
+		fault:   daemon.FolderShared,
+		texts:   []string{"its mode 0770"},
+	},
+	"in a stranger's": {
+		prepare: func(dir string) error { return os.Chown(filepath.Dir(dir), stranger, stranger) },
+		fault:   daemon.ParentOwner,
+		texts:   []string{"belongs to user 65534"},
+	},
+	"in one for everybody": {
+		prepare: func(dir string) error { return os.Chmod(filepath.Dir(dir), 0o777) },
+		fault:   daemon.ParentShared,
+		texts:   []string{"its mode 0777 lets"},
+	},
+	"a marker that is a link": {
+		prepare: func(dir string) error { return os.Symlink("/etc/hostname", dir+"/pulumi-buildkit.txt") },
+		fault:   daemon.FolderPlanted,
+		texts:   []string{"it is a link"},
+	},
+	"a marker that is a FIFO": {
+		prepare: func(dir string) error { return unix.Mkfifo(dir+"/pulumi-buildkit.txt", 0o600) },
+		fault:   daemon.FolderPlanted,
+		texts:   []string{"it is a FIFO"},
+	},
+	"a marker that is a stranger's": {
+		files:   markedFiles,
+		prepare: func(dir string) error { return os.Chown(dir+"/pulumi-buildkit.txt", stranger, stranger) },
+		fault:   daemon.FolderPlanted,
+		texts:   []string{"belongs to user 65534"},
+	},
+}
+
+// A folder that other users could write to or replace is neither used nor changed.
 func TestFolderThatOthersReach(t *testing.T) {
 	t.Parallel()
 	skipWithoutDaemon(t)
-	marked := map[string]string{"pulumi-buildkit.txt": "pulumi-buildkit daemon folder, format 1\n"}
-	for name, test := range map[string]struct {
-		files   map[string]string
-		prepare func(dir string) error // of the folder, which is below another one
-		fault   daemon.Fault
-		texts   []string
-	}{
-		"a stranger's": {
-			prepare: func(dir string) error { return os.Chown(dir, stranger, stranger) },
-			fault:   daemon.ParentOwner,
-			texts:   []string{"belongs to user 65534"},
-		},
-		"marked, and for everybody": {
-			files:   marked,
-			prepare: func(dir string) error { return os.Chmod(dir, 0o777) },
-			fault:   daemon.FolderShared,
-			texts:   []string{"its mode 0777 lets other users write"},
-		},
-		"marked, sticky": {
-			files:   marked,
-			prepare: func(dir string) error { return os.Chmod(dir, 0o777|fs.ModeSticky) },
-			fault:   daemon.FolderShared,
-			texts:   []string{"its mode 0777 lets other users write"},
-		},
-		"marked, and for a group": {
-			files:   marked,
-			prepare: func(dir string) error { return errors.Join(os.Chown(dir, 0, stranger), os.Chmod(dir, 0o770)) },
-			fault:   daemon.FolderShared,
-			texts:   []string{"its mode 0770"},
-		},
-		"in a stranger's": {
-			prepare: func(dir string) error { return os.Chown(filepath.Dir(dir), stranger, stranger) },
-			fault:   daemon.ParentOwner,
-			texts:   []string{"belongs to user 65534"},
-		},
-		"in one for everybody": {
-			prepare: func(dir string) error { return os.Chmod(filepath.Dir(dir), 0o777) },
-			fault:   daemon.ParentShared,
-			texts:   []string{"its mode 0777 lets"},
-		},
-		"a marker that is a link": {
-			prepare: func(dir string) error { return os.Symlink("/etc/hostname", dir+"/pulumi-buildkit.txt") },
-			fault:   daemon.FolderPlanted,
-			texts:   []string{"it is a link"},
-		},
-		"a marker that is a FIFO": {
-			prepare: func(dir string) error { return unix.Mkfifo(dir+"/pulumi-buildkit.txt", 0o600) },
-			fault:   daemon.FolderPlanted,
-			texts:   []string{"it is a FIFO"},
-		},
-		"a marker that is a stranger's": {
-			files:   marked,
-			prepare: func(dir string) error { return os.Chown(dir+"/pulumi-buildkit.txt", stranger, stranger) },
-			fault:   daemon.FolderPlanted,
-			texts:   []string{"belongs to user 65534"},
-		},
-	} {
+	for name, test := range foldersThatOthersReach {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "parent", "d")
@@ -192,7 +197,7 @@ func TestFolderThatOthersReach(t *testing.T) {
 	}
 }
 
-// A volume of a container is empty and for everybody at first.
+// A new volume of a container is empty, and everybody can write to it.
 func TestEmptyFolderForEverybody(t *testing.T) {
 	t.Parallel()
 	skipWithoutDaemon(t)
@@ -209,7 +214,7 @@ func TestEmptyFolderForEverybody(t *testing.T) {
 	}
 }
 
-// Many that start at once on a new folder do not take each other's first files for somebody else's.
+// Many clients that start at once on a new folder do not take each other's first files for those of somebody else.
 func TestManyClaimAtOnce(t *testing.T) {
 	t.Parallel()
 	skipWithoutDaemon(t)

@@ -33,17 +33,17 @@ func (c client) join(ctx context.Context) (*Lease, error) {
 	}
 	// Take the shared lock before asking: a keeper ends an idle daemon only under the exclusive lock, so a daemon that
 	// answers stays.
-	seat, err := openAndLock(ctx, c.daemonFolder, clientsLock, unix.LOCK_SH)
+	clientsLock, err := openAndLock(ctx, c.daemonFolder, clientsLockFile, unix.LOCK_SH)
 	if err != nil {
 		return nil, err
 	}
-	reply, err := ask(ctx, c.setup)
-	if err != nil || reply != same {
-		c.log(ctx, "daemon not joined", "reason", reply.String())
-		return nil, errors.Join(err, seat.Close())
+	answer, err := ask(ctx, c.setup)
+	if err != nil || answer != wantedDaemon {
+		c.log(ctx, "daemon not joined", "reason", answer.String())
+		return nil, errors.Join(err, clientsLock.Close())
 	}
 	c.logWithPIDs(ctx, "daemon joined")
-	return newLease(c, seat)
+	return newLease(c, clientsLock)
 }
 
 // log writes a record about the daemon of the folder.
@@ -57,65 +57,65 @@ func (c client) logWithPIDs(ctx context.Context, message string, pairs ...any) {
 	c.log(ctx, message, append([]any{"keeper", keeper, "daemon", daemon}, pairs...)...)
 }
 
-// joinOrStart returns a lease on a daemon that somebody else has started meanwhile, or on a new one. The caller holds
-// the start lock.
+// joinOrStart returns a lease on the daemon. It starts the daemon unless another client did while this one waited for
+// the start lock, which the caller holds.
 func (c client) joinOrStart(ctx context.Context) (*Lease, error) {
-	seat, err := openAndLock(ctx, c.daemonFolder, clientsLock, unix.LOCK_SH)
+	clientsLock, err := openAndLock(ctx, c.daemonFolder, clientsLockFile, unix.LOCK_SH)
 	if err != nil {
 		return nil, err
 	}
-	alive, err := c.replaceEarlier(ctx, seat)
+	aliveLock, err := c.replaceEarlier(ctx, clientsLock)
 	if err == nil {
-		err = lockWhenFree(ctx, seat, unix.LOCK_SH) // replaceEarlier made it exclusive if it ended a daemon
+		err = lockWhenFree(ctx, clientsLock, unix.LOCK_SH) // replaceEarlier made it exclusive if it stopped a daemon
 	}
-	if err == nil && alive != nil {
-		err = c.launch(ctx, alive)
+	if err == nil && aliveLock != nil {
+		err = c.startDaemon(ctx, aliveLock)
 	}
 	if err != nil {
-		return nil, errors.Join(err, seat.Close())
+		return nil, errors.Join(err, clientsLock.Close())
 	}
-	return newLease(c, seat)
+	return newLease(c, clientsLock)
 }
 
 // replaceEarlier waits until nothing is left of an earlier keeper and daemon. It returns the alive lock, which it holds
 // then.
 //
-// It returns nil if meanwhile a daemon answers that has the version and configuration that this client wants: then
-// nothing is to be started. It ends a daemon of another version or configuration. It kills one that has not answered
-// for a third of Options.Limit. It does neither while other clients hold leases.
-func (c client) replaceEarlier(ctx context.Context, seat *os.File) (*os.File, error) {
-	alive, err := openLock(c.daemonFolder, aliveLock)
+// It returns nil if the daemon that this client wants answers meanwhile: then nothing is to be started. It stops a
+// daemon of another version or configuration. It kills a daemon that has not answered for a third of Options.Limit. It
+// does neither while other clients hold leases.
+func (c client) replaceEarlier(ctx context.Context, clientsLock *os.File) (*os.File, error) {
+	aliveLock, err := openLock(c.daemonFolder, aliveLockFile)
 	if err != nil {
 		return nil, err
 	}
 	tick := time.NewTicker(startPoll)
 	defer tick.Stop()
-	earlier := earlierDaemon{client: c, seat: seat, killAt: time.Now().Add(c.options.Limit / 3)}
+	earlier := earlierDaemon{client: c, clientsLock: clientsLock, killAt: time.Now().Add(c.options.Limit / 3)}
 	for {
-		free, err := tryLock(alive, unix.LOCK_EX)
+		free, err := tryLock(aliveLock, unix.LOCK_EX)
 		if free {
-			return alive, nil
+			return aliveLock, nil
 		}
-		joins := false
+		canJoin := false
 		if err == nil {
-			joins, err = earlier.joinOrEnd(ctx)
+			canJoin, err = earlier.joinOrStop(ctx)
 		}
-		if joins {
+		if canJoin {
 			c.logWithPIDs(ctx, "daemon joined", "reason", "another client started it meanwhile")
-			return nil, alive.Close()
+			return nil, aliveLock.Close()
 		}
 		if err == nil && ctx.Err() != nil {
-			err = fmt.Errorf("waiting for an earlier daemon to end: %w", context.Cause(ctx))
+			err = fmt.Errorf("waiting for an earlier daemon to stop: %w", context.Cause(ctx))
 		}
 		if err != nil {
-			return nil, errors.Join(err, alive.Close())
+			return nil, errors.Join(err, aliveLock.Close())
 		}
 		<-tick.C
 	}
 }
 
-// launch starts a keeper, passes it the alive lock and returns when its daemon is ready.
-func (c client) launch(ctx context.Context, alive *os.File) error {
+// startDaemon starts a keeper, passes it the alive lock and returns when its daemon is ready.
+func (c client) startDaemon(ctx context.Context, aliveLock *os.File) error {
 	err := checkState(c.daemonFolder)
 	if err != nil {
 		err = folderError(c.Path(), err)
@@ -123,16 +123,16 @@ func (c client) launch(ctx context.Context, alive *os.File) error {
 		err = c.checkMachine(ctx)
 	}
 	if err != nil {
-		return errors.Join(err, alive.Close())
+		return errors.Join(err, aliveLock.Close())
 	}
 	logPrograms(ctx, c.setup, c.options.Log)
 	begun := time.Now()
 	_ = c.Remove(daemonLog) // or an error of this daemon would show the log of an earlier one
-	ended, err := c.startKeeper(ctx, alive)
-	if err := errors.Join(err, alive.Close()); err != nil { // from here on the keeper alone holds the lock
+	exited, err := c.startKeeper(ctx, aliveLock)
+	if err := errors.Join(err, aliveLock.Close()); err != nil { // from here on the keeper alone holds the lock
 		return err
 	}
-	if err := c.waitUntilReady(ctx, ended); err != nil {
+	if err := c.waitUntilReady(ctx, exited); err != nil {
 		return err
 	}
 	c.logWithPIDs(ctx, "daemon started", "took", time.Since(begun), "mode", string(c.mode),
@@ -144,9 +144,9 @@ func (c client) launch(ctx context.Context, alive *os.File) error {
 	return nil
 }
 
-// startKeeper starts a keeper and returns a channel that is closed when the keeper has ended. The keeper outlives this
-// process as a rule.
-func (c client) startKeeper(ctx context.Context, alive *os.File) (<-chan struct{}, error) {
+// startKeeper starts a keeper and returns a channel that is closed when the keeper exits. The keeper usually outlives
+// this process.
+func (c client) startKeeper(ctx context.Context, aliveLock *os.File) (<-chan struct{}, error) {
 	log, err := c.Create(keeperLog)
 	if err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func (c client) startKeeper(ctx context.Context, alive *os.File) (<-chan struct{
 	cmd.Dir, cmd.Env = "/", filterEnviron(os.Environ())
 	// The keeper must not inherit the plugin's stdout and stderr: the Pulumi engine waits until all writers close
 	// them.
-	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{alive}
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{aliveLock}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWNS}
 	if c.mode == rootless {
 		namespaces, err := c.Create(namespaceLog) // rootlesskit's own words are no notes for the user
@@ -171,18 +171,17 @@ func (c client) startKeeper(ctx context.Context, alive *os.File) (<-chan struct{
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("the keeper of the embedded BuildKit daemon: %w", err)
 	}
-	ended := make(chan struct{})
-	// This goroutine waits for the keeper, which would stay a zombie otherwise. It ends with the keeper or with this
-	// process.
+	exited := make(chan struct{})
+	// This goroutine reaps the keeper, which would be a zombie otherwise. It ends with the keeper or with this process.
 	rescue.Go(func(error) {}, func() {
-		defer close(ended)
+		defer close(exited)
 		_ = cmd.Wait()
 	})
-	return ended, nil
+	return exited, nil
 }
 
-// keeperCommand returns the command line of a process of this program in the namespaces of a keeper, except for the
-// mount namespace of a rootful one.
+// keeperCommand returns the command line of a process that runs this program in the namespaces of a keeper. The mount
+// namespace of a rootful keeper is not part of it: the caller asks for that one with CLONE_NEWNS.
 func (c client) keeperCommand(arguments ...string) []string {
 	var command []string
 	if c.mode == rootless {
@@ -191,17 +190,18 @@ func (c client) keeperCommand(arguments ...string) []string {
 	return append(append(command, c.options.Keeper...), arguments...)
 }
 
-// waitUntilReady returns when the daemon answers. The error has the end of the logs.
-func (c client) waitUntilReady(ctx context.Context, ended <-chan struct{}) error {
+// waitUntilReady returns when the daemon answers. It returns an error with the last lines of the logs if the keeper
+// exits first.
+func (c client) waitUntilReady(ctx context.Context, exited <-chan struct{}) error {
 	tick := time.NewTicker(startPoll)
 	defer tick.Stop()
 	for {
-		switch reply, err := ask(ctx, c.setup); {
+		switch answer, err := ask(ctx, c.setup); {
 		case err != nil:
 			return startError(c.daemonFolder, err)
-		case reply == same:
+		case answer == wantedDaemon:
 			return nil
-		case reply == another:
+		case answer == otherDaemon:
 			// The configuration begins with the digests of the programs. It differs if they were replaced since the
 			// keeper wrote it.
 			return startError(c.daemonFolder, newError(ProgramsReplaced, "", "its programs were replaced meanwhile"))
@@ -210,18 +210,18 @@ func (c client) waitUntilReady(ctx context.Context, ended <-chan struct{}) error
 		case <-tick.C:
 		case <-ctx.Done():
 			return startError(c.daemonFolder, context.Cause(ctx))
-		case <-ended:
+		case <-exited:
 			return startError(c.daemonFolder, errors.New("its keeper ended before the daemon was ready"))
 		}
 	}
 }
 
-// startError returns the error of a daemon that did not start, with the end of the logs.
+// startError returns the error of a daemon that did not start, with the last lines of the logs.
 func startError(f daemonFolder, cause error) error {
 	err := fmt.Errorf("the embedded BuildKit daemon in %s did not start: %w", f.Path(), cause)
-	for _, log := range []string{namespaceLog, keeperLog, daemonLog} {
-		if text := f.logTail(log); text != "" {
-			err = fmt.Errorf("%w\n%s ends with:\n%s", err, f.path(log), text)
+	for _, name := range []string{namespaceLog, keeperLog, daemonLog} {
+		if text := f.logTail(name); text != "" {
+			err = fmt.Errorf("%w\n%s ends with:\n%s", err, f.path(name), text)
 		}
 	}
 	return err

@@ -11,14 +11,15 @@ import (
 // configTitle is the first line of buildkitd.toml, also of releases that put no marker into the folder.
 const configTitle = "# Written at each start: changes are lost."
 
-// configText is buildkitd.toml with what differs from one place to another left out.
+// configText is the format of buildkitd.toml; setup.configuration fills in paths, sizes and settings.
 //
-// No history: it would keep the output of steps on disk. The garbage collection is BuildKit's default but for local
-// sources, which BuildKit drops when they were not used for two days: after a weekend every file would be sent again.
+// There is no history: it would keep the output of steps on disk. The garbage collection is BuildKit's default except
+// for local sources. BuildKit removes those that were not used for two days: after a weekend every file would be sent
+// again.
 //
-// A step has a network of its own, from the CNI plugin. Where root runs the daemon, a build may have that of the
-// machine: its client decides, which grants the entitlement only when the program says so. There are no resolvers here:
-// BuildKit would also show them to steps in the network of the machine, which cannot reach the relay.
+// The CNI plugin gives each step its own network. If root runs the daemon, a step may have the network of the machine
+// instead: the client grants this entitlement only if the Pulumi program asks for it. No resolvers are set: BuildKit
+// would also show them to steps in the network of the machine, which cannot reach the relay.
 const configText = `root = %[1]s
 insecure-entitlements = %[10]s
 
@@ -73,7 +74,7 @@ maxUsedSpace = %[7]s
 minFreeSpace = "20%%"
 `
 
-// writeConfig writes the configuration of the daemon, and the digests of what it consists of.
+// writeConfig writes the configuration of the daemon, and the digests of its programs.
 func (s setup) writeConfig() error {
 	text, err := s.configuration()
 	if err != nil {
@@ -82,8 +83,8 @@ func (s setup) writeConfig() error {
 	return errors.Join(s.Write(configFile, []byte(text)), writeDigests(s))
 }
 
-// configuration returns the text of buildkitd.toml. The text is the same each time for the same programs and settings:
-// a client knows a daemon by it.
+// configuration returns the text of buildkitd.toml. The text is always the same for the same programs and settings, so
+// clients compare daemons by it.
 func (s setup) configuration() (string, error) {
 	programs, err := identity(s)
 	if err != nil {
@@ -107,7 +108,7 @@ func (s setup) configuration() (string, error) {
 }
 
 // privilegesConfig returns the lines of the worker and the list of entitlements that depend on the mode. An ordinary
-// user may make no cgroups.
+// user has no permission to make cgroups.
 func (s setup) privilegesConfig() (lines, entitlements string, err error) {
 	if s.mode == rootless {
 		return "rootless = true", "[]", nil
@@ -116,7 +117,7 @@ func (s setup) privilegesConfig() (lines, entitlements string, err error) {
 	return "defaultCgroupParent = " + quote(parent), `["network.host"]`, err
 }
 
-// quote returns a text, which is UTF-8, as a basic string of TOML.
+// quote returns a text, which must be UTF-8, as a basic string of TOML.
 func quote(text string) string {
 	quoted := []byte{'"'}
 	for _, r := range text {
@@ -132,7 +133,7 @@ func quote(text string) string {
 	return string(append(quoted, '"'))
 }
 
-// diskShare returns the smaller of a percentage of a disk and a number of bytes, as buildkitd.toml has it.
+// diskShare returns the smaller of a percentage of a disk and a number of bytes, in the format of buildkitd.toml.
 func diskShare(disk, percentage, limit int64) string {
 	if disk/100*percentage > limit {
 		return quote(strconv.FormatInt(limit, 10))

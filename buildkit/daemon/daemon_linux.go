@@ -16,55 +16,56 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// runDaemon starts the daemon and returns when nothing of it is left. The error says why the daemon ended by itself, or
-// why the keeper ended it: without its relay no step has a network.
-func (k keeper) runDaemon(alive *os.File, signals <-chan os.Signal, steps *relay) error {
-	clients, err := openLock(k.daemonFolder, clientsLock)
+// runDaemon starts the daemon and returns when the daemon has exited. The error says why the daemon exited by itself,
+// or why the keeper killed it: without the relay no step has a network.
+func (k keeper) runDaemon(aliveLock *os.File, signals <-chan os.Signal, stepRelay *relay) error {
+	clientsLock, err := openLock(k.daemonFolder, clientsLockFile)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = clients.Close() }()
-	ctx, end := context.WithCancelCause(context.Background())
-	defer end(nil)
-	cmd, err := k.startDaemon(ctx, alive)
+	defer func() { _ = clientsLock.Close() }()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	cmd, err := k.startInit(ctx, aliveLock)
 	if err != nil {
 		return fmt.Errorf("buildkitd: %w", err)
 	}
-	ended := make(chan struct{})
+	exited := make(chan struct{})
 	rescue.Go(func(error) {}, func() {
-		defer close(ended)
+		defer close(exited)
 		_ = cmd.Wait()
 	})
 	k.log.Debug("daemon started", "process", cmd.Process.Pid)
 	err = k.writePIDs(os.Getpid(), cmd.Process.Pid)
 	var reason string
 	if err == nil {
-		reason, err = k.waitUntilUnused(clients, ended, steps.ended, signals)
+		reason, err = k.waitUntilUnused(clientsLock, exited, stepRelay.exited, signals)
 	}
-	k.log.Debug("daemon ends", "reason", reason, "error", err)
+	k.log.Debug("daemon stops", "reason", reason, "error", err)
 	switch {
-	case errors.Is(err, errDaemonEnded):
-		err = writeEnd(k.daemonFolder, fmt.Errorf("%w (%s): read %s", err, cmd.ProcessState, k.path(daemonLog)))
-	case errors.Is(err, errRelayEnded):
-		err = writeEnd(k.daemonFolder, fmt.Errorf("%w (%s): read %s", err, steps.cmd.ProcessState, k.path(relayLog)))
+	case errors.Is(err, errDaemonExited):
+		err = writeExitReason(k.daemonFolder, fmt.Errorf("%w (%s): read %s", err, cmd.ProcessState, k.path(daemonLog)))
+	case errors.Is(err, errRelayExited):
+		state := stepRelay.cmd.ProcessState
+		err = writeExitReason(k.daemonFolder, fmt.Errorf("%w (%s): read %s", err, state, k.path(relayLog)))
 		_ = cmd.Process.Kill() // at once: its steps would wait for a network that does not come back
 	}
-	end(errors.New("not used any more"))
-	<-ended
-	k.log.Debug("daemon ended", "state", cmd.ProcessState)
+	cancel(errors.New("not used any more"))
+	<-exited
+	k.log.Debug("daemon stopped", "state", cmd.ProcessState)
 	return err
 }
 
 var (
-	errDaemonEnded = errors.New("buildkitd ended by itself")
-	errRelayEnded  = errors.New("the network relay of steps ended by itself")
+	errDaemonExited = errors.New("buildkitd ended by itself")
+	errRelayExited  = errors.New("the network relay of steps ended by itself")
 )
 
-// waitUntilUnused returns when the daemon may end, and why: nobody has held a lease for the idle time, and newcomers
-// wait because clients is locked now; or a signal came. It returns errDaemonEnded or errRelayEnded when one of them has
-// ended.
+// waitUntilUnused returns when the daemon can stop, and why. Either nobody has held a lease for the idle time: then
+// clientsLock is locked, so that newcomers wait. Or a signal came. It returns errDaemonExited or errRelayExited if one
+// of these processes has exited.
 func (k keeper) waitUntilUnused(
-	clients *os.File, daemon, relay <-chan struct{}, signals <-chan os.Signal,
+	clientsLock *os.File, daemon, relay <-chan struct{}, signals <-chan os.Signal,
 ) (reason string, err error) {
 	tick := time.NewTicker(idlePoll)
 	defer tick.Stop()
@@ -72,27 +73,27 @@ func (k keeper) waitUntilUnused(
 	for {
 		select {
 		case <-daemon:
-			return "", errDaemonEnded
+			return "", errDaemonExited
 		case <-relay:
-			return "", errRelayEnded
+			return "", errRelayExited
 		case s := <-signals:
 			return "signal: " + s.String(), nil
 		case <-tick.C:
 		}
-		// A lock that cannot be had, whatever the reason, is no proof that nobody holds it.
-		if free, _ := tryLock(clients, unix.LOCK_EX); !free {
+		// Any failure counts as used: only a lock that was taken proves that nobody else holds it.
+		if free, _ := tryLock(clientsLock, unix.LOCK_EX); !free {
 			used = time.Now()
 		} else if time.Since(used) >= k.idle {
 			return "no lease for " + k.idle.String(), nil
 		} else {
-			_, _ = tryLock(clients, unix.LOCK_UN)
+			_, _ = tryLock(clientsLock, unix.LOCK_UN)
 		}
 	}
 }
 
-// startDaemon starts the namespaces' init, which becomes buildkitd. The end of ctx terminates it, and kills it after
-// stopLimit.
-func (k keeper) startDaemon(ctx context.Context, alive *os.File) (*exec.Cmd, error) {
+// startInit starts the init of the daemon's namespaces, which becomes buildkitd. When ctx is canceled, the process gets
+// SIGTERM, and is killed after stopLimit.
+func (k keeper) startInit(ctx context.Context, aliveLock *os.File) (*exec.Cmd, error) {
 	log, err := k.Create(daemonLog)
 	if err != nil {
 		return nil, err
@@ -110,17 +111,17 @@ func (k keeper) startDaemon(ctx context.Context, alive *os.File) (*exec.Cmd, err
 	if k.mode == rootless {
 		cmd.Env = setVariable(cmd.Env, runtimeVariable, runtimeFolder)
 	}
-	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{alive, gate}
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{aliveLock, gate}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	// Pdeathsig is set by now. An init whose keeper died before that would live on: it finds the gate closed.
+	// Pdeathsig is set by now. An init whose keeper died before that reads no byte from the gate, and exits.
 	_, err = open.Write([]byte{1})
 	return cmd, err
 }
 
-// setVariable returns an environment, of the form of os.Environ, in which name has the value.
+// setVariable returns environ, which has the form of os.Environ, with name set to value.
 func setVariable(environ []string, name, value string) []string {
 	others := slices.DeleteFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, name+"=") })
 	return append(others, name+"="+value)

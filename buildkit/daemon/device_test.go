@@ -12,7 +12,7 @@ import (
 	"github.com/moby/buildkit/client/llb"
 )
 
-// A container without a TUN device gets one of the daemon's own, which nobody else sees.
+// In a container without a TUN device, the keeper makes one, which only the daemon sees.
 func TestMachineWithoutADevice(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)
@@ -24,8 +24,8 @@ func TestMachineWithoutADevice(t *testing.T) {
 	}
 }
 
-// Where it may not have one, steps have no network, and clients are told why. The program may still choose the
-// machine's.
+// If the machine forbids TUN devices, steps have no network, and clients are told why. A build can still use the
+// network of the machine.
 func TestMachineThatForbidsDevices(t *testing.T) {
 	t.Parallel()
 	dir, group := newDaemonFolder(t), makeForbiddingCgroup(t)
@@ -44,8 +44,8 @@ func TestMachineThatForbidsDevices(t *testing.T) {
 	}
 }
 
-// makeForbiddingCgroup makes a cgroup whose processes may not use TUN devices, as those of a container may not. It
-// removes the cgroup when the test's daemon has ended.
+// makeForbiddingCgroup makes a cgroup whose processes have no permission to use TUN devices, as in many containers. It
+// removes the cgroup when the test's daemon has stopped.
 func makeForbiddingCgroup(t *testing.T) string {
 	t.Helper()
 	const root = "/sys/fs/cgroup/devices"

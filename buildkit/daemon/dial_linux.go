@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dial connects to the daemon of the folder, and to nobody else who listens on its socket.
+// dial connects to the daemon of the folder. It returns an error if another process listens on the socket.
 func dial(ctx context.Context, f daemonFolder) (net.Conn, error) {
 	conn, peer, err := f.Dial(ctx, socketFile)
 	if err != nil {
@@ -25,8 +25,8 @@ func dial(ctx context.Context, f daemonFolder) (net.Conn, error) {
 	return conn, nil
 }
 
-// checkPeer returns an error unless the process belongs to root or this user and has the alive lock, which only our
-// keeper passes on. It knows nothing but the user of a process in another PID namespace.
+// checkPeer returns an error unless the process belongs to root or this user, and has the alive lock open, which only
+// our keeper passes on. For a process in another PID namespace it checks the user only.
 func checkPeer(f daemonFolder, peer *unix.Ucred) error {
 	socket := f.path(socketFile)
 	if peer.Uid != 0 && int(peer.Uid) != os.Geteuid() {
@@ -35,11 +35,11 @@ func checkPeer(f daemonFolder, peer *unix.Ucred) error {
 	if peer.Pid == 0 {
 		return nil
 	}
-	alive, err := f.Lstat(aliveLock)
+	lock, err := f.Lstat(aliveLockFile)
 	if err != nil {
 		return err
 	}
-	if !hasOpen(int(peer.Pid), alive) {
+	if !hasOpen(int(peer.Pid), lock) {
 		return fmt.Errorf("%s: process %d listens there, which is not the daemon that a keeper started",
 			socket, peer.Pid)
 	}
@@ -68,19 +68,19 @@ func hasOpen(pid int, file os.FileInfo) bool {
 	return false
 }
 
-// anyAddress stands for the address of a daemon where the dialer knows it: a client parses it as a URL, and not every
-// path is one.
-const anyAddress = "unix:///" + socketFile
+// anyEndpoint is what BuildKit's client gets as endpoint; our dialer does not look at it. The client parses it as a
+// URL, and not every path is one.
+const anyEndpoint = "unix:///" + socketFile
 
 // isReady reports whether the daemon of the folder answers right now.
 func isReady(ctx context.Context, f daemonFolder) bool {
 	if !hasSocket(f) {
 		return false
 	}
-	ctx, stop := context.WithTimeoutCause(ctx, answerLimit, errors.New("no answer"))
-	defer stop()
+	ctx, cancel := context.WithTimeoutCause(ctx, answerLimit, errors.New("no answer"))
+	defer cancel()
 	dialer := func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx, f) }
-	c, err := bk.New(ctx, anyAddress, bk.WithContextDialer(dialer))
+	c, err := bk.New(ctx, anyEndpoint, bk.WithContextDialer(dialer))
 	if err != nil {
 		return false
 	}

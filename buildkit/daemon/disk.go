@@ -6,7 +6,7 @@ import (
 	"github.com/docker/go-units"
 )
 
-// Disk is the file system of a daemon's folder.
+// Disk is the disk (file system) of a daemon's folder.
 type Disk struct {
 	Path string // of the folder
 	Free uint64 // in bytes
@@ -22,16 +22,16 @@ func (d Disk) String() string {
 	return fmt.Sprintf("%s has %s free", d.Path, units.BytesSize(float64(d.Free)))
 }
 
-// FullDiskError says that the embedded daemon did not start, on a disk that has no space left.
+// FullDiskError says that the embedded daemon did not start, and that its disk has no space left.
 type FullDiskError struct {
 	Disk
 	Cause error
 }
 
-// Error returns the cause, and below it the disk.
+// Error returns the cause, and the disk in a second line.
 func (e *FullDiskError) Error() string {
 	return fmt.Sprintf("%v\nits disk is full: %v", e.Cause, e.Disk)
 }
 
-// Unwrap returns what failed.
+// Unwrap returns the cause.
 func (e *FullDiskError) Unwrap() error { return e.Cause }

@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// startSpace is what a daemon writes before it answers, in bytes, and more.
+// startSpace is more than the number of bytes that a daemon writes before it answers.
 const startSpace = 1 << 20
 
-// folderDisk returns the disk of a folder, which need not exist.
+// folderDisk returns the disk of a folder. If the folder does not exist, that is the disk of the folder above.
 func folderDisk(dir string) Disk {
 	disk := Disk{Path: dir}
 	for {
@@ -32,9 +32,9 @@ func folderDisk(dir string) Disk {
 	}
 }
 
-// withDisk returns err, or a *FullDiskError of it when no space is left for the folder dir.
+// withDisk returns err, wrapped in a *FullDiskError if no space is left for the folder dir.
 //
-// A daemon that cannot write a log cannot say so itself.
+// A daemon that cannot write to its log cannot say itself that the disk is full.
 func withDisk(dir string, err error) error {
 	if err == nil {
 		return nil
@@ -47,7 +47,7 @@ func withDisk(dir string, err error) error {
 	return err
 }
 
-// diskSize returns the size in bytes of the file system that the folder is on.
+// diskSize returns the size in bytes of the disk of the folder.
 func diskSize(f daemonFolder) (int64, error) {
 	folder, path, err := f.Handle()
 	if err != nil {

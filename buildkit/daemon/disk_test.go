@@ -15,8 +15,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// smallDisk mounts a file system of so many KiB and returns its folder.
-func smallDisk(t *testing.T, size string) string {
+// mountSmallDisk mounts a file system of this size (as "256k") and returns its folder.
+func mountSmallDisk(t *testing.T, size string) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: mounting a file system needs root: run the tests as root")
@@ -32,18 +32,18 @@ func smallDisk(t *testing.T, size string) string {
 	return dir
 }
 
-// A daemon that has no space for a log cannot say so, and ends: the error says it for the daemon.
+// A daemon without space for its log cannot say why it exits. The error of the client says that the disk is full.
 func TestAFullDiskKeepsADaemonFromStarting(t *testing.T) {
 	t.Parallel()
 	for name, filler := range map[string]int{"full": 256 << 10, "nearly full": 210 << 10} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := smallDisk(t, "256k")
+			dir := mountSmallDisk(t, "256k")
 			_ = os.WriteFile(filepath.Join(dir, "lost+found"), make([]byte, filler), 0o600) // until it is full
 			lease, err := daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Idle: time.Second})
 			if err == nil {
 				_ = lease.Release()
-				t.Fatal("it started")
+				t.Fatal("the daemon started")
 			}
 			full, ok := errors.AsType[*daemon.FullDiskError](err)
 			if !ok || full.Path != dir || !full.Known || full.Free > 256<<10 {

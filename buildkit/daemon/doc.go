@@ -1,48 +1,49 @@
-// Package daemon starts, shares and ends the embedded BuildKit daemon: a real buildkitd. A build that needs one starts
-// it, every process of the user shares it, and it ends when nobody has used it for a while. It runs on Linux: as root,
-// or as an ordinary user in a user namespace.
+// Package daemon starts, shares and stops the embedded BuildKit daemon: a real buildkitd. A build that needs the daemon
+// starts it, and every process of the user shares it. The daemon stops when nobody has used it for a while. It runs on
+// Linux: as root, or as an ordinary user in a user namespace.
 //
 //	Acquire       returns a lease on the daemon                              (acquire_linux.go, client_linux.go)
 //	claim         decides whose folder it is                                 (folder_linux.go, claim_linux.go)
 //	checkState    refuses what others may have put into the folder           (state_linux.go)
 //	ask           compares a daemon with the one that this client would start (identity_linux.go, dial_linux.go)
-//	dismiss       ends another version's daemon; evict kills one that hangs  (evict_linux.go)
+//	stopDaemon    stops a daemon of another version                          (earlier_daemon_linux.go)
+//	killDaemon    kills a daemon that does not answer                        (earlier_daemon_linux.go)
 //	checkMachine  finds what the machine lacks                               (machine_linux.go, binaries_linux.go)
 //	checkNamespace tries the user namespace of an ordinary user              (namespace_linux.go, mode_linux.go)
-//	RunKeeper     runs the keeper, which clears, starts and ends             (keeper_linux.go, daemon_linux.go)
+//	RunKeeper     runs the keeper, which starts and stops the daemon         (keeper_linux.go, daemon_linux.go)
 //	becomeDaemon  runs buildkitd in its namespaces                           (init_linux.go, config_linux.go)
-//	removeLeftovers removes what a killed predecessor left                     (clear_linux.go, cgroup_linux.go)
+//	removeLeftovers removes what an earlier daemon left                      (leftovers_linux.go, cgroup_linux.go)
 //	chooseSnapshotter takes the fastest way to store files that works        (snapshotter_linux.go)
 //	emulate       runs steps of foreign platforms through QEMU               (binfmt_linux.go, architecture_linux.go)
 //	stepNetwork   gives steps their networks                                 (network_linux.go, package network)
 //	Error         says what failed; package provider has the remedies        (fault.go)
 //
-// Three processes take part. A client holds a lease. The keeper waits until nobody does; it has its own session and its
-// own mount namespace. The daemon is the init of its own PID and mount namespaces, and dies with the keeper. When it
-// dies, the kernel ends every step and drops every mount.
+// Three processes take part. A client holds a lease. The keeper waits until nobody holds one; it has its own session
+// and its own mount namespace. The daemon is the init of its own PID and mount namespaces, and dies with the keeper.
+// When it dies, the kernel kills every step and removes every mount.
 //
 // An ordinary user's client starts the keeper through rootlesskit, which makes a user namespace. There the keeper is
 // root, as everywhere else. The daemon has no cgroups of its own, and its steps never have the network of the machine.
 //
-// Three locks in the folder say what is true, for the kernel frees them whatever kills a process:
+// Three locks in the folder say what is true, because the kernel releases them whatever kills a process:
 //
-//	clients.lock  shared by each lease; exclusive: the keeper ends the daemon, newcomers wait until it is gone
+//	clients.lock  shared by each lease; exclusive while the keeper stops the daemon: newcomers wait until it is gone
 //	start.lock    held by the one client that starts or replaces a daemon
-//	alive.lock    passed from that client to the keeper to the daemon: free when nothing of them is left
+//	alive.lock    passed from that client to the keeper to the daemon: free when none of the two is left
 //
-// A client that finds no answer asks for start.lock, then for alive.lock. If alive.lock is taken, something still
-// lives. A daemon that starts or ends is waited for. One that hangs is killed, unless others hold leases. If alive.lock
-// is free, the client starts a keeper and passes the lock on in the open file. So there is no moment in which a second
-// keeper could start.
+// A client that gets no answer takes start.lock, then tries alive.lock. If alive.lock is held, an earlier keeper or
+// daemon still runs. If that daemon is starting or stopping, the client waits. If it hangs, the client kills it, unless
+// others hold leases. If alive.lock is free, the client starts a keeper and passes the lock on in the open file. So no
+// second keeper can start in between.
 //
-// A client joins a daemon if its configuration is, to the byte, what this client would write. The configuration begins
-// with the digests of the programs. Another daemon is ended when nobody holds a lease on it. Beside one that is used, a
-// client starts its own daemon in a folder below. The process that answers on the socket has to belong to root or this
-// user, and to have alive.lock open.
+// A client joins a daemon if the daemon's configuration is, to the byte, what this client would write. The
+// configuration begins with the digests of the programs. The client stops a daemon of another version or configuration
+// if nobody holds a lease on it. If somebody does, the client starts its own daemon in a folder below. The process that
+// answers on the socket has to belong to root or this user, and to have alive.lock open.
 //
 // A client logs which daemon it took and why (Options.Log). The keeper outlives the clients, and logs to debug.log in
-// the folder: when the daemon ended, for example, and why.
+// the folder: when the daemon stopped, for example, and why.
 //
-// The folder has a marker. Everything in it is reached through the open folder, without following links
-// (internal/private).
+// The folder has a marker file (markerFile). The package opens everything in the folder relative to the open folder,
+// and follows no link (internal/private).
 package daemon

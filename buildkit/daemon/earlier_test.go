@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// An upgrade keeps the cache: the folder of a release without a marker is taken, and marked.
+// An upgrade keeps the cache: the folder of a release before the marker is used, and gets the marker.
 func TestFolderOfAnEarlierRelease(t *testing.T) {
 	t.Parallel()
 	skipWithoutDaemon(t)

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// inheritedVariables are those that the keeper and the daemon get of the client's environment. Everything else stays
-// out: a plugin's environment holds the passphrase of the stack and the credentials of clouds.
+// inheritedVariables are the environment variables that the keeper and the daemon inherit from the client. They get no
+// others: a plugin's environment holds the passphrase of the stack and the credentials of clouds.
 var inheritedVariables = []string{
 	"PATH", "HOME", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
 	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
 }
 
-// filterEnviron returns environ, of the form of os.Environ, without what must not be inherited.
+// filterEnviron returns environ, which has the form of os.Environ, without what must not be inherited.
 func filterEnviron(environ []string) []string {
 	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")

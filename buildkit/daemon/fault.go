@@ -5,22 +5,22 @@ import (
 	"fmt"
 )
 
-// Fault is a kind of failure of the embedded daemon. Each has one remedy, which the caller knows.
+// Fault says what an *Error is about. Each fault has one remedy, which the caller knows.
 type Fault int
 
 // The faults of the machine come first, then those of folders and files, then those of the daemon and its settings.
 const (
-	Unexplained       Fault = iota
-	NotLinux                // only Linux runs the daemon
-	NoProc                  // /proc does not have what is expected: perhaps it is not mounted
-	ProgramMissing          // the program Path, which ships with the plugin, was not found
-	ProgramMode             // Path may not be executed by anybody
-	ProgramUnreadable       // Path may not be looked at by this user
-	ProgramBroken           // Path does not run on this machine
-	NoExec                  // Path is on a file system that is mounted noexec
-	OverlayDenied           // the kernel has overlayfs, and this process may not mount it
-	NoCgroups               // no cgroup file system is mounted
-	CgroupsReadOnly         // the cgroup file system at Path cannot be written
+	Unexplained       Fault = iota // none of those below
+	NotLinux                       // only Linux runs the daemon
+	NoProc                         // /proc does not have what is expected: perhaps it is not mounted
+	ProgramMissing                 // the program Path, which ships with the plugin, was not found
+	ProgramMode                    // nobody has permission to execute Path
+	ProgramUnreadable              // this user has no permission to look at Path
+	ProgramBroken                  // Path does not run on this machine
+	NoExec                         // Path is on a file system that is mounted noexec
+	OverlayDenied                  // the kernel has overlayfs, and this process has no permission to mount it
+	NoCgroups                      // no cgroup file system is mounted
+	CgroupsReadOnly                // the cgroup file system at Path cannot be written
 
 	// What an ordinary user lacks for a user namespace.
 
@@ -29,21 +29,21 @@ const (
 	NamespaceLimit    // the sysctl Path lets nobody make user namespaces
 	NamespaceRoot     // the sysctl Path lets only root make user namespaces
 	NamespaceAppArmor // the sysctl Path makes AppArmor restrict user namespaces; Program is rootlesskit
-	NamespaceSeccomp  // a seccomp filter forbids user namespaces, as that of a container does
-	NamespaceNoSetuid // this process may not gain privileges, and newuidmap needs them
-	NamespaceMasked   // parts of /proc are hidden, so that no namespace may have a /proc of its own
+	NamespaceSeccomp  // a seccomp filter, as containers have, forbids user namespaces
+	NamespaceNoSetuid // this process cannot gain privileges, which newuidmap needs
+	NamespaceMasked   // parts of /proc are hidden, so no namespace can mount its own /proc
 	NamespaceDenied   // no user namespace can be made, for another reason
 
-	FolderUnknown   // the environment names no folder: neither a home nor a cache
+	FolderUnknown   // the environment names neither a home folder nor a cache folder
 	FolderUnusable  // the folder Path cannot be opened or written
 	FolderOwner     // the folder Path belongs to another user: found when the folder is claimed
-	FolderShared    // other users may write to the folder Path: found when the folder is claimed
+	FolderShared    // other users can write to the folder Path: found when the folder is claimed
 	FolderForeign   // the folder Path holds something that the daemon did not make
 	FolderNewer     // a later release made the folder Path
-	FolderPlanted   // another user may have put something into the folder Path
+	FolderPlanted   // another user has perhaps put something into the folder Path
 	ParentOwner     // the folder, or a parent of it, belongs to another user: found when Path is opened
-	ParentShared    // other users may write to Path, the folder or a parent of it: found when Path is opened
-	LockUnsupported // the file system that Path is on has no locks
+	ParentShared    // other users can write to Path, the folder or a parent of it: found when Path is opened
+	LockUnsupported // the file system of Path has no locks
 	CAFile          // the file with the certificate authorities of a registry cannot be used
 	CAFileLink      // the file with the certificate authorities of a registry is a link that leads elsewhere
 
@@ -54,10 +54,10 @@ const (
 	Hung             // other builds use the daemon, which does not answer; Process is its keeper
 )
 
-// Error is a failure of a known kind, with the facts that its remedy names.
+// Error is an error with a fault, and with the facts that the remedy names.
 type Error struct {
 	Fault Fault
-	Path  string // what was looked at
+	Path  string // a file, a folder or a setting: the comment of the fault says which
 
 	Process int
 	User    string
@@ -78,20 +78,20 @@ func newError(fault Fault, path, format string, values ...any) *Error {
 
 // UnfitError says what keeps the embedded daemon from running on this machine.
 type UnfitError struct {
-	Lacks []error // each an *Error, as a rule
+	Reasons []error // most are of type *Error
 }
 
 // Error returns a line for each reason.
 func (e *UnfitError) Error() string {
 	text := "the embedded BuildKit daemon cannot run here:"
-	for _, lack := range e.Lacks {
-		text += "\n- " + lack.Error()
+	for _, reason := range e.Reasons {
+		text += "\n- " + reason.Error()
 	}
 	return text
 }
 
 // Unwrap returns all reasons.
-func (e *UnfitError) Unwrap() []error { return e.Lacks }
+func (e *UnfitError) Unwrap() []error { return e.Reasons }
 
 // withFault returns an *Error with this fault and path whose cause is err. It returns err itself if it wraps an *Error.
 func withFault(err error, fault Fault, path string) error {

@@ -16,42 +16,45 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// What is in the folder of a daemon.
+// The files and folders in the folder of a daemon.
 const (
-	clientsLock = "clients.lock"
-	startLock   = "start.lock"
-	aliveLock   = "alive.lock"
-	trustLock   = "trust.lock"     // held by a client that looks for the folder of a trust
-	pidFile     = "pids"           // of the keeper and of the daemon, a line each
-	socketFile  = "buildkitd.sock" // clients speak to it
-	traceFile   = "otel.sock"      // steps speak to it
-	configFile  = "buildkitd.toml"
-	digestFile  = "digests.json"  // of the programs that a daemon consists of
-	daemonLog   = "buildkitd.log" // begun anew with each daemon
-	keeperLog   = "keeper.log"    // the same
-	debugLog    = "debug.log"     // the same: what the keeper does and why
+	clientsLockFile = "clients.lock"
+	startLockFile   = "start.lock"
+	aliveLockFile   = "alive.lock"
+	trustLockFile   = "trust.lock" // held by a client that looks for the folder of a trust
 
-	namespaceLog    = "rootlesskit.log" // the same, of a rootless daemon
-	snapshotterFile = "snapshotter"     // the name of the one that the keeper chose
-	rootFolder      = "root"            // BuildKit's state
-	tempFolder      = "tmp"             // emptied with each daemon
+	pidFile        = "pids"           // the process IDs of the keeper and of the daemon, a line each
+	socketFile     = "buildkitd.sock" // the daemon listens for clients
+	traceFile      = "otel.sock"      // the daemon listens for traces of steps
+	configFile     = "buildkitd.toml"
+	digestFile     = "digests.json" // the digests of the programs that make up a daemon
+	exitReasonFile = "ended"        // why the last daemon exited by itself; absent if it did not
 
-	relaySocket   = "network.sock" // the CNI plugin speaks to the relay
-	relayLog      = "network.log"  // begun anew with each daemon
-	networkConfig = "network.json" // of the CNI plugin
+	// The logs. Each daemon begins them anew.
+	daemonLog    = "buildkitd.log"
+	keeperLog    = "keeper.log"
+	debugLog     = "debug.log"       // what the keeper does and why
+	namespaceLog = "rootlesskit.log" // of a rootless daemon
+	relayLog     = "network.log"
+
+	snapshotterFile = "snapshotter" // the name of the snapshotter that the keeper chose
+	rootFolder      = "root"        // BuildKit's state
+	tempFolder      = "tmp"         // emptied before each daemon
+
+	relaySocket   = "network.sock" // the relay listens for the CNI plugin
+	networkConfig = "network.json" // the configuration of the CNI plugin
 	pluginFolder  = "cni"          // links to the CNI plugin
-	deviceFolder  = "device"       // a TUN device, where the machine has none
-	offlineFile   = "offline"      // why steps have no network; absent when they have
-	endFile       = "ended"        // why the last daemon ended by itself; absent when it did not
+	deviceFolder  = "device"       // a TUN device, if the machine has none
+	offlineFile   = "offline"      // why steps have no network; absent if they have one
 )
 
-// tailSize is how much of a log's end an error shows, in bytes: about 20 lines.
+// tailSize is how many bytes from the end of a log an error shows: about 20 lines.
 const tailSize = 4 << 10
 
-// daemonFolder is the folder of one daemon. This package works in it through the open folder and follows no link.
+// daemonFolder is the folder of one daemon, which is open. This package follows no link in it.
 type daemonFolder struct{ *private.Folder }
 
-// openFolder opens the folder dir, and makes it if it is missing. It returns an *Error when claim refuses the folder.
+// openFolder opens the folder dir, and makes it if it is missing. It returns an *Error if claim refuses the folder.
 func openFolder(ctx context.Context, dir string) (daemonFolder, error) {
 	folder, err := private.OpenAny(dir)
 	if err != nil {
@@ -60,7 +63,7 @@ func openFolder(ctx context.Context, dir string) (daemonFolder, error) {
 	return claimOrClose(ctx, daemonFolder{folder})
 }
 
-// child opens the folder name below f for another daemon, and makes it if it is missing.
+// child opens the folder with this name below f, for another daemon. It makes the folder if it is missing.
 func (f daemonFolder) child(ctx context.Context, name string) (daemonFolder, error) {
 	if err := f.Mkdir(name); err != nil && !errors.Is(err, fs.ErrExist) {
 		return daemonFolder{}, folderError(f.path(name), err)
@@ -72,7 +75,7 @@ func (f daemonFolder) child(ctx context.Context, name string) (daemonFolder, err
 	return claimOrClose(ctx, daemonFolder{folder})
 }
 
-// claimOrClose returns f when it can be claimed. Otherwise it closes f and returns the error.
+// claimOrClose claims f and returns it. If that fails, it closes f and returns the error.
 func claimOrClose(ctx context.Context, f daemonFolder) (daemonFolder, error) {
 	if err := f.claim(ctx); err != nil {
 		return daemonFolder{}, errors.Join(folderError(f.Path(), err), f.Close())
@@ -80,7 +83,7 @@ func claimOrClose(ctx context.Context, f daemonFolder) (daemonFolder, error) {
 	return f, nil
 }
 
-// folderError returns an *Error that says why the folder dir is not used.
+// folderError returns an *Error that says why the daemon does not use the folder dir.
 func folderError(dir string, cause error) error {
 	fault, path := FolderUnusable, dir
 	if unsafe, ok := errors.AsType[*private.UnsafeError](cause); ok {
@@ -99,13 +102,14 @@ func (f daemonFolder) endpoint() string { return "unix://" + f.path(socketFile) 
 
 // inDaemon returns the path at which the daemon sees an entry of its folder.
 //
-// The daemon has the folder at a fixed path. The options of mounts, URLs and Unix sockets take that one, whatever
-// characters are in the folder's name, and however long it is.
+// The daemon has its folder mounted at a fixed, short path. The folder's own path may be too long for a Unix socket, or
+// have characters that mount options and URLs do not take.
 func inDaemon(name string) string { return filepath.Join(folderMount, name) }
 
-// cgroupParent returns the name of the cgroup that holds the steps of this daemon and of no other.
+// cgroupParent returns the name of the cgroup for the steps of this daemon alone.
 //
-// The name has what also identifies the lock files, because containers that see the same cgroups may have equal paths.
+// The name has the device and the inode of the folder, not its path: two containers that share the cgroups of the
+// machine may have different folders at the same path.
 func (f daemonFolder) cgroupParent() (string, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -119,7 +123,7 @@ func (f daemonFolder) writePIDs(keeper, daemon int) error {
 	return f.Write(pidFile, fmt.Appendf(nil, "%d\n%d\n", keeper, daemon))
 }
 
-// pids returns the process numbers of the keeper and the daemon that were started last. 0 stands for an unknown one.
+// pids returns the process IDs of the keeper and the daemon that were started last. 0 stands for an unknown ID.
 func (f daemonFolder) pids() (keeper, daemon int, err error) {
 	text, err := f.Read(pidFile, file.LimitText)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -131,7 +135,7 @@ func (f daemonFolder) pids() (keeper, daemon int, err error) {
 	return keeper, daemon, nil
 }
 
-// logTail returns the end of the log name, without a line that is cut off. It returns "" when the log cannot be read.
+// logTail returns the last whole lines of the log with this name. It returns "" if the log cannot be read.
 func (f daemonFolder) logTail(name string) string {
 	log, err := f.Open(name)
 	if err != nil {

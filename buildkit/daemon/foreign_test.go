@@ -10,7 +10,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// The first process of a step is not enough: its children, other applets and pipes have to run under the emulator too.
+// Not only the first process of a step runs under the emulator: its children, other applets and pipes do too.
 func TestStepOfAForeignPlatform(t *testing.T) {
 	t.Parallel()
 	foreign, machine := "arm64", "aarch64"

@@ -17,11 +17,11 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// identityFormat is raised when a keeper does something else with the same programs and the same configuration.
+// identityFormat must be raised when a keeper begins to do something else with the same programs and configuration.
 const identityFormat = 1
 
-// identity returns the comments in a daemon's configuration that say what it consists of. With them, two daemons are
-// the same if and only if their configurations are.
+// identity returns the comments at the beginning of a daemon's configuration: the digests of its programs. With these
+// comments, two daemons are the same if and only if their configurations are.
 func identity(s setup) (string, error) {
 	known := readDigests(s.daemonFolder)
 	text := fmt.Sprintf("# format %d\n", identityFormat)
@@ -35,30 +35,30 @@ func identity(s setup) (string, error) {
 	return text, nil
 }
 
-// answer is what a client hears from the socket of a folder.
+// answer says which daemon answers on the socket of a folder.
 type answer int
 
 const (
-	noAnswer answer = iota
-	same            // the daemon is the one that this client would start
-	another         // it is of another version or configuration
+	noAnswer     answer = iota
+	wantedDaemon        // the daemon is the one that this client would start
+	otherDaemon         // the daemon is of another version or configuration
 )
 
 // String returns the answer in words.
 func (a answer) String() string {
 	switch a {
-	case same:
+	case wantedDaemon:
 		return "it is the one to join"
-	case another:
+	case otherDaemon:
 		return "it is of another version or configuration"
 	}
 	return "it does not answer"
 }
 
-// ask asks the daemon whether it is the one that this client would start.
+// ask asks whether a daemon answers, and compares its configuration with the one that this client would write.
 //
-// The configuration is written anew for each daemon, also by releases that know of no identity, and is not before that
-// daemon answers.
+// Each keeper writes the configuration before its daemon can answer. Releases before the identity do that too. So the
+// file belongs to the daemon that answered.
 func ask(ctx context.Context, s setup) (answer, error) {
 	if !isReady(ctx, s.daemonFolder) {
 		return noAnswer, nil
@@ -69,13 +69,13 @@ func ask(ctx context.Context, s setup) (answer, error) {
 	}
 	have, err := s.Read(configFile, file.LimitText)
 	if err == nil && string(have) == want {
-		return same, nil
+		return wantedDaemon, nil
 	}
-	return another, nil
+	return otherDaemon, nil
 }
 
-// digests are those of programs, by path. To digest a program of 60 MB takes a tenth of a second, too long for each
-// build.
+// digests are the digests of programs, by path. They are remembered because a digest of 60 MB takes 0.1 s, which is too
+// long for each build.
 type digests map[string]digest
 
 type digest struct {
@@ -87,7 +87,8 @@ type digest struct {
 	SHA256 string `json:"sha256"`
 }
 
-// readDigests returns what an earlier keeper noted. What is missing or damaged is computed again.
+// readDigests returns the digests that an earlier keeper wrote. It returns none if the file is missing or damaged: they
+// are computed again then.
 func readDigests(f daemonFolder) digests {
 	text, err := f.Read(digestFile, file.LimitText)
 	known := digests{}
@@ -97,7 +98,7 @@ func readDigests(f daemonFolder) digests {
 	return known
 }
 
-// writeDigests notes the digests of the programs.
+// writeDigests writes the digests of the programs to a file of the folder.
 func writeDigests(s setup) error {
 	old, now := readDigests(s.daemonFolder), digests{}
 	for _, path := range s.programs() {
@@ -105,7 +106,7 @@ func writeDigests(s setup) error {
 		if err != nil {
 			return err
 		}
-		// A file of this moment could be written once more and look the same.
+		// A file that was changed this moment could change once more and look the same.
 		if time.Since(time.Unix(0, d.CTime)) > 2*time.Second {
 			now[path] = d
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// otherVersionPath returns a PATH with another runc: that of another version of the plugin.
+// otherVersionPath returns a PATH with another runc, as another version of the plugin has.
 func otherVersionPath(t *testing.T) string {
 	t.Helper()
 	bin := t.TempDir()
@@ -23,7 +23,7 @@ func otherVersionPath(t *testing.T) string {
 	return "PATH=" + bin + ":" + os.Getenv("PATH")
 }
 
-// An update of the plugin just works: the daemon that idles is ended, and its cache goes to the next one.
+// After an update of the plugin, the idle daemon of the earlier version is stopped. The next one takes its cache over.
 func TestIdleDaemonOfAnotherVersionIsReplaced(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)
@@ -33,16 +33,16 @@ func TestIdleDaemonOfAnotherVersionIsReplaced(t *testing.T) {
 	must(t, c.stdin.Close(), c.cmd.Wait())
 	lease, lines := acquire(t, daemon.Options{Dir: dir})
 	if _, now := runningProcesses(t, dir); now == before {
-		t.Error("it was joined")
+		t.Error("the daemon of another version was joined")
 	}
-	want := "ended the embedded BuildKit daemon of another version or configuration in " + dir
+	want := "stopped the embedded BuildKit daemon of another version or configuration in " + dir
 	if !slices.Contains(lines, want) {
 		t.Errorf("log %q lacks %q", lines, want)
 	}
 	mustRun(t, lease.Endpoint(), "true")
 }
 
-// While the other version builds, this one does as well, in a daemon of its own that further clients join.
+// While another version builds, this version builds too, on its own daemon, which further clients join.
 func TestUsedDaemonOfAnotherVersionIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)
@@ -51,7 +51,7 @@ func TestUsedDaemonOfAnotherVersionIsLeftAlone(t *testing.T) {
 	_, before := runningProcesses(t, dir)
 	lease, lines := acquire(t, daemon.Options{Dir: dir, Idle: time.Second})
 	if _, now := runningProcesses(t, dir); now != before {
-		t.Error("it was ended under the build of another client")
+		t.Error("the daemon was stopped during the build of another client")
 	}
 	if !strings.HasPrefix(lease.Endpoint(), "unix://"+dir+"/beside-") {
 		t.Errorf("endpoint %s", lease.Endpoint())
@@ -66,8 +66,8 @@ func TestUsedDaemonOfAnotherVersionIsLeftAlone(t *testing.T) {
 	}
 }
 
-// A daemon that a release before the identity started writes a configuration without one, whatever an earlier daemon
-// had left.
+// Releases before the identity write a configuration without digests. A daemon of theirs is not joined, although the
+// rest of the configuration is the same.
 func TestDaemonFromBeforeTheIdentityIsNotJoined(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)
@@ -82,11 +82,11 @@ func TestDaemonFromBeforeTheIdentityIsNotJoined(t *testing.T) {
 	must(t, os.WriteFile(config, []byte(strings.Join(lines, "")), 0o600))
 	_, lines = acquire(t, daemon.Options{Dir: dir})
 	if _, now := runningProcesses(t, dir); now == before || len(lines) == 0 {
-		t.Error("it was joined")
+		t.Error("the daemon without an identity was joined")
 	}
 }
 
-// The identity covers every program that is run, and is not computed again for each build.
+// The identity covers each program of the daemon. Its digests are remembered for the next build.
 func TestIdentityCoversThePrograms(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)
@@ -98,14 +98,14 @@ func TestIdentityCoversThePrograms(t *testing.T) {
 	for _, name := range []string{"buildkitd", "runc", "pulumi-buildkit-network"} {
 		_, rest, ok := strings.Cut(string(config), "\n# "+name+" sha256:")
 		if sum, _, _ := strings.Cut(rest, "\n"); !ok || len(sum) != 64 || !strings.Contains(string(known), sum) {
-			t.Errorf("%s: %q is not a digest that is known", name, sum)
+			t.Errorf("%s: the digest %q is not in digests.json", name, sum)
 		}
 	}
 }
 
-// The name of a folder has a few digits of a digest only. Whoever finds others with the same digits finds another
-// folder.
-func TestTrustOfOthersIsPassedOver(t *testing.T) {
+// The name of a folder has only a few digits of a digest. If the folder has the files of another trust, a client takes
+// the next name.
+func TestFolderOfAnotherTrustIsSkipped(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)
 	options := daemon.Options{
@@ -121,7 +121,7 @@ func TestTrustOfOthersIsPassedOver(t *testing.T) {
 	must(t, os.WriteFile(found[0], []byte(evil), 0o600))
 	_, _ = daemon.Acquire(t.Context(), options)
 	if text, _ := os.ReadFile(found[0]); string(text) != evil {
-		t.Errorf("the configuration of a daemon that may run is %q", text)
+		t.Errorf("the configuration of the other daemon was changed to %q", text)
 	}
 	next, err := os.ReadFile(filepath.Dir(found[0]) + "-/registries.toml")
 	if err != nil || !strings.Contains(string(next), "http = true") {

@@ -9,19 +9,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where the daemon's namespace has folders of its own, whatever the host has there.
+// Where the daemon's mount namespace has its own folders, whatever the machine has there.
 const (
-	tempMount   = "/run/pulumi-buildkit"        // tempFolder: a short path, for steps get Unix sockets in it
+	tempMount   = "/run/pulumi-buildkit"        // tempFolder: a short path, because steps get Unix sockets in it
 	folderMount = "/run/pulumi-buildkit-daemon" // the daemon's folder: see inDaemon
 	runcMount   = "/run/runc"                   // runc's list of containers
 	cniMount    = "/var/lib/cni"                // libcni's list of networks
 )
 
-// becomeDaemon makes this process, which is number 1 of its namespaces, buildkitd. It returns only errors.
+// becomeDaemon executes buildkitd in this process, which is process 1 of its PID namespace. It returns only if that
+// fails.
 //
-// The parent-death signal that the keeper asked for belongs to the first thread of this process. The thread that
-// executes buildkitd takes its place, and may be another one: it asks for the signal as well. The signal of the first
-// thread holds until then.
+// The parent-death signal that the keeper asked for belongs to the first thread of this process. Another thread may
+// execute buildkitd, and takes the place of the first one then. So that thread asks for the signal as well.
 func becomeDaemon(s setup) error {
 	runtime.LockOSThread()
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
@@ -29,7 +29,7 @@ func becomeDaemon(s setup) error {
 	}
 	gate := os.NewFile(gateFD, "gate")
 	if _, err := io.ReadFull(gate, make([]byte, 1)); err != nil {
-		return fmt.Errorf("the keeper has ended: %w", err)
+		return fmt.Errorf("the keeper has exited: %w", err)
 	}
 	if err := gate.Close(); err != nil {
 		return err
@@ -40,7 +40,7 @@ func becomeDaemon(s setup) error {
 	return unix.Exec(s.buildkitd, []string{"buildkitd", "--config", s.path(configFile)}, os.Environ())
 }
 
-// mountFolders mounts what differs from the machine in the daemon's namespaces: /proc, and the folders named above.
+// mountFolders mounts /proc and the daemon's own folders.
 func mountFolders(f daemonFolder) error {
 	temp, err := f.Sub(tempFolder)
 	if err != nil {

@@ -15,15 +15,16 @@ import (
 )
 
 const (
-	keeperName = "daemon-keeper" // argument 1 of the keeper
-	initName   = "daemon-init"   // of the daemon until it is buildkitd
-	probeName  = "daemon-probe"  // of a process that tries a user namespace
+	// The roles of a process of this program: argument 1 says which it has.
+	keeperName = "daemon-keeper"
+	initName   = "daemon-init"  // becomes the daemon
+	probeName  = "daemon-probe" // tries a user namespace
 
-	idlePoll  = 200 * time.Millisecond
-	stopLimit = 5 * time.Second // what a daemon has to end by itself before it is killed
+	idlePoll  = 200 * time.Millisecond // how often the keeper looks whether somebody holds a lease
+	stopLimit = 5 * time.Second        // how long a daemon may take to stop before it is killed
 
-	aliveFD = 3 // the alive lock, in the keeper and in the daemon
-	gateFD  = 4 // in the init: one byte says that the keeper lives
+	aliveFD = 3 // the file descriptor of the alive lock, in the keeper and in the daemon
+	gateFD  = 4 // in the init: the keeper writes one byte when Pdeathsig protects the init
 )
 
 // RunKeeper runs the keeper process or the init of the daemon's namespaces, if args ask for one. main calls it before
@@ -34,7 +35,7 @@ func RunKeeper(args []string) (handled bool, exitCode int) {
 	}
 	err := runRole(args)
 	if err != nil {
-		_, _ = fmt.Fprintln(os.Stdout, args[0]+": "+err.Error()) // a log, not the plugin's
+		_, _ = fmt.Fprintln(os.Stdout, args[0]+": "+err.Error()) // stdout is a log file, not the plugin's
 		return true, 1
 	}
 	return true, 0
@@ -51,7 +52,7 @@ func runRole(args []string) error {
 	if args[0] == initName {
 		return becomeDaemon(s)
 	}
-	// The thread that started a process with a parent-death signal has to live as long.
+	// A parent-death signal comes when the thread ends that started the process. So this thread must not end.
 	runtime.LockOSThread()
 	return keepDaemon(s)
 }
@@ -64,19 +65,19 @@ type keeper struct {
 
 // keepDaemon runs a keeper.
 func keepDaemon(s setup) error {
-	alive, err := receiveLock(s.daemonFolder)
+	aliveLock, err := receiveLock(s.daemonFolder)
 	if err != nil {
 		return err
 	}
 	k := keeper{setup: s, log: slog.New(slog.DiscardHandler)}
-	// On a full disk the daemon may still start: it does without this log.
+	// On a full disk the daemon can still start: the keeper does without this log.
 	if log, err := s.Create(debugLog); err == nil {
 		defer func() { _ = log.Close() }()
 		k.log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	k.log.Debug("keeper started", "process", os.Getpid(), "idle", s.idle)
-	err = k.keep(alive)
-	k.log.Debug("keeper ends", "error", err)
+	err = k.keep(aliveLock)
+	k.log.Debug("keeper exits", "error", err)
 	return err
 }
 
@@ -85,32 +86,32 @@ func note(format string, values ...any) {
 	_, _ = fmt.Fprintln(os.Stdout, strings.ReplaceAll(fmt.Sprintf(format, values...), "\n", "; "))
 }
 
-// keep runs a daemon until it ends, until nobody has held a lease for the idle time, or until a signal. It leaves
-// nothing behind. alive is the lock that the daemon holds as well.
-func (k keeper) keep(alive *os.File) error {
+// keep runs a daemon until it exits, until nobody has held a lease for the idle time, or until a signal comes. It
+// leaves nothing behind. The daemon holds aliveLock as well.
+func (k keeper) keep(aliveLock *os.File) error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
-	// Slave, not private: what the host unmounts, goes here too, while nothing of ours gets out.
+	// Slave, not private: what the machine unmounts is unmounted here too. No mount of ours gets out.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
-		return fmt.Errorf("a mount namespace of its own: %w", err)
+		return fmt.Errorf("the mount namespace of the keeper: %w", err)
 	}
-	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.Remove(endFile), removeLeftovers(k.setup)); err != nil {
+	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.Remove(exitReasonFile), removeLeftovers(k.setup)); err != nil {
 		return err
 	}
-	foreign := emulate(k.mode, k.note)
-	defer foreign.release(k.note)
+	handlers := emulate(k.mode, k.note)
+	defer handlers.release(k.note)
 	if err := k.chooseSnapshotter(); err != nil {
 		return err
 	}
 	if err := k.writeConfig(); err != nil {
 		return err
 	}
-	steps, err := stepNetwork(k).start()
+	stepRelay, err := stepNetwork(k).start()
 	if err != nil {
 		return errors.Join(fmt.Errorf("the network of steps: %w", err), removeLeftovers(k.setup))
 	}
-	err = k.runDaemon(alive, signals, steps)
-	steps.stop()
+	err = k.runDaemon(aliveLock, signals, stepRelay)
+	stepRelay.stop()
 	return errors.Join(err, removeLeftovers(k.setup))
 }
 
@@ -123,15 +124,16 @@ func (k keeper) note(format string, values ...any) {
 // receiveLock returns the alive lock that the client took and passed on.
 func receiveLock(f daemonFolder) (*os.File, error) {
 	unix.CloseOnExec(aliveFD)
-	alive := os.NewFile(aliveFD, f.path(aliveLock))
-	passed, err := alive.Stat()
+	aliveLock := os.NewFile(aliveFD, f.path(aliveLockFile))
+	passed, err := aliveLock.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("file descriptor %d is to be the lock %s: %w; "+
-			"this is a part of the plugin, which starts it itself", aliveFD, f.path(aliveLock), err)
+		return nil, fmt.Errorf("file descriptor %d must be the lock %s: %w; "+
+			"only the plugin starts this process", aliveFD, f.path(aliveLockFile), err)
 	}
-	named, err := f.Lstat(aliveLock)
+	named, err := f.Lstat(aliveLockFile)
 	if err != nil || !os.SameFile(passed, named) {
-		return nil, errors.Join(fmt.Errorf("file descriptor %d is not the lock %s", aliveFD, f.path(aliveLock)), err)
+		err = errors.Join(fmt.Errorf("file descriptor %d is not the lock %s", aliveFD, f.path(aliveLockFile)), err)
+		return nil, err
 	}
-	return alive, nil
+	return aliveLock, nil
 }

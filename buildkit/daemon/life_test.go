@@ -44,7 +44,7 @@ func TestOneDaemonForAllProcesses(t *testing.T) {
 	}
 }
 
-func TestEndsWhenIdle(t *testing.T) {
+func TestStopsWhenIdle(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)
 	const idle = time.Second
@@ -74,8 +74,8 @@ func TestEndsWhenIdle(t *testing.T) {
 	}
 }
 
-// A daemon that takes its time to end still answers: a newcomer must get the next one.
-func TestNewcomerWaitsForTheEnd(t *testing.T) {
+// A daemon that takes long to stop still answers. A client that comes meanwhile must get the next daemon.
+func TestNewcomerWaitsUntilTheDaemonStopped(t *testing.T) {
 	t.Parallel()
 	dir, bin := newDaemonFolder(t), t.TempDir()
 	buildkitd, err := exec.LookPath("buildkitd")
@@ -90,11 +90,11 @@ func TestNewcomerWaitsForTheEnd(t *testing.T) {
 	first.endpoint(t)
 	keeper, _ := runningProcesses(t, dir)
 	_ = first.stdin.Close()
-	eventually(t, 10*time.Second, "the daemon is told to end",
+	eventually(t, 10*time.Second, "the daemon is told to stop",
 		func() bool { return len(processes("sleep 2.0731 ")) > 0 })
 	lease, lines := acquire(t, daemon.Options{Dir: dir})
 	if len(lines) == 0 {
-		t.Error("the lease is one on a daemon that ends")
+		t.Error("the lease is on the daemon that stops")
 	}
 	if next, _ := runningProcesses(t, dir); next == keeper {
 		t.Error("the keeper is still the first one")
@@ -102,8 +102,8 @@ func TestNewcomerWaitsForTheEnd(t *testing.T) {
 	mustRun(t, lease.Endpoint(), "sleep 3")
 }
 
-// Newcomers meet ends of daemons, at whatever moment: each lease must be good for a build.
-func TestNewcomersMeetTheIdleEnd(t *testing.T) {
+// Clients come at any moment while daemons stop. Each lease must be good for a build.
+func TestNewcomersMeetTheIdleStop(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)
 	for i := range 8 {
@@ -116,7 +116,7 @@ func TestNewcomersMeetTheIdleEnd(t *testing.T) {
 	}
 }
 
-func TestEndsAfterItsClientsWereKilled(t *testing.T) {
+func TestStopsAfterItsClientsWereKilled(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)
 	for range 2 {
@@ -131,7 +131,7 @@ func TestEndsAfterItsClientsWereKilled(t *testing.T) {
 	wantGone(t, dir)
 }
 
-// clientsOf returns the numbers of the client processes of dir.
+// clientsOf returns the process IDs of the client processes of dir.
 func clientsOf(dir string) (pids []int) {
 	entries, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, entry := range entries {
@@ -173,7 +173,7 @@ func TestHungDaemon(t *testing.T) {
 	mustRun(t, lease.Endpoint(), "true")
 }
 
-func TestAcquireEndsWithItsContext(t *testing.T) {
+func TestAcquireReturnsWithItsContext(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockPoll is how often a client asks for a lock that another holds: flock(2) itself knows no deadline.
+// lockPoll is how often a process tries to take a lock that another one holds: flock(2) itself has no deadline.
 const lockPoll = 10 * time.Millisecond
 
 // openLock opens a lock file. It returns an *Error if another user's file is there: its owner could hold the lock.
@@ -27,7 +27,7 @@ func openLock(f daemonFolder, name string) (*os.File, error) {
 }
 
 // tryLock locks or unlocks a file with flock(2); how is unix.LOCK_SH, unix.LOCK_EX or unix.LOCK_UN. It returns false if
-// another holder prevents that. A lock that the file already held may then be lost, because flock(2) does not convert
+// another holder prevents that. A lock that was held before may then be lost, because flock(2) does not convert
 // atomically. It returns an *Error on a file system without locks.
 func tryLock(lock *os.File, how int) (bool, error) {
 	for {

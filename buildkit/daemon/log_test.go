@@ -22,8 +22,7 @@ func (b *logBuffer) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// TestLogTellsWhichDaemonWasTaken reads the records of clients: of the one that starts a daemon, and of one that joins
-// it.
+// The log of a client says whether it started or joined a daemon, and which.
 func TestLogTellsWhichDaemonWasTaken(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)
@@ -37,17 +36,17 @@ func TestLogTellsWhichDaemonWasTaken(t *testing.T) {
 	again, _ := acquire(t, daemon.Options{Dir: dir, Log: second.logger()})
 	wantTexts(t, second.String(), `msg="daemon joined" folder=`+dir+" keeper=")
 	if strings.Contains(second.String(), "daemon started") {
-		t.Errorf("a daemon that was joined was not started:\n%s", second.String())
+		t.Errorf("the daemon was joined, but the log says that it was started:\n%s", second.String())
 	}
 	must(t, lease.Release(), again.Release())
 	wantGone(t, dir)
 	text, err := os.ReadFile(filepath.Join(dir, "debug.log"))
 	must(t, err)
 	wantTexts(t, string(text), `msg="keeper started" process=`, " idle=300ms\n", `msg="daemon started" process=`,
-		`msg="daemon ends" reason="no lease for 300ms"`, `msg="daemon ended" state=`, `msg="keeper ends"`)
+		`msg="daemon stops" reason="no lease for 300ms"`, `msg="daemon stopped" state=`, `msg="keeper exits"`)
 }
 
-// TestLogTellsWhyAnotherFolderIsUsed reads the records of a client that finds a daemon of another version in use.
+// The log of a client that finds a daemon of another version in use says so.
 func TestLogTellsWhyAnotherFolderIsUsed(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)
@@ -61,7 +60,7 @@ func TestLogTellsWhyAnotherFolderIsUsed(t *testing.T) {
 		`msg="daemon started" folder=`+dir+"/beside-")
 }
 
-// TestLogHoldsNoCertificate: of a registry's settings only its name and what kind they are is logged.
+// The log has the names of registries and the kinds of their settings, but neither certificates nor their paths.
 func TestLogHoldsNoCertificate(t *testing.T) {
 	t.Parallel()
 	dir, authority := newDaemonFolder(t), filepath.Join(t.TempDir(), "private.pem")

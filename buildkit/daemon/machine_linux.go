@@ -14,8 +14,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/subprocess"
 )
 
-// conditions of an embedded daemon of either mode, and those of one only. Each tries the real thing in the daemon's
-// folder and returns what is wrong.
+// What an embedded daemon needs: in either mode, and in one mode only. Each condition tries the real thing in the
+// daemon's folder and returns what is wrong.
 var (
 	conditions         = []func(f daemonFolder) error{checkBuildkitd, checkRunc, checkNetworkProgram, checkExec}
 	rootfulConditions  = []func(f daemonFolder) error{checkOverlay, checkCgroups}
@@ -24,28 +24,28 @@ var (
 	}
 )
 
-// checkMachine returns an *UnfitError with everything that keeps the embedded daemon from running in the folder, or
-// nil.
+// checkMachine returns an *UnfitError with everything that keeps the embedded daemon from running in the folder. It
+// returns nil if there is nothing.
 func (c client) checkMachine(ctx context.Context) error {
 	all := append(slices.Clone(conditions), rootfulConditions...)
 	if c.mode == rootless {
 		all = append(slices.Clone(conditions), rootlessConditions...)
 	}
-	var lacks []error
+	var reasons []error
 	for _, condition := range all {
 		if err := condition(c.daemonFolder); err != nil {
-			lacks = append(lacks, err)
+			reasons = append(reasons, err)
 		}
 	}
-	if lacks == nil && c.mode == rootless {
+	if reasons == nil && c.mode == rootless {
 		if err := c.checkNamespace(ctx); err != nil {
-			lacks = append(lacks, err)
+			reasons = append(reasons, err)
 		}
 	}
-	if lacks == nil {
+	if reasons == nil {
 		return nil
 	}
-	return &UnfitError{Lacks: lacks}
+	return &UnfitError{Reasons: reasons}
 }
 
 func checkBuildkitd(daemonFolder) error {
@@ -58,8 +58,8 @@ func checkRunc(daemonFolder) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithTimeoutCause(context.Background(), 10*time.Second, errors.New("no answer within 10 s"))
-	defer stop()
+	ctx, cancel := context.WithTimeoutCause(context.Background(), 10*time.Second, errors.New("no answer within 10 s"))
+	defer cancel()
 	if _, complaint, err := subprocess.Output(exec.CommandContext(ctx, runc, "--version")); err != nil {
 		return newError(ProgramBroken, runc, "%s --version: %w %s", runc, err, bytes.TrimSpace(complaint))
 	}
@@ -84,21 +84,21 @@ func checkExec(f daemonFolder) error {
 	return nil
 }
 
-// checkOverlay returns an *Error if an overlay may not be mounted: then no other mount may be made either. Where
-// overlayfs works badly or not at all, the keeper chooses another snapshotter.
+// checkOverlay returns an *Error if this process has no permission to mount an overlay: then it cannot mount anything
+// else either. If overlayfs works badly or not at all, the keeper chooses another snapshotter.
 func checkOverlay(f daemonFolder) error {
-	if err := clearTemp(f); err != nil {
+	if err := emptyTempFolder(f); err != nil {
 		return &Error{Fault: FolderUnusable, Path: f.Path(), Cause: err}
 	}
-	defer func() { _ = clearTemp(f) }()
+	defer func() { _ = emptyTempFolder(f) }()
 	if err := makeOverlay(f); errors.Is(err, unix.EPERM) {
-		return newError(OverlayDenied, "", "an overlay may not be mounted: %w", err)
+		return newError(OverlayDenied, "", "no permission to mount an overlay: %w", err)
 	}
 	return nil
 }
 
-// makeOverlay makes an overlay of folders in the temporary folder of f, and mounts it nowhere: nothing is left when
-// this process is killed.
+// makeOverlay makes an overlay of folders in the temporary folder of f. It mounts the overlay nowhere, so nothing is
+// left if this process is killed.
 func makeOverlay(f daemonFolder) error {
 	temp, err := f.Sub(tempFolder)
 	if err != nil {

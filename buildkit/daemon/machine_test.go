@@ -16,7 +16,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// clientError returns what a client process prints that cannot start a daemon.
+// clientError starts a client process that cannot start a daemon, and returns what it prints.
 func clientError(t *testing.T, dir string, environ ...string) string {
 	t.Helper()
 	c := startClient(t, dir, time.Minute, environ...)
@@ -55,7 +55,7 @@ func TestRuncThatDoesNotRun(t *testing.T) {
 		"exec format error")
 }
 
-// A runc that prints without end is ended, and costs no memory.
+// A runc that prints without end is killed, and takes no memory.
 func TestRuncThatPrintsWithoutEnd(t *testing.T) {
 	t.Parallel()
 	bin := t.TempDir()
@@ -64,7 +64,7 @@ func TestRuncThatPrintsWithoutEnd(t *testing.T) {
 		"- "+bin+"/runc --version: it printed more than 1 MiB and was ended")
 }
 
-// mountOverlay mounts an overlay, as the root of a container is one, and returns where.
+// mountOverlay mounts an overlay, such as the root of a container, and returns its path.
 func mountOverlay(t *testing.T, flags uintptr) string {
 	t.Helper()
 	skipWithoutDaemon(t)
@@ -79,7 +79,7 @@ func mountOverlay(t *testing.T, flags uintptr) string {
 	return mount
 }
 
-// The error about a folder that is noexec names it. No daemon is tried.
+// The error about a folder that is mounted noexec names the folder. No daemon is started.
 func TestFolderThatCannotHoldTheState(t *testing.T) {
 	t.Parallel()
 	mount := mountOverlay(t, unix.MS_NOEXEC)
@@ -93,7 +93,7 @@ func TestFolderThatCannotHoldTheState(t *testing.T) {
 	}
 }
 
-// In a container without a volume another snapshotter than overlayfs builds, and a note says what it costs.
+// In a container without a volume the daemon uses another snapshotter than overlayfs, and a note says what that costs.
 func TestFolderOnAnOverlay(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ path, config, note string }{
@@ -112,7 +112,7 @@ func TestFolderOnAnOverlay(t *testing.T) {
 				t.Skip("NOT TESTED: fuse-overlayfs is not installed")
 			}
 			dir := mountOverlay(t, 0)
-			endDaemonAtCleanup(t, dir)
+			stopDaemonAtCleanup(t, dir)
 			client := startClient(t, dir, time.Minute, "PATH="+c.path)
 			mustRun(t, client.endpoint(t), "touch /file")
 			config, err := os.ReadFile(filepath.Join(dir, "buildkitd.toml"))
@@ -138,8 +138,8 @@ func TestDaemonThatDoesNotComeUp(t *testing.T) {
 	wantGone(t, dir)
 }
 
-// What an earlier daemon logged is not shown as the reason why this one did not start.
-func TestAnEarlierDaemonsWordsAreNoReason(t *testing.T) {
+// The error of a daemon that did not start does not show the log of an earlier daemon.
+func TestErrorDoesNotShowAnEarlierLog(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)
 	_, _ = daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Keeper: []string{"true"}}) // makes the folder

@@ -124,19 +124,19 @@ func skipWithoutDaemon(t testing.TB) {
 	}
 }
 
-// newDaemonFolder returns the path of a folder for the test's own daemon. It ends the daemon with the test, and checks
-// that nothing is left.
+// newDaemonFolder returns the path of a folder for the test's own daemon. When the test ends, it stops the daemon and
+// checks that nothing is left.
 func newDaemonFolder(t testing.TB) string {
 	t.Helper()
 	skipWithoutDaemon(t)
 	dir := filepath.Join(t.TempDir(), "d")
-	endDaemonAtCleanup(t, dir)
+	stopDaemonAtCleanup(t, dir)
 	return dir
 }
 
-// endDaemonAtCleanup ends the daemon of dir when the test ends. It fails the test if a process or cgroup of the daemon
-// is left.
-func endDaemonAtCleanup(t testing.TB, dir string) {
+// stopDaemonAtCleanup stops the daemon of dir when the test ends. It fails the test if a process or cgroup of the
+// daemon is left.
+func stopDaemonAtCleanup(t testing.TB, dir string) {
 	t.Helper()
 	t.Cleanup(func() {
 		for _, p := range processes(dir) {
@@ -179,7 +179,7 @@ func startClient(t *testing.T, dir string, idle time.Duration, environ ...string
 	return startProgram(t, os.Args[0], dir, idle, environ...)
 }
 
-// startProgram is startClient with a copy of this program.
+// startProgram does what startClient does, with a copy of this program.
 func startProgram(t *testing.T, program, dir string, idle time.Duration, environ ...string) clientProcess {
 	t.Helper()
 	cmd := exec.Command(program, clientRole, dir, idle.String())

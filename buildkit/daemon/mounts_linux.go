@@ -6,15 +6,15 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/mountinfo"
 )
 
-// mounted is one mount of this namespace.
-type mounted struct {
+// mount is one mount of this mount namespace.
+type mount struct {
 	target string
-	kind   string // of file system
+	kind   string // the type of the file system
 }
 
-// readMounts returns the mount table of this process's thread, in the order of mounting. It returns an *Error without
-// /proc.
-func readMounts() ([]mounted, error) {
+// readMounts returns the mount table of this thread's mount namespace, in the order of mounting. It returns an *Error
+// if /proc has no such table.
+func readMounts() ([]mount, error) {
 	table, err := os.ReadFile("/proc/thread-self/mountinfo")
 	if err != nil {
 		return nil, newError(NoProc, "", "the mount table: %w", err)
@@ -23,9 +23,9 @@ func readMounts() ([]mounted, error) {
 	if err != nil {
 		return nil, err
 	}
-	mounts := make([]mounted, len(parsed))
+	mounts := make([]mount, len(parsed))
 	for i, m := range parsed {
-		mounts[i] = mounted{target: m.Target, kind: m.FSType}
+		mounts[i] = mount{target: m.Target, kind: m.FSType}
 	}
 	return mounts, nil
 }

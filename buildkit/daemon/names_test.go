@@ -17,12 +17,12 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// oddName has every character that a URL, a mount option, TOML, a list of folders or a shell understands in its own
-// way, and bytes that are no text.
+// oddName has each character that is special in a URL, a mount option, TOML, a list of folders or a shell. It also has
+// bytes that are not UTF-8.
 const oddName = "a%2Fb%zz#c?d:e,f=g\\040h\"i'j k\tl\nm@n[o]{p}$q`r*é☃\u200b\x7f\xff"
 
-// The folder may have any name, however long, and so may the folder of the programs. They are known to the daemon by
-// names of its own, and steps have a network.
+// The folder of the daemon and the folder of the programs can have any name, however long. The daemon starts there, and
+// steps have a network.
 func TestAnyFolderName(t *testing.T) {
 	skipWithoutDaemon(t)
 	bin := filepath.Join(t.TempDir(), oddName)
@@ -35,7 +35,7 @@ func TestAnyFolderName(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", filepath.Join(t.TempDir(), oddName))
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), oddName))
 	dir := filepath.Join(t.TempDir(), oddName, strings.Repeat("long", 40), "d")
-	endDaemonAtCleanup(t, dir)
+	stopDaemonAtCleanup(t, dir)
 	lease, _ := acquire(t, daemon.Options{Dir: dir, Idle: time.Second})
 	dial := bk.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lease.Dial(ctx) })
 	output, err := run(t.Context(), t, "unix:///any", platforms.DefaultString(), "ip addr show eth0 && echo done", dial)
@@ -44,7 +44,7 @@ func TestAnyFolderName(t *testing.T) {
 	}
 	again, lines := acquire(t, daemon.Options{Dir: dir, Idle: time.Second})
 	if again.Endpoint() != lease.Endpoint() || len(lines) > 0 {
-		t.Errorf("it was not joined: %q", lines)
+		t.Errorf("the daemon was not joined: %q", lines)
 	}
 	must(t, lease.Release(), again.Release())
 	wantGone(t, dir)

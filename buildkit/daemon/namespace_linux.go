@@ -41,7 +41,7 @@ func checkUIDMapper(daemonFolder) error { return checkMapper("newuidmap") }
 
 func checkGIDMapper(daemonFolder) error { return checkMapper("newgidmap") }
 
-// checkMapper returns an *Error if the program that writes the users of a namespace is missing.
+// checkMapper returns an *Error if the program that writes the user IDs of a namespace is missing.
 func checkMapper(name string) error {
 	if _, err := exec.LookPath(name); err != nil {
 		return newError(MapperMissing, name,
@@ -54,8 +54,8 @@ func checkSubordinateUIDs(daemonFolder) error { return checkSubordinates("/etc/s
 
 func checkSubordinateGIDs(daemonFolder) error { return checkSubordinates("/etc/subgid", "-g") }
 
-// checkSubordinates returns an *Error if this user has too few subordinate IDs. They are in the file, or in a directory
-// service that getsubids asks.
+// checkSubordinates returns an *Error if this user has too few subordinate IDs. The IDs are in the file at path, or in
+// a directory service (LDAP, for example), which getsubids asks.
 func checkSubordinates(path string, options ...string) error {
 	id := strconv.Itoa(os.Geteuid())
 	name := id
@@ -66,26 +66,26 @@ func checkSubordinates(path string, options ...string) error {
 	if count := countSubordinates(text, ":", name, id); count >= subordinateCount {
 		return nil
 	}
-	ctx, stop := context.WithTimeoutCause(context.Background(), namespaceLimit, errors.New("no answer within 10 s"))
-	defer stop()
-	asked := exec.CommandContext(ctx, "getsubids", append(options, name)...)
-	if listed, _, err := subprocess.Output(asked); err == nil {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), namespaceLimit, errors.New("no answer within 10 s"))
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "getsubids", append(options, name)...)
+	if listed, _, err := subprocess.Output(cmd); err == nil {
 		// A line is "0: NAME FIRST COUNT".
 		_, listed, _ := bytes.Cut(listed, []byte(": "))
 		if countSubordinates(listed, " ", name, id) >= subordinateCount {
 			return nil
 		}
 	}
-	lack := newError(NoSubordinates, path,
+	reason := newError(NoSubordinates, path,
 		"%s gives user %s fewer than %d subordinate IDs", path, name, subordinateCount)
 	if err != nil {
-		lack = newError(NoSubordinates, path, "%w: user %s has no subordinate IDs", err, name)
+		reason = newError(NoSubordinates, path, "%w: user %s has no subordinate IDs", err, name)
 	}
-	lack.User = name
-	return lack
+	reason.User = name
+	return reason
 }
 
-// countSubordinates adds up the counts in lines of name, first ID and count.
+// countSubordinates adds up the counts of the lines with one of the names. Each line has name, first ID and count.
 func countSubordinates(text []byte, separator string, names ...string) (count int) {
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for lines.Scan() {
@@ -99,10 +99,11 @@ func countSubordinates(text []byte, separator string, names ...string) (count in
 	return count
 }
 
-// checkNamespace returns an *Error if the user namespace of a daemon cannot be made. It makes one that ends at once.
+// checkNamespace returns an *Error if the user namespace of a daemon cannot be made. It makes one, and the process in
+// it exits at once.
 func (c client) checkNamespace(ctx context.Context) error {
-	ctx, stop := context.WithTimeoutCause(ctx, namespaceLimit, errors.New("no answer within 10 s"))
-	defer stop()
+	ctx, cancel := context.WithTimeoutCause(ctx, namespaceLimit, errors.New("no answer within 10 s"))
+	defer cancel()
 	command := c.keeperCommand(probeName)
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir, cmd.Env = "/", filterEnviron(os.Environ())
@@ -113,7 +114,7 @@ func (c client) checkNamespace(ctx context.Context) error {
 	cause := fmt.Errorf("a user namespace: %w: %s", err, bytes.TrimSpace(append(output, complaint...)))
 	if bytes.Contains(output, []byte(procDenied)) {
 		return newError(NamespaceMasked, "/proc",
-			"parts of /proc are hidden here, so that a user namespace cannot have its own")
+			"parts of /proc are hidden here, so a user namespace cannot mount its own /proc")
 	}
 	return c.explainNamespace(cause)
 }
@@ -128,13 +129,13 @@ func (c client) explainNamespace(cause error) error {
 		return newError(NamespaceRoot, rootSetting,
 			"only root may make user namespaces on this machine: %s is 0", rootSetting)
 	case setting(apparmorSetting) == "1":
-		lack := newError(NamespaceAppArmor, apparmorSetting,
+		reason := newError(NamespaceAppArmor, apparmorSetting,
 			"AppArmor takes the privileges of user namespaces away on this machine: %s is 1", apparmorSetting)
-		lack.Program = c.rootlesskit
-		return lack
+		reason.Program = c.rootlesskit
+		return reason
 	case status("NoNewPrivs") == "1":
 		return newError(NamespaceNoSetuid, "",
-			"this process may not gain privileges (no_new_privs), and newuidmap has to")
+			"this process cannot gain privileges (no_new_privs), and newuidmap needs them")
 	case status("Seccomp") == "2":
 		return newError(NamespaceSeccomp, "", "a seccomp filter, as containers have, forbids user namespaces")
 	}
@@ -158,10 +159,11 @@ func status(name string) string {
 	return ""
 }
 
-// procDenied is what a probe prints that may not mount /proc.
+// procDenied is what a probe prints if it has no permission to mount /proc.
 const procDenied = "no /proc"
 
-// probeNamespace tries, in a user namespace, what a daemon does there first: it mounts.
+// probeNamespace runs in a user namespace and tries what a daemon does there first: it mounts /proc in a new PID
+// namespace.
 func probeNamespace() error {
 	if os.Getpid() == 1 {
 		if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {

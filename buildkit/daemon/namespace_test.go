@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Each thing that keeps an ordinary user from a daemon is named.
+// The error names each thing that keeps an ordinary user from running a daemon.
 func TestOrdinaryUserWithoutNamespaces(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("newuidmap"); err != nil {
@@ -40,11 +40,11 @@ func TestOrdinaryUserWithoutNamespaces(t *testing.T) {
 			"- a seccomp filter, as containers have, forbids user namespaces",
 		}},
 		"no setuid": {ordinaryMachine{Subordinates: subordinates, NoNewPrivs: true}, []string{
-			"- this process may not gain privileges (no_new_privs), and newuidmap has to",
+			"- this process cannot gain privileges (no_new_privs), and newuidmap needs them",
 		}},
 		"hidden /proc": {
 			ordinaryMachine{Subordinates: subordinates, Settings: map[string]string{"kernel/x": "1"}},
-			[]string{"- parts of /proc are hidden here, so that a user namespace cannot have its own"},
+			[]string{"- parts of /proc are hidden here, so a user namespace cannot mount its own /proc"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,18 +17,18 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// relay is the process that dials for steps. The zero value is that of a machine whose steps have no network.
+// relay is the process that dials for steps. In the zero value there is no process, because steps have no network.
 type relay struct {
-	cmd   *exec.Cmd
-	ended chan struct{} // closed when the process has ended
-	end   context.CancelCauseFunc
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when the process has exited
+	cancel context.CancelCauseFunc
 }
 
-// stop ends the process. It may have ended already.
+// stop kills the process, if it still runs.
 func (r *relay) stop() {
 	if r.cmd != nil {
-		r.end(errors.New("the daemon has ended"))
-		<-r.ended
+		r.cancel(errors.New("the daemon has stopped"))
+		<-r.exited
 	}
 }
 
@@ -38,8 +38,8 @@ type stepNetwork struct {
 	log *slog.Logger
 }
 
-// start makes what the daemon needs and starts the relay. Without a usable TUN device it writes the reason for clients
-// into the offline file; steps then have their own loopback only.
+// start makes what the daemon needs for the networks, and starts the relay. If there is no usable TUN device, it writes
+// the reason into a file for clients. Steps then have their own loopback only.
 func (n stepNetwork) start() (*relay, error) {
 	if err := n.linkPlugin(); err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func (n stepNetwork) start() (*relay, error) {
 	return n.startRelay(subnets)
 }
 
-// linkPlugin makes the folder in which BuildKit finds the plugin, under both of its names.
+// linkPlugin makes the folder in which BuildKit finds the CNI plugin under the two names that it looks for.
 func (n stepNetwork) linkPlugin() error {
 	if err := errors.Join(n.RemoveAll(pluginFolder), n.Mkdir(pluginFolder)); err != nil {
 		return err
@@ -91,21 +91,21 @@ func (n stepNetwork) writeConfig(config network.Config) error {
 	return n.Write(networkConfig, text)
 }
 
-// findDevice returns the path, for the daemon, of a TUN device that works: the machine's, or one in a file system that
-// only the keeper and the daemon see. A container may have no device, and yet may use one.
+// findDevice returns the path, as the daemon sees it, of a TUN device that works: the machine's, or one that it makes.
+// Some containers have no such device, and yet have permission to use one.
 func (n stepNetwork) findDevice() (string, error) {
-	failed := network.TryDevice(network.DefaultDevice)
-	if failed == nil {
+	err := network.TryDevice(network.DefaultDevice)
+	if err == nil {
 		return network.DefaultDevice, nil
 	}
 	device := filepath.Join(deviceFolder, "tun")
 	if n.makeDevice("tun") != nil || network.TryDevice(n.path(device)) != nil {
-		return "", failed
+		return "", err
 	}
 	return inDaemon(device), nil
 }
 
-// makeDevice makes the TUN device name in the device folder.
+// makeDevice makes a TUN device with this name in the device folder. Only the keeper and the daemon see it.
 func (n stepNetwork) makeDevice(name string) error {
 	if err := n.Mkdir(deviceFolder); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
@@ -120,7 +120,7 @@ func (n stepNetwork) makeDevice(name string) error {
 		return err
 	}
 	defer func() { _ = open.Close() }()
-	// Not in the machine's own /dev, and not where devices may have been switched off.
+	// A file system of its own, because the machine's may be mounted nodev, and nothing is added to the machine's /dev.
 	if err := unix.Mount("tmpfs", path, "tmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=700,size=64k"); err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (n stepNetwork) makeDevice(name string) error {
 	return unix.Mknod(filepath.Join(n.path(deviceFolder), name), unix.S_IFCHR|0o600, int(unix.Mkdev(major, minor)))
 }
 
-// listen opens the relay's socket, by a path of which the length does not matter.
+// listen opens the relay's socket by a short path, because a socket's path must not be long.
 func (n stepNetwork) listen() (*net.UnixListener, error) {
 	folder, path, err := n.Handle()
 	if err != nil {
@@ -138,8 +138,8 @@ func (n stepNetwork) listen() (*net.UnixListener, error) {
 	return network.Listen(filepath.Join(path, relaySocket))
 }
 
-// startRelay starts the process with the socket that it serves. The process has nothing of the client's environment,
-// and gives up its privileges itself. It ends when the pipe to it closes, so it does not outlive the keeper.
+// startRelay starts the relay and passes it the socket that it serves. The process gets no environment, and gives up
+// its privileges itself. It exits when the pipe to its stdin closes, so it does not outlive the keeper.
 func (n stepNetwork) startRelay(subnets []netip.Prefix) (*relay, error) {
 	listener, err := n.listen()
 	if err != nil {
@@ -157,25 +157,25 @@ func (n stepNetwork) startRelay(subnets []netip.Prefix) (*relay, error) {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
-	ctx, end := context.WithCancelCause(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	arguments := []string{network.RelayRole, n.Path()}
 	for _, subnet := range subnets {
 		arguments = append(arguments, subnet.String())
 	}
-	r := &relay{cmd: exec.CommandContext(ctx, n.network, arguments...), ended: make(chan struct{}), end: end}
+	r := &relay{cmd: exec.CommandContext(ctx, n.network, arguments...), exited: make(chan struct{}), cancel: cancel}
 	r.cmd.Dir, r.cmd.Env = "/", []string{}
 	r.cmd.Stdout, r.cmd.Stderr, r.cmd.ExtraFiles = log, log, []*os.File{socket}
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWIPC}
 	if _, err := r.cmd.StdinPipe(); err != nil { // held open until Wait
-		end(err)
+		cancel(err)
 		return nil, err
 	}
 	if err := r.cmd.Start(); err != nil {
-		end(err)
+		cancel(err)
 		return nil, err
 	}
-	rescue.Go(end, func() {
-		defer close(r.ended)
+	rescue.Go(cancel, func() {
+		defer close(r.exited)
 		_ = r.cmd.Wait()
 	})
 	return r, nil

@@ -54,8 +54,8 @@ func machineServer(t *testing.T) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// A step reaches this machine by its other addresses, and not by its loopback.
-func TestStepsHaveANetworkOfTheirOwn(t *testing.T) {
+// A step reaches this machine by its external addresses, but not by its loopback address.
+func TestStepsHaveTheirOwnNetwork(t *testing.T) {
 	t.Parallel()
 	port := machineServer(t)
 	lease, _ := acquire(t, daemon.Options{Dir: newDaemonFolder(t)})
@@ -69,7 +69,7 @@ func TestStepsHaveANetworkOfTheirOwn(t *testing.T) {
 	wantTexts(t, got, machine+": FAILED", loopback+": FAILED", "interfaces: lo65536 [127.0.0.1/8 ::1/128]\n")
 }
 
-// Without its relay a daemon ends at once, with the running steps, and says why.
+// If the relay is killed, the keeper kills the daemon and its steps at once, and clients are told why.
 func TestRelayThatIsKilled(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)
@@ -96,20 +96,20 @@ func TestRelayThatIsKilled(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Fatal("the step waits for a network that is gone")
 	}
-	if err := lease.EndReason(t.Context()); err == nil ||
+	if err := lease.ExitReason(t.Context()); err == nil ||
 		!strings.Contains(err.Error(), "the network relay of steps ended by itself (signal: killed)") {
 		t.Errorf("the reason for clients: %v", err)
 	}
 	wantGone(t, dir)
 	next, _ := acquire(t, daemon.Options{Dir: dir})
 	mustRun(t, next.Endpoint(), "true")
-	if err := next.EndReason(t.Context()); err != nil {
+	if err := next.ExitReason(t.Context()); err != nil {
 		t.Errorf("the next daemon, which runs: %v", err)
 	}
 }
 
-// A step that opens connections without end and reads nothing gets so many, in bounded memory, and the next one gets
-// its own.
+// A step that opens connections without end and reads nothing gets a limited number, and the relay takes bounded
+// memory. The next step gets connections of its own.
 func TestStepThatFloodsTheRelay(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", ":0")
@@ -167,7 +167,7 @@ func TestStepThatFloodsTheRelay(t *testing.T) {
 	}
 }
 
-// Steps of foreign platforms have the network too.
+// Steps of foreign platforms have a network too.
 func TestNetworkOfAnEmulatedStep(t *testing.T) {
 	t.Parallel()
 	const arch = "arm64"
@@ -200,8 +200,8 @@ func TestNetworkOfAnEmulatedStep(t *testing.T) {
 	wantTexts(t, got, machine+": REACHED the machine", loopback+": FAILED")
 }
 
-// The relay has the rights of nobody, nothing of the client's environment, and limits.
-func TestRightsOfTheRelay(t *testing.T) {
+// The relay runs as nobody, without privileges and without the client's environment. Its memory and files are limited.
+func TestPrivilegesOfTheRelay(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)
 	startClient(t, dir, time.Minute, "PULUMI_CONFIG_PASSPHRASE=canary").endpoint(t)
@@ -221,6 +221,6 @@ func TestRightsOfTheRelay(t *testing.T) {
 		"CapEff: 0000000000000000", "CapInh: 0000000000000000", "CapAmb: 0000000000000000", "NoNewPrivs: 1")
 	wantTexts(t, read("limits"), "Max data size 1073741824 1073741824 bytes", "Max open files 8192 8192 files")
 	if environ := read("environ"); environ != "" {
-		t.Errorf("its environment: %q", environ)
+		t.Errorf("the environment of the relay: %q", environ)
 	}
 }

@@ -18,41 +18,43 @@ const (
 	defaultLimit = 30 * time.Second
 )
 
-// Options says where the daemon lives. The zero value is what a user gets.
+// Options says where the daemon runs, and how. The zero value is what a user gets.
 type Options struct {
-	// Dir is the daemon's folder, of mode 0700: state, socket, logs, locks. One folder is one daemon. The default is
-	// the environment variable PULUMI_BUILDKIT_DAEMON_DIR, else <user cache folder>/pulumi-buildkit/buildkitd.
+	// Dir is the path of the daemon's folder, which has mode 0700 and holds state, socket, logs and locks. Each daemon
+	// has its own folder. The default is the environment variable PULUMI_BUILDKIT_DAEMON_DIR, else
+	// <user cache folder>/pulumi-buildkit/buildkitd.
 	Dir string
-	// Idle is how long the daemon outlives its last lease. The client that starts it decides. The default is the
-	// environment variable PULUMI_BUILDKIT_DAEMON_IDLE (a Go duration), else 60 s.
+	// Idle is how long the daemon runs after its last lease was released. The client that starts the daemon decides.
+	// The default is the environment variable PULUMI_BUILDKIT_DAEMON_IDLE (a Go duration), else 60 s.
 	Idle time.Duration
 	// Limit bounds Acquire. The default is 30 s.
 	Limit time.Duration
-	// Registries, by host, are those that the daemon reaches in another way than by https and the machine's own
-	// authorities. With them the daemon is another one than without, in a folder below Dir.
+	// Registries holds, by host, the registries that the daemon does not reach by https with the machine's own
+	// certificate authorities. If there are any, the daemon has its own folder below Dir.
 	Registries map[string]Registry
 	// Keeper is the command line of a program that passes its arguments to RunKeeper. The default is this executable.
 	Keeper []string
-	// Note gets one line at a time for the user, while Acquire runs, and only from the client that starts the daemon.
-	// It may be nil.
+	// Note is called with one line for the user at a time, while Acquire runs: that a daemon was started or stopped,
+	// for example. It may be nil.
 	Note func(line string)
 	// Log receives records of level Debug: which daemon was taken, where and why. They hold no secret. Nil discards
 	// them. What the keeper decides later is in the file debug.log of the folder.
 	Log *slog.Logger
 }
 
-// Registry says how to reach one.
+// Registry says how to reach a registry.
 type Registry struct {
-	// CAFile has the certificates, PEM, of the authorities of the registry beside the machine's own; "" is none.
+	// CAFile is a file with the registry's certificate authorities (PEM), which are trusted beside the machine's own.
+	// "" is none.
 	CAFile string
-	// Project is the folder in which links to the CAFile have to stay; "" is none.
+	// Project is the folder that links to the CAFile must not leave; "" is none.
 	Project string
-	// PlainHTTP speaks http without TLS.
+	// PlainHTTP: the registry speaks http without TLS.
 	PlainHTTP bool
 }
 
-// withDefaults returns the options without a zero field, except for Registries. Its Dir is absolute. It returns an
-// *Error when the environment is wrong.
+// withDefaults returns the options with every zero field but Registries filled in, and with an absolute Dir. It returns
+// an *Error if an environment variable is wrong.
 func (o Options) withDefaults() (Options, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -85,8 +87,8 @@ func (o Options) withDefaults() (Options, error) {
 // markerFile marks the folder of a daemon. Its first line is for us, the others are for people.
 const markerFile = "pulumi-buildkit.txt"
 
-// Folder returns the folder of the daemon of the zero Options. It returns "" if there is none, or if it holds something
-// and is not marked as a daemon's.
+// Folder returns the path of the folder that the zero Options mean. It returns "" if the environment names none, or if
+// the folder holds something but not our marker.
 func Folder() string {
 	dir, _, err := resolveDir("")
 	if err != nil {
@@ -101,7 +103,7 @@ func Folder() string {
 	return dir
 }
 
-// resolveDir returns the absolute path of the daemon's folder, and where it comes from: dir, the environment, or the
+// resolveDir returns the absolute path of the daemon's folder, and the origin of the path: dir, the environment, or the
 // default.
 func resolveDir(dir string) (path, origin string, err error) {
 	origin = "options"
@@ -114,7 +116,7 @@ func resolveDir(dir string) (path, origin string, err error) {
 	}
 	origin = "cache folder"
 	cache, err := private.CacheFolder()
-	if err != nil { // a bare environment, as services have it
+	if err != nil { // the environment is nearly empty, as that of services
 		account, accountErr := user.Current()
 		if accountErr != nil || account.HomeDir == "" {
 			return "", "", newError(FolderUnknown, "", "no folder for the embedded BuildKit daemon: %w", err)

@@ -19,27 +19,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nobody is an ordinary user who has an account on each machine.
+// nobody is the user ID of an ordinary user that each machine has.
 const nobody = 65534
 
-// ordinaryVariable makes a client process one of an ordinary user: the JSON of an ordinaryMachine.
+// ordinaryVariable is the environment variable that makes a client process run as nobody. Its value is the JSON of an
+// ordinaryMachine.
 const ordinaryVariable = "DAEMON_TEST_ORDINARY"
 
-// ordinaryMachine is what the user nobody finds on the machine. A client process in a mount namespace of its own sees
-// it; the machine itself stays as it is.
+// ordinaryMachine says what the user nobody finds on the machine. Only a client process sees that, in its own mount
+// namespace; the machine itself stays as it is.
 type ordinaryMachine struct {
 	Subordinates string            // the content of /etc/subuid and /etc/subgid
-	NoDevice     bool              // nobody may not use the TUN device
+	NoDevice     bool              // the TUN device is for root only
 	Settings     map[string]string // files in /proc/sys, which has no others then
 	Seccomp      bool              // a filter forbids user namespaces
 	NoNewPrivs   bool              // setuid programs do not work
-	Overlay      string            // a folder of nobody's that is on an overlay; "": none
+	Overlay      string            // the folder that is an overlay of the user nobody; "": none
 }
 
-// usual is a machine on which nobody can have a daemon.
+// usual is a machine on which the user nobody can run a daemon.
 var usual = ordinaryMachine{Subordinates: "nobody:100000:65536\n"}
 
-// become makes this process, which is root's, a client of the user nobody on the machine. It returns only errors.
+// become changes this process, which runs as root, into a client of the user nobody on the machine. It returns only if
+// that fails.
 func (m ordinaryMachine) become() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return err
@@ -60,7 +62,7 @@ func (m ordinaryMachine) become() error {
 	if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(nobody), syscall.Setuid(nobody)); err != nil {
 		return err
 	}
-	// A process that has changed its user may not look at itself: it starts anew.
+	// A process that has changed its user cannot read its own /proc folder. So it executes itself again.
 	if err := os.Unsetenv(ordinaryVariable); err != nil {
 		return err
 	}
@@ -149,8 +151,8 @@ func forbidNamespaces() error {
 	return nil
 }
 
-// ordinaryHome returns a home of the user nobody, and a copy of this program that nobody can run. It skips the test if
-// nobody cannot run the programs of the daemon, or has no user namespaces at all.
+// ordinaryHome returns a home folder of the user nobody, and a copy of this program that this user can run. It skips
+// the test if the user nobody cannot run the programs of the daemon, or cannot make user namespaces.
 func ordinaryHome(t *testing.T) (home, program string) {
 	t.Helper()
 	skipWithoutDaemon(t)
@@ -185,12 +187,12 @@ func startOrdinary(
 	if err := os.Mkdir(temp, 0o700); err == nil {
 		must(t, os.Chown(temp, nobody, nobody))
 	}
-	endDaemonAtCleanup(t, filepath.Join(home, "d"))
+	stopDaemonAtCleanup(t, filepath.Join(home, "d"))
 	environ = append([]string{ordinaryVariable + "=" + string(settings), "HOME=" + home, "TMPDIR=" + temp}, environ...)
 	return startProgram(t, program, filepath.Join(home, "d"), idle, environ...)
 }
 
-// ordinaryError returns what a client of nobody's prints that gets no daemon.
+// ordinaryError starts a client of the user nobody that gets no daemon, and returns what it prints.
 func ordinaryError(t *testing.T, m ordinaryMachine, environ ...string) string {
 	t.Helper()
 	home, program := ordinaryHome(t)

@@ -17,8 +17,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// makeEndedFolder returns the folder of a daemon that has ended.
-func makeEndedFolder(t *testing.T) string {
+// makeStoppedFolder returns the folder of a daemon that has stopped.
+func makeStoppedFolder(t *testing.T) string {
 	t.Helper()
 	dir := newDaemonFolder(t)
 	_, _ = daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Keeper: []string{"true"}})
@@ -28,15 +28,15 @@ func makeEndedFolder(t *testing.T) string {
 	return dir
 }
 
-// replace removes the entry name of the folder dir and plants something in its place.
+// replace removes the entry with this name from the folder dir, and calls plant with its path.
 func replace(t *testing.T, dir, name string, plant func(path string) error) {
 	t.Helper()
 	path := filepath.Join(dir, name)
 	must(t, os.RemoveAll(path), plant(path))
 }
 
-// replacedFiles are the files that a start writes anew. Links in their places are not followed, and FIFOs not waited
-// for.
+// replacedFiles are the files that each start writes anew. If links are in their places, the start does not follow
+// them. If FIFOs are, it does not wait for them.
 var replacedFiles = []string{
 	"keeper.log", "buildkitd.log", "network.log", "debug.log", "buildkitd.toml", "pids", "network.json", "digests.json",
 	"buildkitd.sock", "otel.sock", "network.sock",
@@ -58,10 +58,10 @@ func TestPlantedFilesAreReplaced(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir, victim := makeEndedFolder(t), filepath.Join(t.TempDir(), "victim")
+			dir, victim := makeStoppedFolder(t), filepath.Join(t.TempDir(), "victim")
 			must(t, os.WriteFile(victim, []byte("precious"), 0o600))
 			for _, file := range replacedFiles {
-				if file != "pids" { // is read first, and refused: see below
+				if file != "pids" { // a client reads it first, and refuses it
 					replace(t, dir, file, plant(victim))
 				}
 			}
@@ -79,7 +79,7 @@ func TestPlantedFilesAreReplaced(t *testing.T) {
 
 func TestPlantedFoldersAreNotEntered(t *testing.T) {
 	t.Parallel()
-	dir, victim := makeEndedFolder(t), t.TempDir()
+	dir, victim := makeStoppedFolder(t), t.TempDir()
 	writeFiles(t, victim, map[string]string{
 		"precious": "x", "executor/one/precious": "x", "runc-overlayfs/executor/one/precious": "x",
 	})
@@ -94,8 +94,7 @@ func TestPlantedFoldersAreNotEntered(t *testing.T) {
 	}
 }
 
-// A client refuses files that it believes or locks, and state for buildkitd, if another user may have put them there.
-// It follows no link.
+// A client refuses lock files and state of buildkitd that another user may have put there. It follows no link.
 func TestPlantedEntriesAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -138,7 +137,7 @@ func TestPlantedEntriesAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir, victim := makeEndedFolder(t), t.TempDir()
+			dir, victim := makeStoppedFolder(t), t.TempDir()
 			writeFiles(t, victim, map[string]string{"f": "precious"})
 			replace(t, dir, test.file, func(path string) error { return test.plant(path, victim) })
 			before := snapshot(t, victim)
@@ -155,7 +154,7 @@ func writeAsStranger(path, _ string) error {
 	return errors.Join(os.WriteFile(path, nil, 0o600), os.Chown(path, stranger, stranger))
 }
 
-// listen makes a Unix socket of another user's, or of root's, that counts its connections and answers none.
+// listen makes a Unix socket that belongs to the user uid, and returns the connections to it. It answers none.
 func listen(t *testing.T, path string, uid int) <-chan net.Conn {
 	t.Helper()
 	must(t, os.RemoveAll(path))
@@ -176,7 +175,7 @@ func listen(t *testing.T, path string, uid int) <-chan net.Conn {
 	return accepted
 }
 
-// A socket that is there before the daemon is, whoever listens, gets not one byte.
+// A socket that somebody put there before the daemon started gets not one byte.
 func TestPlantedSocketIsNotObeyed(t *testing.T) {
 	t.Parallel()
 	for name, plant := range map[string]func(t *testing.T, path string) <-chan net.Conn{
@@ -191,7 +190,7 @@ func TestPlantedSocketIsNotObeyed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := makeEndedFolder(t)
+			dir := makeStoppedFolder(t)
 			accepted := plant(t, filepath.Join(dir, "buildkitd.sock"))
 			lease, lines := acquire(t, daemon.Options{Dir: dir, Idle: time.Second})
 			if len(lines) == 0 {
@@ -210,7 +209,7 @@ func TestPlantedSocketIsNotObeyed(t *testing.T) {
 	}
 }
 
-// A lease whose socket is replaced during a build connects to nobody else.
+// A lease connects to its own daemon only, also if somebody replaces the socket during a build.
 func TestLeaseDialsItsDaemonOnly(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)

@@ -76,7 +76,7 @@ func TestFolderIsPrivate(t *testing.T) {
 	}
 }
 
-// The daemon says itself what it understood of its configuration.
+// It asks the daemon how it understood its configuration.
 func TestDaemonIsConfigured(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)

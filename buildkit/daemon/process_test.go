@@ -19,7 +19,7 @@ type process struct {
 	arguments string // separated by spaces
 }
 
-// processes returns those whose arguments contain text, without zombies.
+// processes returns the processes whose arguments contain text, without zombies, this process and clients.
 func processes(text string) []process {
 	entries, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	var found []process
@@ -35,7 +35,7 @@ func processes(text string) []process {
 	return found
 }
 
-// runningProcesses returns the numbers of the keeper and the daemon of dir.
+// runningProcesses returns the process IDs of the keeper and the daemon of dir.
 func runningProcesses(t *testing.T, dir string) (keeper, daemon int) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "pids"))
@@ -48,7 +48,7 @@ func runningProcesses(t *testing.T, dir string) (keeper, daemon int) {
 	return keeper, daemon
 }
 
-// eventually waits until holds returns true, and fails the test after the limit.
+// eventually waits until holds returns true. It fails the test if that takes longer than the limit.
 func eventually(t testing.TB, limit time.Duration, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.After(limit)
@@ -63,7 +63,7 @@ func eventually(t testing.TB, limit time.Duration, what string, holds func() boo
 	}
 }
 
-// wantGone waits for the end of everything in dir and of its traces outside.
+// wantGone waits until no process and no mount of the daemon of dir is left, and alive.lock is free.
 func wantGone(t *testing.T, dir string) {
 	t.Helper()
 	eventually(t, 10*time.Second, "no process of the daemon", func() bool { return len(processes(dir)) == 0 })
@@ -109,7 +109,7 @@ func cgroups(t testing.TB, dir string) []string {
 	return found
 }
 
-// cgroupParent returns the name of the cgroup of the daemon of dir, as its configuration has it.
+// cgroupParent returns the name of the cgroup of the daemon of dir, which is in its configuration.
 func cgroupParent(t testing.TB, dir string) string {
 	t.Helper()
 	config, err := os.ReadFile(filepath.Join(dir, "buildkitd.toml"))

@@ -12,11 +12,10 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/subprocess"
 )
 
-// versionLimit bounds the time in which a program tells its version.
+// versionLimit is how long a program may take to print its version.
 const versionLimit = 10 * time.Second
 
-// logPrograms writes a record for each program that a daemon consists of. It runs none of them unless somebody reads
-// the records.
+// logPrograms logs each program of a daemon with its version and digest. It runs none of them if nobody reads the log.
 func logPrograms(ctx context.Context, s setup, log *slog.Logger) {
 	if !log.Enabled(ctx, slog.LevelDebug) {
 		return
@@ -39,8 +38,8 @@ func logPrograms(ctx context.Context, s setup, log *slog.Logger) {
 
 // programVersion returns the first line that a program prints for --version, or why there is none.
 func programVersion(ctx context.Context, path string) string {
-	ctx, stop := context.WithTimeoutCause(ctx, versionLimit, errors.New("no answer within 10 s"))
-	defer stop()
+	ctx, cancel := context.WithTimeoutCause(ctx, versionLimit, errors.New("no answer within 10 s"))
+	defer cancel()
 	text, _, err := subprocess.Output(exec.CommandContext(ctx, path, "--version"))
 	if err != nil {
 		return err.Error()

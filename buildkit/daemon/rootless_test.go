@@ -34,7 +34,7 @@ func offlineReason(t *testing.T, c clientProcess) string {
 	return strings.TrimSpace(line)
 }
 
-// wantOrdinaryGone waits until nothing of the daemon of nobody's is left, also not of rootlesskit.
+// wantOrdinaryGone waits until nothing is left of the daemon in the home, also no temporary file of rootlesskit.
 func wantOrdinaryGone(t *testing.T, home string) {
 	t.Helper()
 	wantGone(t, filepath.Join(home, "d"))
@@ -74,7 +74,8 @@ func buildAndPush(t *testing.T, address, host string) string {
 	return built.Digest
 }
 
-// An ordinary user's daemon makes the same image as root's, pushes it to a registry on loopback, and leaves nothing.
+// An ordinary user's daemon builds the same image as root's daemon, pushes it to a registry on loopback, and leaves
+// nothing.
 func TestOrdinaryUser(t *testing.T) {
 	t.Parallel()
 	home, program := ordinaryHome(t)
@@ -103,7 +104,7 @@ func TestOrdinaryUser(t *testing.T) {
 	wantOrdinaryGone(t, home)
 }
 
-// Steps of an ordinary user's daemon have a network of their own or none, never that of the machine.
+// Steps of an ordinary user's daemon have their own network or none, never the network of the machine.
 func TestNetworkOfAnOrdinaryUser(t *testing.T) {
 	t.Parallel()
 	home, program := ordinaryHome(t)
@@ -187,7 +188,7 @@ func TestOrdinaryUserAfterAKill(t *testing.T) {
 	}
 }
 
-// On a file system that overlayfs cannot use, another snapshotter builds, and a note says what it costs.
+// On a file system that overlayfs cannot use, the daemon uses another snapshotter, and a note says what that costs.
 func TestOrdinaryUserOnAnOverlay(t *testing.T) {
 	t.Parallel()
 	home, program := ordinaryHome(t)
@@ -205,7 +206,7 @@ func TestOrdinaryUserOnAnOverlay(t *testing.T) {
 		"is on a file system that overlayfs cannot use")
 }
 
-// pathWithout returns a PATH on which all programs are but one.
+// pathWithout returns a PATH with all programs except the one with this name.
 func pathWithout(t *testing.T, name string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// setup says which daemon runs where. The client that looks for a daemon, the keeper and the init all know it.
+// setup says which daemon runs where. The client passes it on to the keeper, and the keeper to the init.
 type setup struct {
 	daemonFolder
 	mode        mode
@@ -22,8 +22,8 @@ type setup struct {
 	rootlesskit string // "" for a rootful daemon
 }
 
-// newSetup returns the setup of the daemon that a client would start in the folder. It returns an *Error when a program
-// is missing.
+// newSetup returns the setup of the daemon that this client would start in the folder. It returns an *Error if a
+// program is missing.
 func newSetup(f daemonFolder, idle time.Duration) (setup, error) {
 	buildkitd, err := findBinary("buildkitd")
 	if err != nil {
@@ -33,18 +33,18 @@ func newSetup(f daemonFolder, idle time.Duration) (setup, error) {
 	if err != nil {
 		return setup{}, err
 	}
-	steps, err := findBinary(network.Program)
+	program, err := findBinary(network.Program)
 	if err != nil {
 		return setup{}, err
 	}
-	s := setup{daemonFolder: f, mode: clientMode(), idle: idle, buildkitd: buildkitd, runc: runc, network: steps}
+	s := setup{daemonFolder: f, mode: clientMode(), idle: idle, buildkitd: buildkitd, runc: runc, network: program}
 	if s.mode == rootless {
 		s.rootlesskit, err = findBinary("rootlesskit")
 	}
 	return s, err
 }
 
-// arguments returns the command line of a process with the role. parseSetup reads it.
+// arguments returns the arguments for a process with this role. parseSetup reads them.
 func (s setup) arguments(role string) []string {
 	return []string{
 		role, s.Path(), s.idle.String(), string(s.mode), s.buildkitd, s.runc, s.network, s.rootlesskit,
@@ -54,7 +54,7 @@ func (s setup) arguments(role string) []string {
 // parseSetup returns the setup that the client passed on as arguments.
 func parseSetup(args []string) (setup, error) {
 	if len(args) != 8 {
-		return setup{}, errors.New("this is a part of the plugin, which starts it itself")
+		return setup{}, errors.New("only the plugin starts this process")
 	}
 	idle, err := time.ParseDuration(args[2])
 	if err != nil {
@@ -72,8 +72,8 @@ func parseSetup(args []string) (setup, error) {
 
 // openPassed opens the folder that the client passed on.
 //
-// In a user namespace every other user of the machine looks the same, root too. So there the client has checked the
-// parents of the folder, and receiveLock checks that it is still the same one.
+// In a user namespace all other users of the machine look the same, also root. So the keeper cannot check the parents
+// of the folder there. The client has checked them, and receiveLock checks that the folder is still the same.
 func openPassed(ctx context.Context, dir string, m mode) (daemonFolder, error) {
 	if m == rootful {
 		return openFolder(ctx, dir)
@@ -85,8 +85,8 @@ func openPassed(ctx context.Context, dir string, m mode) (daemonFolder, error) {
 	return claimOrClose(ctx, daemonFolder{folder})
 }
 
-// programs returns the paths of the programs that a daemon consists of, without this program, which starts it. Two
-// daemons of other programs are not the same.
+// programs returns the paths of the programs that make up a daemon. This program is not one of them, although it starts
+// the daemon.
 func (s setup) programs() []string {
 	if s.mode == rootless {
 		return []string{s.buildkitd, s.runc, s.network, s.rootlesskit}
@@ -94,7 +94,8 @@ func (s setup) programs() []string {
 	return []string{s.buildkitd, s.runc, s.network}
 }
 
-// runcPath returns the path of runc in the configuration, which is UTF-8: that of a link where its own is not.
+// runcPath returns the path of runc for the configuration, which must be UTF-8. If the path of runc is not, it returns
+// that of a link to it.
 func (s setup) runcPath() string {
 	if utf8.ValidString(s.runc) {
 		return s.runc

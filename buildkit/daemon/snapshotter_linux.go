@@ -20,7 +20,8 @@ const (
 
 const fuseDevice = "/dev/fuse"
 
-// readSnapshotter returns the snapshotter that a keeper chose for the folder. Before there was one, it is the fastest.
+// readSnapshotter returns the snapshotter that a keeper chose for the folder. It returns the fastest one if no keeper
+// has run there yet.
 func readSnapshotter(f daemonFolder) string {
 	text, err := f.Read(snapshotterFile, file.LimitText)
 	switch name := string(text); {
@@ -31,10 +32,10 @@ func readSnapshotter(f daemonFolder) string {
 	}
 }
 
-// chooseSnapshotter leaves the fastest snapshotter that works in the folder in a file, for the configuration. It notes
-// what another one than overlayfs costs.
+// chooseSnapshotter writes the name of the fastest snapshotter that works in the folder to a file, for the
+// configuration. If it is not overlayfs, it notes for the user what that costs.
 func (k keeper) chooseSnapshotter() error {
-	defer func() { _ = clearTemp(k.daemonFolder) }()
+	defer func() { _ = emptyTempFolder(k.daemonFolder) }()
 	reason := tryOverlay(k.daemonFolder)
 	name := overlayfs
 	switch {

@@ -10,11 +10,11 @@ import (
 // stateDepth is how deep BuildKit's state is looked at: down to its databases and the folders of its content.
 const stateDepth = 4
 
-// checkState returns an *Error if BuildKit's state has something that another user may have put there while the folder,
-// or one in it, was open to others: buildkitd would follow it.
+// checkState returns an *Error if another user may have put something into BuildKit's state while a folder was open to
+// others: buildkitd would follow a planted link, for example.
 //
-// Modes do not matter below the root folder, which is of mode 0700: BuildKit and containerd make some that are for
-// everybody.
+// checkState ignores the modes below the root folder, which has mode 0700: BuildKit and containerd make some folders
+// that everybody may enter.
 func checkState(f daemonFolder) error {
 	root, err := f.Sub(rootFolder)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -26,8 +26,8 @@ func checkState(f daemonFolder) error {
 	return explainPlanted(f, err)
 }
 
-// checkTree returns an error if an entry of the folder, or of one so deep below it, may be another user's. It closes
-// the folder.
+// checkTree returns an error if another user may have made an entry of the folder, or of the folders below it, down to
+// this depth. It closes the folder.
 func checkTree(folder *private.Folder, depth int) error {
 	defer func() { _ = folder.Close() }()
 	entries, err := folder.Entries()
@@ -36,7 +36,7 @@ func checkTree(folder *private.Folder, depth int) error {
 	}
 	for _, e := range entries {
 		switch {
-		case e.Name() == "executor": // folders of steps, which are cleared
+		case e.Name() == "executor": // folders of steps, which the keeper removes
 		case e.Name() == "snapshots" && depth < stateDepth-1: // the files of images have other owners
 		case e.IsDir() && depth > 0:
 			sub, err := folder.SubAny(e.Name())

@@ -16,18 +16,19 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// trust says how the daemon reaches registries, by host. The daemon reads it when it starts: one that trusts others is
-// another daemon, in a folder of its own below the one of all.
+// trust says how the daemon reaches registries, by host. The daemon reads it only when it starts. So each trust has its
+// own daemon, in a folder below the folder of the daemon that has no trust.
 type trust map[string]hostTrust
 
 type hostTrust struct {
-	certificates []byte // PEM; nil: those that the machine trusts
+	certificates []byte // PEM; nil: only the machine's own authorities are trusted
 	plainHTTP    bool
 }
 
-// readTrust reads the files of the registries' authorities. It returns an *Error when one cannot be used.
+// readTrust reads the files with the registries' certificate authorities. It returns an *Error if a file cannot be
+// used.
 func readTrust(ctx context.Context, registries map[string]Registry) (trust, error) {
-	read := trust{}
+	t := trust{}
 	for host, r := range registries {
 		one := hostTrust{plainHTTP: r.PlainHTTP}
 		if r.CAFile != "" {
@@ -36,12 +37,12 @@ func readTrust(ctx context.Context, registries map[string]Registry) (trust, erro
 				return nil, fmt.Errorf("the CA file of %s: %w", host, err)
 			}
 		}
-		read[host] = one
+		t[host] = one
 	}
-	return read, nil
+	return t, nil
 }
 
-// certificates returns the content of the CAFile. It returns an *Error when the file cannot be used.
+// certificates returns the content of the CAFile. It returns an *Error if the file cannot be used.
 func (r Registry) certificates(ctx context.Context) ([]byte, error) {
 	content, err := file.Project(r.Project).ReadNamed(ctx, r.CAFile, file.LimitText)
 	if errors.As(err, new(*file.LinkError)) {
@@ -53,16 +54,16 @@ func (r Registry) certificates(ctx context.Context) ([]byte, error) {
 	return content, nil
 }
 
-// openFolder opens the folder below base of a daemon that trusts them, and writes the files that say so. It returns
-// base if there are none.
+// openFolder opens the folder below base of the daemon with this trust, and writes the files of the trust into it. It
+// returns base if the trust is empty.
 //
-// The name of the folder has a part of a digest only, for the path of a socket is short: the files decide. openFolder
-// passes over a folder with others.
+// The folder's name has only the beginning of a digest, because the path of a socket must be short. So two trusts may
+// have the same name: openFolder skips a folder with the files of another trust, and takes the next name.
 func (t trust) openFolder(ctx context.Context, base daemonFolder) (daemonFolder, error) {
 	if len(t) == 0 {
 		return base, nil
 	}
-	lock, err := openAndLock(ctx, base, trustLock, unix.LOCK_EX)
+	lock, err := openAndLock(ctx, base, trustLockFile, unix.LOCK_EX)
 	if err != nil {
 		return daemonFolder{}, err
 	}
@@ -91,8 +92,8 @@ func (t trust) name() string {
 	return fmt.Sprintf("trust-%x", h.Sum(nil)[:4])
 }
 
-// writeTo writes the files of the trust into the folder. It returns false, and writes nothing, if those of another one
-// are there.
+// writeTo writes the files of the trust into the folder. It returns false, and writes nothing, if the files of another
+// trust are there.
 func (t trust) writeTo(f daemonFolder) (bool, error) {
 	files := t.files(f)
 	missing := map[string][]byte{}
@@ -109,9 +110,9 @@ func (t trust) writeTo(f daemonFolder) (bool, error) {
 		}
 	}
 	if _, incomplete := missing[registriesFile]; len(missing) > 0 && !incomplete {
-		return false, nil // the certificates of a daemon that may run
+		return false, nil // the other files belong to a daemon that may run
 	}
-	for _, name := range slices.Sorted(maps.Keys(missing)) { // the certificates before what names them
+	for _, name := range slices.Sorted(maps.Keys(missing)) { // ca-0.pem sorts before registries.toml, which names it
 		if err := f.Write(name, missing[name]); err != nil {
 			return false, err
 		}
@@ -119,7 +120,7 @@ func (t trust) writeTo(f daemonFolder) (bool, error) {
 	return true, nil
 }
 
-// files returns what the daemon will read, by name.
+// files returns the content of the files that the daemon reads, by name.
 func (t trust) files(f daemonFolder) map[string][]byte {
 	files, text := map[string][]byte{}, ""
 	for i, host := range slices.Sorted(maps.Keys(t)) {
@@ -140,10 +141,10 @@ func (t trust) files(f daemonFolder) map[string][]byte {
 	return files
 }
 
-// certificatePath returns the path of a file in the configuration.
+// certificatePath returns the path of a certificate file, as the configuration has it.
 //
-// It is the path that earlier releases wrote. With another one, their daemons' folders would be taken for those of
-// other registries.
+// Earlier releases wrote the file's own path. If this release wrote another one, the folders of their daemons would
+// seem to have another trust. Only a path that is not UTF-8 has to differ.
 func certificatePath(f daemonFolder, name string) string {
 	if path := f.path(name); utf8.ValidString(path) {
 		return path
@@ -151,10 +152,10 @@ func certificatePath(f daemonFolder, name string) string {
 	return inDaemon(name)
 }
 
-// registriesFile is the part of buildkitd.toml that is about registries.
+// registriesFile holds the part of buildkitd.toml that is about registries.
 const registriesFile = "registries.toml"
 
-// registriesConfig returns that part, or "" when it is not there.
+// registriesConfig returns the content of registriesFile, or "" if there is no such file.
 func registriesConfig(f daemonFolder) (string, error) {
 	text, err := f.Read(registriesFile, file.LimitText)
 	if errors.Is(err, fs.ErrNotExist) {

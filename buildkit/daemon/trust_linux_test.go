@@ -9,7 +9,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// A CA file that is a link out of the project is not read. A path that the program writes may lead anywhere.
+// A CA file in the project that is a link out of it is not read. The path in the program itself can lead anywhere.
 func TestTrustInACAFileThatIsALink(t *testing.T) {
 	t.Parallel()
 	project, outside := t.TempDir(), filepath.Join(t.TempDir(), "ca.pem")

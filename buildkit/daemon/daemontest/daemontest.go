@@ -1,4 +1,4 @@
-// Package daemontest gives the tests of a package folders and daemons of their own.
+// Package daemontest gives the tests of a package their own folders and daemons.
 package daemontest
 
 import (
@@ -15,8 +15,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// Daemon is one embedded daemon with a cache of its own that the tests of a package share. The first test that asks for
-// it starts it.
+// Daemon is an embedded daemon with its own cache, which the tests of a package share. The first test that asks for the
+// endpoint starts the daemon.
 type Daemon struct {
 	Dir string // set by Main
 
@@ -43,8 +43,8 @@ func (d *Daemon) Endpoint(t testing.TB) string {
 	return d.lease.Endpoint()
 }
 
-// end waits, up to a minute, until nothing of the daemon is left.
-func (d *Daemon) end() error {
+// stop stops the daemon, and waits up to a minute until nothing of it is left.
+func (d *Daemon) stop() error {
 	if d.lease == nil {
 		return nil
 	}
@@ -60,19 +60,21 @@ func (d *Daemon) end() error {
 	terminate(keeper)
 	tick, limit := time.NewTicker(20*time.Millisecond), time.After(time.Minute)
 	defer tick.Stop()
-	for isRunning(builder) || os.RemoveAll(d.Dir) != nil { // the keeper still clears up
+	for isRunning(builder) || os.RemoveAll(d.Dir) != nil { // the keeper still removes leftovers
 		select {
 		case <-tick.C:
 		case <-limit:
-			return fmt.Errorf("the tests' daemon, process %d, has not ended within a minute", builder)
+			return fmt.Errorf("the tests' daemon, process %d, has not stopped within a minute", builder)
 		}
 	}
 	return nil
 }
 
-// Main runs the tests of a package, for its TestMain, and returns the exit code. bin/ is on their PATH. Everything that
-// they write, caches included, goes into one folder, which Main removes when the daemons have ended. Code that is told
-// of no daemon uses the last one. Main does not return if this process is the keeper of a daemon.
+// Main runs the tests of a package and returns the exit code. TestMain calls it. It puts bin/ on PATH. All that the
+// tests write, caches included, goes into one folder. Main stops the daemons and removes that folder afterwards.
+//
+// The last daemon is the one that code uses if it names no folder. Main does not return if this process is the keeper
+// of a daemon.
 func Main(m *testing.M, daemons ...*Daemon) int {
 	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
 		os.Exit(code)
@@ -100,7 +102,7 @@ func run(m *testing.M, daemons []*Daemon) (code int, err error) {
 		if err := os.Setenv("PULUMI_BUILDKIT_DAEMON_DIR", d.Dir); err != nil {
 			return 1, err
 		}
-		defer func() { err = errors.Join(err, d.end()) }()
+		defer func() { err = errors.Join(err, d.stop()) }()
 	}
 	if err := os.Setenv("PATH", filepath.Join(root, "bin")+":"+os.Getenv("PATH")); err != nil {
 		return 1, err

@@ -4,7 +4,7 @@ package daemontest
 
 import "syscall"
 
-// terminate asks a process to end.
+// terminate asks a process to exit.
 func terminate(pid int) { _ = syscall.Kill(pid, syscall.SIGTERM) }
 
 // isRunning reports whether there is such a process.

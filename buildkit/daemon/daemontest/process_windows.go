@@ -1,6 +1,6 @@
 package daemontest
 
-// The embedded daemon runs on Linux only: there is never a process to end.
+// The embedded daemon runs on Linux only: there is never a process to stop.
 
 func terminate(int) {}
 

@@ -13,28 +13,27 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
-// removeLeftovers removes what a daemon leaves behind, whether it was killed or ended by itself: processes and cgroups
-// of its steps, mounts, sockets, temporary files, the executor's folders. The caller holds the alive lock.
+// removeLeftovers removes what a daemon leaves behind, whether it was killed or stopped: processes and cgroups of its
+// steps, mounts, sockets, temporary files, the executor's folders. The caller holds the alive lock.
 func removeLeftovers(s setup) error {
 	f := s.daemonFolder
-	if err := errors.Join(clearCgroups(s), unmountBelow(f)); err != nil {
+	if err := errors.Join(removeCgroups(s), unmountBelow(f)); err != nil {
 		return err // removing files below a mount would remove what is mounted there
 	}
 	return errors.Join(
 		f.Remove(socketFile), f.Remove(traceFile), f.Remove(relaySocket),
-		clearTemp(f),
-		clearExecutor(f),
+		emptyTempFolder(f),
+		removeBundles(f),
 	)
 }
 
-// clearTemp makes the folder for temporary files an empty one.
-func clearTemp(f daemonFolder) error {
+// emptyTempFolder makes the folder for temporary files, or empties it.
+func emptyTempFolder(f daemonFolder) error {
 	return errors.Join(f.RemoveAll(tempFolder), f.Mkdir(tempFolder))
 }
 
-// clearExecutor removes the bundles of steps that a killed daemon has left. The daemon itself never looks at them
-// again.
-func clearExecutor(f daemonFolder) error {
+// removeBundles removes the bundles of steps that a killed daemon has left. No later daemon removes them by itself.
+func removeBundles(f daemonFolder) error {
 	root, err := f.Sub(rootFolder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -51,15 +50,15 @@ func clearExecutor(f daemonFolder) error {
 		if !strings.HasPrefix(worker.Name(), "runc-") {
 			continue
 		}
-		if err := removeBundles(root, worker.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := removeWorkerBundles(root, worker.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
 }
 
-// removeBundles removes the bundles of the worker that has this name.
-func removeBundles(root *private.Folder, name string) error {
+// removeWorkerBundles removes the bundles of the worker that has this name.
+func removeWorkerBundles(root *private.Folder, name string) error {
 	worker, err := root.Sub(name)
 	if err != nil {
 		return err

@@ -77,7 +77,7 @@ func wantNoBundles(t *testing.T, dir string) {
 	}
 }
 
-func TestClearsWhatIsLeft(t *testing.T) {
+func TestRemovesLeftovers(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)
 	lease, _ := acquire(t, daemon.Options{Dir: dir, Idle: 100 * time.Millisecond})
