@@ -10,30 +10,30 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// argumentRule checks the value of a build argument that BuildKit acts on. failure says why a build with this value
+// argumentCheck checks the value of a build argument that BuildKit acts on. failure says why a build with this value
 // would fail. warning says what the build would ignore. Both are "" for a good value.
-type argumentRule func(c *checker, value string) (failure, warning string)
+type argumentCheck func(c *checker, value string) (failure, warning string)
 
-// argumentRules holds the build arguments that BuildKit acts on. Most need no ARG in the Dockerfile
+// argumentChecks holds the build arguments that BuildKit acts on. Most need no ARG in the Dockerfile
 // (https://github.com/moby/buildkit/blob/master/frontend/dockerfile/docs/reference.md#buildkit-built-in-build-args).
-var argumentRules = map[string]argumentRule{
+var argumentChecks = map[string]argumentCheck{
 	"BUILDKIT_BUILD_NAME":           acceptAny,
 	"BUILDKIT_CACHE_MOUNT_NS":       acceptAny,
 	"BUILDKIT_CONTEXT_KEEP_GIT_DIR": warnUnlessBool,
 	"BUILDKIT_DISABLE_FILEOP":       checkDisableFileOp,
 	"BUILDKIT_DOCKERFILE_CHECK":     checkDockerfileCheck,
-	"BUILDKIT_GIT_ADVICE":           refuseUnlessBool,
+	"BUILDKIT_GIT_ADVICE":           failUnlessBool,
 	"BUILDKIT_INLINE_CACHE":         checkInlineCache,
 	"BUILDKIT_MULTI_PLATFORM":       checkMultiPlatform,
 	"BUILDKIT_SANDBOX_HOSTNAME":     acceptAny,
-	"BUILDKIT_SBOM_SCAN_CONTEXT":    sbomScanRule("BUILDKIT_SBOM_SCAN_CONTEXT"),
-	"BUILDKIT_SBOM_SCAN_STAGE":      sbomScanRule("BUILDKIT_SBOM_SCAN_STAGE"),
+	"BUILDKIT_SBOM_SCAN_CONTEXT":    sbomScanCheck("BUILDKIT_SBOM_SCAN_CONTEXT"),
+	"BUILDKIT_SBOM_SCAN_STAGE":      sbomScanCheck("BUILDKIT_SBOM_SCAN_STAGE"),
 	"BUILDKIT_SYNTAX":               checkSyntaxArgument,
-	"BUILDKIT_ATTEST_PROVENANCE":    inputInsteadRule("provenance: { mode: max }"),
-	"BUILDKIT_ATTEST_SBOM":          inputInsteadRule("sbom: { generator: docker/buildkit-syft-scanner:stable-1 }"),
+	"BUILDKIT_ATTEST_PROVENANCE":    inputInsteadCheck("provenance: { mode: max }"),
+	"BUILDKIT_ATTEST_SBOM":          inputInsteadCheck("sbom: { generator: docker/buildkit-syft-scanner:stable-1 }"),
 }
 
-// checkArguments checks the build arguments that BuildKit acts on, and warns about unknown names that begin like these.
+// checkArguments checks the build arguments that BuildKit acts on. It warns about other names that begin like theirs.
 func checkArguments(c *checker) {
 	for _, name := range slices.Sorted(maps.Keys(c.args.BuildArgs)) {
 		path := under("buildArgs", name)
@@ -41,11 +41,11 @@ func checkArguments(c *checker) {
 		if !strings.HasPrefix(name, "BUILDKIT_") || unclear {
 			continue
 		}
-		rule, ok := argumentRules[name]
+		check, ok := argumentChecks[name]
 		if !ok {
-			rule = unknownArgumentRule(name)
+			check = unrecognizedArgumentCheck(name)
 		}
-		failure, warning := rule(c, c.args.BuildArgs[name])
+		failure, warning := check(c, c.args.BuildArgs[name])
 		if failure != "" {
 			c.fail(path, "%s", failure)
 		}
@@ -70,7 +70,7 @@ func warnUnlessBool(_ *checker, value string) (failure, warning string) {
 	return "", ""
 }
 
-func refuseUnlessBool(_ *checker, value string) (failure, warning string) {
+func failUnlessBool(_ *checker, value string) (failure, warning string) {
 	if _, ok := readBool(value); !ok {
 		return fmt.Sprintf("%q is neither true nor false: write 1 or 0", value), ""
 	}
@@ -86,14 +86,13 @@ func checkDisableFileOp(_ *checker, value string) (failure, warning string) {
 
 func checkDockerfileCheck(_ *checker, value string) (failure, warning string) {
 	if err := inputs.CheckLint(value); err != nil {
-		const form = "%v: write skip=<check>,<check> or skip=all; add ;error=true to make the build fail"
-		return fmt.Sprintf(form, err), ""
+		return err.Error() + ": write skip=<check>,<check> or skip=all; add ;error=true to make the build fail", ""
 	}
 	return "", ""
 }
 
 func checkInlineCache(c *checker, value string) (failure, warning string) {
-	if on, _ := readBool(value); on && c.makesNoImage() {
+	if on, _ := readBool(value); on && makesNoImage(c) {
 		return "", "it has no effect, because no image is made that could carry the cache: " + imageRemedy
 	}
 	return warnUnlessBool(c, value)
@@ -105,7 +104,7 @@ func checkMultiPlatform(c *checker, value string) (failure, warning string) {
 	intoDockerFormat := slices.ContainsFunc(enabledExports(c.args), func(e export) bool { return e.kind == "docker" })
 	switch {
 	case !ok || value == "":
-		return refuseUnlessBool(c, value)
+		return failUnlessBool(c, value)
 	case on && intoDockerFormat:
 		return "it makes an index, which load and docker exports do not take: remove this argument, or remove them", ""
 	case !on && isKnown(c.raw, "platforms") && len(normalizePlatforms(c.args.Platforms)) > 1:
@@ -117,19 +116,19 @@ func checkMultiPlatform(c *checker, value string) (failure, warning string) {
 
 func checkSyntaxArgument(_ *checker, value string) (failure, warning string) {
 	if strings.TrimSpace(value) == "" {
-		return "it names no frontend: leave it out, or write dockerfile.v0 for BuildKit's own", ""
+		return "it names no frontend: remove this argument, or write dockerfile.v0 for BuildKit's own", ""
 	}
 	return "", ""
 }
 
-// sbomScanRule returns a rule that warns if no SBOM is made, or if the Dockerfile has no ARG that the argument
+// sbomScanCheck returns a check that warns if no SBOM is made, or if the Dockerfile has no ARG that the argument
 // overrides.
-func sbomScanRule(name string) argumentRule {
+func sbomScanCheck(name string) argumentCheck {
 	return func(c *checker, _ string) (failure, warning string) {
 		switch {
 		case c.args.SBOM == nil && c.raw.Get("sbom").IsNull():
-			return "", "it has no effect, because no SBOM is made: set sbom too, or leave it out"
-		case c.dockerfileLacks(name):
+			return "", "it has no effect, because no SBOM is made: set sbom too, or remove this argument"
+		case dockerfileLacks(c, name):
 			return "", "it has no effect, because it overrides an ARG of this name, and the Dockerfile has none: " +
 				"declare it there"
 		}
@@ -137,19 +136,19 @@ func sbomScanRule(name string) argumentRule {
 	}
 }
 
-// inputInsteadRule returns a rule that refuses an argument, because an input does the same. Previews and the
+// inputInsteadCheck returns a check that refuses an argument, because an input does the same. Previews and the
 // verification of the pushed image look only at the input.
-func inputInsteadRule(input string) argumentRule {
+func inputInsteadCheck(input string) argumentCheck {
 	return func(*checker, string) (failure, warning string) {
 		return "an input does the same: remove this argument, and set " + input, ""
 	}
 }
 
-// unknownArgumentRule returns a rule that warns if the Dockerfile does not mention the name. BuildKit does not know the
-// name either, so it may be a mistake.
-func unknownArgumentRule(name string) argumentRule {
+// unrecognizedArgumentCheck returns a check for a name that BuildKit does not recognize. It warns if the Dockerfile does
+// not mention the name either, which may then be a mistake.
+func unrecognizedArgumentCheck(name string) argumentCheck {
 	return func(c *checker, _ string) (failure, warning string) {
-		if !c.dockerfileLacks(name) {
+		if !dockerfileLacks(c, name) {
 			return "", ""
 		}
 		return "", "neither BuildKit nor the Dockerfile knows this argument. BuildKit's documentation names those " +
@@ -158,12 +157,12 @@ func unknownArgumentRule(name string) argumentRule {
 }
 
 // dockerfileLacks tells whether the Dockerfile can be read and does not mention a name.
-func (c *checker) dockerfileLacks(name string) bool {
+func dockerfileLacks(c *checker, name string) bool {
 	if !isKnown(c.raw, "dockerfile", "context") || hasOtherFrontend(c.args) {
 		return false
 	}
-	_, text, err := readDockerfile(c.ctx, c.args)
-	return err == nil && text.Text != nil && !strings.Contains(string(text.Text), name)
+	_, dockerfile, err := readDockerfile(c.ctx, c.args)
+	return err == nil && dockerfile.Text != nil && !strings.Contains(string(dockerfile.Text), name)
 }
 
 // hasOtherFrontend tells whether BUILDKIT_SYNTAX names a frontend other than BuildKit's own. The Dockerfile is then in

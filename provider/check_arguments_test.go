@@ -26,14 +26,14 @@ var wrongArguments = map[string]struct{ inputs, path, reason string }{
 	},
 	"no checks": {
 		`"buildArgs": {"BUILDKIT_DOCKERFILE_CHECK": "strict"}`, "buildArgs.BUILDKIT_DOCKERFILE_CHECK",
-		`"strict" is no list of checks, such as skip=JSONArgsRecommended;error=true: write skip=`,
+		`"strict" is not a list of checks: write skip=<check>,<check> or skip=all; add ;error=true to make the build fail`,
 	},
 	"no advice": {
 		`"buildArgs": {"BUILDKIT_GIT_ADVICE": "please"}`, "buildArgs.BUILDKIT_GIT_ADVICE", "neither true nor false",
 	},
 	"no frontend": {
 		`"buildArgs": {"BUILDKIT_SYNTAX": " "}`, "buildArgs.BUILDKIT_SYNTAX",
-		"leave it out, or write dockerfile.v0 for BuildKit's own",
+		"remove this argument, or write dockerfile.v0 for BuildKit's own",
 	},
 	"what BuildKit dropped": {
 		`"buildArgs": {"BUILDKIT_DISABLE_FILEOP": "1"}`, "buildArgs.BUILDKIT_DISABLE_FILEOP",

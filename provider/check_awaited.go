@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"maps"
@@ -24,12 +25,14 @@ func checkAwaited(c *checker) {
 	if _, _, ok := c.promised.writer(files.Dockerfile); ok && files.Dockerfile != "" {
 		c.awaited = true
 	}
-	c.awaited = c.awaited || slices.ContainsFunc(localContexts(files), c.awaits)
+	for _, dir := range localContexts(files) {
+		c.awaited = c.awaited || isAwaited(dir, c.promised)
+	}
 }
 
-// awaits tells whether a path does not exist yet, and another image of this preview will write it.
-func (c *checker) awaits(path string) bool {
-	if _, _, ok := c.promised.writer(path); !ok {
+// isAwaited tells whether a path does not exist yet, and another image of this preview will write it.
+func isAwaited(path string, promised promises) bool {
+	if _, _, ok := promised.writer(path); !ok {
 		return false
 	}
 	_, err := os.Stat(path)
@@ -38,8 +41,8 @@ func (c *checker) awaits(path string) bool {
 
 // readsAwaited tells whether another image of this preview will write a file that the build reads from an existing
 // context.
-func (c *checker) readsAwaited(in *inputs.Inputs) bool {
-	_, _, ok := c.promised.findRead(func(path string) bool { return in.MayRead(c.ctx, path) })
+func readsAwaited(ctx context.Context, in *inputs.Inputs, promised promises) bool {
+	_, _, ok := promised.findRead(func(path string) bool { return in.MayRead(ctx, path) })
 	return ok
 }
 

@@ -53,7 +53,7 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 		return nil
 	}
 	plan := c.args.plan(nil)
-	plan.UnknownArgs = c.unknownArgs()
+	plan.UnknownArgs = unknownBuildArgs(c)
 	w := newStage(ctx, "looking for the base images of the Dockerfile")
 	bases, certain, err := inputs.Bases(ctx, plan)
 	if ctx.Err() != nil {

@@ -14,7 +14,7 @@ import (
 // checkOneMember reports each entry of a list that does not have exactly one of the members, which say its kind. It
 // returns the paths of the entries that have one, by index. The value of a member may be unknown, its presence may not.
 // A list that could not be decoded has its failure already.
-func (c *checker) checkOneMember(input string, decoded int, members ...string) (paths map[int]string) {
+func checkOneMember(c *checker, input string, decoded int, members ...string) (paths map[int]string) {
 	paths = map[int]string{}
 	list := c.raw.Get(input)
 	if !list.IsArray() || list.AsArray().Len() > decoded {
@@ -45,7 +45,7 @@ func (c *checker) checkOneMember(input string, decoded int, members ...string) (
 }
 
 // hasUnknownMember tells whether the member of an entry, or a part of it, is unknown.
-func (c *checker) hasUnknownMember(input string, i int, member string) bool {
+func hasUnknownMember(c *checker, input string, i int, member string) bool {
 	return c.unknownAt(key(input), index(i), key(member))
 }
 
@@ -55,77 +55,77 @@ func isHeader(text string) bool {
 }
 
 func checkCacheFrom(c *checker) {
-	paths := c.checkOneMember("cacheFrom", len(c.args.CacheFrom), "registry", "local", "s3", "gha", "azblob", "raw")
+	paths := checkOneMember(c, "cacheFrom", len(c.args.CacheFrom), "registry", "local", "s3", "gha", "azblob", "raw")
 	for _, i := range slices.Sorted(maps.Keys(paths)) {
 		path, from := paths[i], c.args.CacheFrom[i]
 		switch {
-		case from.Registry != nil && !c.hasUnknownMember("cacheFrom", i, "registry"):
-			c.checkCacheReference(path+".registry.ref", from.Registry.Ref)
-		case from.Local != nil && !c.hasUnknownMember("cacheFrom", i, "local"):
-			c.require(path+".local.src", from.Local.Src, "the path of a folder")
+		case from.Registry != nil && !hasUnknownMember(c, "cacheFrom", i, "registry"):
+			checkCacheReference(c, path+".registry.ref", from.Registry.Ref)
+		case from.Local != nil && !hasUnknownMember(c, "cacheFrom", i, "local"):
+			checkNotEmpty(c, path+".local.src", from.Local.Src, "the path of a folder")
 			if d := from.Local.Digest; d != nil && digest.Digest(*d).Validate() != nil {
 				c.fail(path+".local.digest", "%q is not a digest: write sha256:…", *d)
 			}
-		case from.S3 != nil && !c.hasUnknownMember("cacheFrom", i, "s3"):
-			c.checkBucket(path+".s3", *from.S3)
-		case from.AZBlob != nil && !c.hasUnknownMember("cacheFrom", i, "azblob"):
-			c.require(path+".azblob.name", from.AZBlob.Name, "the name of the cache")
-		case from.Raw != nil && !c.hasUnknownMember("cacheFrom", i, "raw"):
-			c.checkRawCache("cacheFrom", path+".raw", *from.Raw)
+		case from.S3 != nil && !hasUnknownMember(c, "cacheFrom", i, "s3"):
+			checkBucket(c, path+".s3", *from.S3)
+		case from.AZBlob != nil && !hasUnknownMember(c, "cacheFrom", i, "azblob"):
+			checkNotEmpty(c, path+".azblob.name", from.AZBlob.Name, "the name of the cache")
+		case from.Raw != nil && !hasUnknownMember(c, "cacheFrom", i, "raw"):
+			checkRawCache(c, "cacheFrom", path+".raw", *from.Raw)
 		}
 	}
 }
 
 func checkCacheTo(c *checker) {
 	members := []string{"registry", "local", "s3", "gha", "azblob", "inline", "raw"}
-	paths := c.checkOneMember("cacheTo", len(c.args.CacheTo), members...)
+	paths := checkOneMember(c, "cacheTo", len(c.args.CacheTo), members...)
 	for _, i := range slices.Sorted(maps.Keys(paths)) {
 		path, to := paths[i], c.args.CacheTo[i]
 		switch {
-		case to.Registry != nil && !c.hasUnknownMember("cacheTo", i, "registry"):
-			c.checkRegistryCache(path+".registry", *to.Registry)
-		case to.Local != nil && !c.hasUnknownMember("cacheTo", i, "local"):
-			c.require(path+".local.dest", to.Local.Dest, "the path of a folder")
+		case to.Registry != nil && !hasUnknownMember(c, "cacheTo", i, "registry"):
+			checkRegistryCache(c, path+".registry", *to.Registry)
+		case to.Local != nil && !hasUnknownMember(c, "cacheTo", i, "local"):
+			checkNotEmpty(c, path+".local.dest", to.Local.Dest, "the path of a folder")
 			if !isHeader(to.Local.Dest) && !deref(to.Local.IgnoreError) {
 				c.fail(path+".local.dest", "%q: BuildKit takes the path of a cache in printable ASCII only: name "+
 					"another folder, or write a relative path", to.Local.Dest)
 			}
-			c.checkCompression(path+".local", to.Local.LayerCompression)
-			c.checkCacheMode(path+".local", to.Local.CacheWriting)
-		case to.S3 != nil && !c.hasUnknownMember("cacheTo", i, "s3"):
-			c.checkBucket(path+".s3", to.S3.CacheFromS3)
-			c.checkCacheMode(path+".s3", to.S3.CacheWriting)
-		case to.GHA != nil && !c.hasUnknownMember("cacheTo", i, "gha"):
-			c.checkCacheMode(path+".gha", to.GHA.CacheWriting)
-		case to.AZBlob != nil && !c.hasUnknownMember("cacheTo", i, "azblob"):
-			c.require(path+".azblob.name", to.AZBlob.Name, "the name of the cache")
-			c.checkCacheMode(path+".azblob", to.AZBlob.CacheWriting)
-		case to.Raw != nil && !c.hasUnknownMember("cacheTo", i, "raw"):
-			c.checkRawCache("cacheTo", path+".raw", *to.Raw)
+			checkCompression(c, path+".local", to.Local.LayerCompression)
+			checkCacheMode(c, path+".local", to.Local.CacheWriting)
+		case to.S3 != nil && !hasUnknownMember(c, "cacheTo", i, "s3"):
+			checkBucket(c, path+".s3", to.S3.CacheFromS3)
+			checkCacheMode(c, path+".s3", to.S3.CacheWriting)
+		case to.GHA != nil && !hasUnknownMember(c, "cacheTo", i, "gha"):
+			checkCacheMode(c, path+".gha", to.GHA.CacheWriting)
+		case to.AZBlob != nil && !hasUnknownMember(c, "cacheTo", i, "azblob"):
+			checkNotEmpty(c, path+".azblob.name", to.AZBlob.Name, "the name of the cache")
+			checkCacheMode(c, path+".azblob", to.AZBlob.CacheWriting)
+		case to.Raw != nil && !hasUnknownMember(c, "cacheTo", i, "raw"):
+			checkRawCache(c, "cacheTo", path+".raw", *to.Raw)
 		}
-		if cache, err := to.cache(); err == nil && cache.Type == "inline" && c.makesNoImage() {
+		if cache, err := to.cache(); err == nil && cache.Type == "inline" && makesNoImage(c) {
 			c.warn("%s: an inline cache has no effect, because no image is made that could carry it: %s",
 				path, imageRemedy)
 		}
 	}
 }
 
-func (c *checker) require(path, value, what string) {
+func checkNotEmpty(c *checker, path, value, what string) {
 	if value == "" {
 		c.fail(path, "give %s", what)
 	}
 }
 
-func (c *checker) checkCacheReference(path, ref string) {
+func checkCacheReference(c *checker, path, ref string) {
 	if _, err := reference.ParseNormalizedNamed(ref); err != nil {
 		c.fail(path, "%q is not a reference: %v", ref, err)
 	}
 }
 
-func (c *checker) checkRegistryCache(path string, to CacheToRegistry) {
-	c.checkCacheReference(path+".ref", to.Ref)
-	c.checkCompression(path, to.LayerCompression)
-	c.checkCacheMode(path, to.CacheWriting)
+func checkRegistryCache(c *checker, path string, to CacheToRegistry) {
+	checkCacheReference(c, path+".ref", to.Ref)
+	checkCompression(c, path, to.LayerCompression)
+	checkCacheMode(c, path, to.CacheWriting)
 	if to.ImageManifest != nil && *to.ImageManifest && to.OCIMediaTypes != nil && !*to.OCIMediaTypes {
 		c.fail(path+".imageManifest", "an image manifest needs the media types of OCI: leave ociMediaTypes out")
 	}
@@ -133,20 +133,20 @@ func (c *checker) checkRegistryCache(path string, to CacheToRegistry) {
 
 // checkBucket requires the name of the bucket, and both halves of an access key or none. A missing half would come from
 // another place, and would not fit.
-func (c *checker) checkBucket(path string, s3 CacheFromS3) {
-	c.require(path+".bucket", s3.Bucket, "the name of the bucket")
+func checkBucket(c *checker, path string, s3 CacheFromS3) {
+	checkNotEmpty(c, path+".bucket", s3.Bucket, "the name of the bucket")
 	if (deref(s3.AccessKeyID) == "") != (deref(s3.SecretAccessKey) == "") {
-		c.refuse(path+".accessKeyId", "give accessKeyId and secretAccessKey both, or neither")
+		c.failWithoutValue(path+".accessKeyId", "give accessKeyId and secretAccessKey both, or neither")
 	}
 }
 
-func (c *checker) checkCacheMode(path string, w CacheWriting) {
+func checkCacheMode(c *checker, path string, w CacheWriting) {
 	if w.Mode != nil && *w.Mode != CacheModeMin && *w.Mode != CacheModeMax {
 		c.fail(path+".mode", "%q is not known: it is min or max", *w.Mode)
 	}
 }
 
-func (c *checker) checkCompression(path string, given LayerCompression) {
+func checkCompression(c *checker, path string, given LayerCompression) {
 	kind := deref(given.Compression)
 	known := []CompressionType{"", CompressionGzip, CompressionZstd, CompressionEstargz, CompressionUncompressed}
 	if !slices.Contains(known, kind) {
@@ -163,7 +163,7 @@ func (c *checker) checkCompression(path string, given LayerCompression) {
 	}
 }
 
-func (c *checker) checkRawCache(input, path, text string) {
+func checkRawCache(c *checker, input, path, text string) {
 	cache, err := rawCache(text)
 	if err == nil {
 		err = rawCacheMistake(input, cache.Type, cache.Attrs)
@@ -172,5 +172,5 @@ func (c *checker) checkRawCache(input, path, text string) {
 		c.fail(path, "%v", err)
 		return
 	}
-	c.warnOfCredentials(path, cache.Attrs)
+	warnOfCredentials(c, path, cache.Attrs)
 }

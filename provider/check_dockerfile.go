@@ -28,7 +28,7 @@ func checkDockerfile(c *checker) {
 	if !isKnown(c.raw, "dockerfile") || !given && c.unknownAt(key("context"), key("location")) {
 		return
 	}
-	if file := c.args.files().Dockerfile; file != "" && c.awaits(file) {
+	if file := c.args.files().Dockerfile; file != "" && isAwaited(file, c.promised) {
 		return
 	}
 	path, text, err := readDockerfile(c.ctx, c.args)
@@ -53,7 +53,7 @@ func checkDockerfile(c *checker) {
 	case err != nil && text.Linked != "":
 		c.fail(path, "%s is not a valid Dockerfile. What is wrong is not shown, because a link out of the build "+
 			"context leads there; write its path in dockerfile.location to see it", text.Linked)
-	case c.failEncoding(err, c.args.files()):
+	case failEncoding(c, err, c.args.files()):
 	case err != nil:
 		c.fail(path, "%v", err)
 	}

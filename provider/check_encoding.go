@@ -34,7 +34,7 @@ func encodingRemedy(e *inputs.EncodingError) string {
 
 // failEncoding reports an error about the encoding of a text under the input that names the text. It returns false for
 // any other error.
-func (c *checker) failEncoding(err error, files inputs.Files) bool {
+func failEncoding(c *checker, err error, files inputs.Files) bool {
 	wrong, ok := errors.AsType[*inputs.EncodingError](err)
 	if !ok {
 		return false

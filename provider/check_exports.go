@@ -11,7 +11,7 @@ import (
 
 func checkExports(c *checker) {
 	members := []string{"tar", "local", "registry", "image", "oci", "docker", "cacheonly", "raw"}
-	paths := c.checkOneMember("exports", len(c.args.Exports), members...)
+	paths := checkOneMember(c, "exports", len(c.args.Exports), members...)
 	images := 0
 	for _, i := range slices.Sorted(maps.Keys(paths)) {
 		if c.unknownAt(key("exports"), index(i)) {
@@ -28,17 +28,17 @@ func checkExports(c *checker) {
 			}
 		}
 		if err == nil {
-			err = c.exportMistake(form)
+			err = exportMistake(c, form)
 		}
 		if err != nil {
 			c.fail(path, "%v", err)
 		}
-		c.checkCompression(path, c.args.Exports[i].layers())
+		checkCompression(c, path, c.args.Exports[i].layers())
 	}
 }
 
 // exportMistake returns an error that says what is wrong with an export, or nil.
-func (c *checker) exportMistake(e export) error {
+func exportMistake(c *checker, e export) error {
 	for _, name := range slices.Sorted(maps.Keys(e.attrs)) {
 		invalid := strings.HasSuffix(name, ".") || strings.ContainsFunc(name, unicode.IsSpace) || hasControl(name)
 		if strings.HasPrefix(name, "annotation") && invalid {
@@ -52,12 +52,12 @@ func (c *checker) exportMistake(e export) error {
 			return errors.New("dest is needed: the path to write to")
 		}
 	case "docker":
-		return c.checkOnePlatform()
+		return checkOnePlatform(c)
 	case "image", "registry":
 		if err := rawImageMistake(e.attrs); err != nil {
 			return err
 		}
-		return c.imageMistake(e)
+		return imageMistake(c, e)
 	case "cacheonly":
 	default:
 		return errors.New("type=" + e.kind + " is not known: it is tar, local, oci, docker, image, registry or " +
@@ -67,7 +67,7 @@ func (c *checker) exportMistake(e export) error {
 }
 
 // imageMistake returns an error if an option of an image contradicts another input, or nil.
-func (c *checker) imageMistake(e export) error {
+func imageMistake(c *checker, e export) error {
 	push := pushes(c.raw)
 	needsOCI := len(c.args.Annotations) > 0 || c.args.Provenance != nil || c.args.SBOM != nil
 	_, given := e.attrs["push"]
@@ -96,13 +96,13 @@ func checkLoad(c *checker) {
 	if !deref(c.args.Load) || !isKnown(c.raw, "load") {
 		return
 	}
-	if err := c.checkOnePlatform(); err != nil {
+	if err := checkOnePlatform(c); err != nil {
 		c.fail("load", "%v", err)
 	}
 }
 
 // checkOnePlatform returns an error if the image is built for several platforms.
-func (c *checker) checkOnePlatform() error {
+func checkOnePlatform(c *checker) error {
 	if isKnown(c.raw, "platforms") && len(normalizePlatforms(c.args.Platforms)) > 1 {
 		return errors.New("this takes an image of one platform: build another Image for one of them, or export oci " +
 			"instead")
@@ -111,4 +111,4 @@ func (c *checker) checkOnePlatform() error {
 }
 
 // makesNoImage tells whether the image certainly goes nowhere.
-func (c *checker) makesNoImage() bool { return !makesImage(c.raw, enabledExports(c.args)) }
+func makesNoImage(c *checker) bool { return !makesImage(c.raw, enabledExports(c.args)) }

@@ -28,17 +28,17 @@ func (r *imageResource) fillContextHash(
 		return nil
 	}
 	plan := c.args.plan(nil)
-	plan.UnknownArgs = c.unknownArgs()
+	plan.UnknownArgs = unknownBuildArgs(c)
 	w := newStage(ctx, contextStage(plan))
 	in, err := r.loadInputs(ctx, plan)
 	if ctx.Err() != nil {
 		return w.explain(context.Cause(ctx), "")
 	}
 	if err != nil {
-		c.failLoad(err, plan.Files)
+		failLoad(c, err, plan.Files)
 		return nil
 	}
-	if c.readsAwaited(in) {
+	if readsAwaited(ctx, in, c.promised) {
 		res.Inputs = res.Inputs.Set("contextHash", unknownValue())
 		return nil
 	}
@@ -59,11 +59,11 @@ func (r *imageResource) fillContextHash(
 }
 
 // failLoad reports why the inputs of a build cannot be read, under the input that names the wrong file or folder.
-func (c *checker) failLoad(err error, files inputs.Files) {
+func failLoad(c *checker, err error, files inputs.Files) {
 	named, isNamed := errors.AsType[*inputs.NamedContextError](err)
 	path := "context"
 	switch {
-	case c.failEncoding(err, files):
+	case failEncoding(c, err, files):
 		return
 	case inputs.IsOverBudget(err):
 		c.fail(c.args.dockerfilePath(), "%v", err)
@@ -75,7 +75,7 @@ func (c *checker) failLoad(err error, files inputs.Files) {
 }
 
 // unknownArgs returns the names of the build arguments whose values are not known yet.
-func (c *checker) unknownArgs() []string {
+func unknownBuildArgs(c *checker) []string {
 	var names []string
 	for name := range c.args.BuildArgs {
 		if c.unknownAt(key("buildArgs"), key(name)) {

@@ -18,19 +18,19 @@ func checkNames(c *checker) {
 	checkKeys(c, "secretSources", c.args.SecretSources, idMistake)
 	for id := range c.args.SecretSources {
 		if env := deref(c.args.SecretSources[id].Env); strings.ContainsAny(env, "=\x00") {
-			c.refuse(under("secretSources", id)+".env", "this cannot be the name of an environment variable: write "+
+			c.failWithoutValue(under("secretSources", id)+".env", "this cannot be the name of an environment variable: write "+
 				"it without =")
 		}
 	}
 	for i, s := range c.args.SSH {
-		c.checkID(fmt.Sprintf("ssh[%d].id", i), s.ID)
+		checkID(c, fmt.Sprintf("ssh[%d].id", i), s.ID)
 	}
-	c.checkID("target", deref(c.args.Target))
+	checkID(c, "target", deref(c.args.Target))
 	for i, target := range c.args.TestTargets {
-		c.checkID(fmt.Sprintf("testTargets[%d]", i), target)
+		checkID(c, fmt.Sprintf("testTargets[%d]", i), target)
 	}
 	for i, host := range c.args.AddHosts {
-		c.checkID(fmt.Sprintf("addHosts[%d]", i), host)
+		checkID(c, fmt.Sprintf("addHosts[%d]", i), host)
 	}
 }
 
@@ -38,13 +38,13 @@ func checkNames(c *checker) {
 func checkKeys[V any](c *checker, input string, values map[string]V, mistake func(string) string) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if reason := mistake(name); reason != "" {
-			c.refuse(under(input, name), reason)
+			c.failWithoutValue(under(input, name), reason)
 		}
 	}
 }
 
 // checkID refuses a name that has a mistake. Other checks report an empty name, and further mistakes.
-func (c *checker) checkID(path, id string) {
+func checkID(c *checker, path, id string) {
 	if reason := idMistake(id); reason != "" && !c.hasFailure(path) {
 		c.fail(path, "%s", reason)
 	}
@@ -96,29 +96,29 @@ var mayHaveNUL = []string{"secrets", "dockerfile", "registries"}
 func checkNUL(c *checker) {
 	for name, value := range c.raw.AllStable {
 		if !slices.Contains(mayHaveNUL, name) {
-			c.refuseNUL(name, value)
+			failNUL(c, name, value)
 		}
 	}
 	d := c.args.Dockerfile
 	if d != nil && strings.Contains(deref(d.Location), "\x00") && !c.hasFailure("dockerfile.location") {
-		c.refuse("dockerfile.location", "it has a NUL character: leave it out")
+		c.failWithoutValue("dockerfile.location", "it has a NUL character: leave it out")
 	}
 }
 
-func (c *checker) refuseNUL(path string, value property.Value) {
+func failNUL(c *checker, path string, value property.Value) {
 	switch {
 	case value.IsString() && strings.Contains(value.AsString(), "\x00") && !c.hasFailure(path):
-		c.refuse(path, "it has a NUL character: leave it out")
+		c.failWithoutValue(path, "it has a NUL character: leave it out")
 	case value.IsArray():
 		for i, element := range value.AsArray().All {
-			c.refuseNUL(fmt.Sprintf("%s[%d]", path, i), element)
+			failNUL(c, fmt.Sprintf("%s[%d]", path, i), element)
 		}
 	case value.IsMap():
 		for name, element := range value.AsMap().AllStable {
 			if strings.Contains(name, "\x00") && !c.hasFailure(under(path, name)) {
-				c.refuse(under(path, name), "the name has a NUL character: leave it out")
+				c.failWithoutValue(under(path, name), "the name has a NUL character: leave it out")
 			}
-			c.refuseNUL(under(path, name), element)
+			failNUL(c, under(path, name), element)
 		}
 	}
 }

@@ -193,14 +193,14 @@ func FuzzRaw(f *testing.F) {
 		c := &checker{raw: props(t, `{}`), args: ImageArgs{}}
 		for _, input := range []string{"cacheFrom", "cacheTo"} {
 			c.failures = nil
-			c.checkRawCache(input, input+"[0].raw", text)
+			checkRawCache(c, input, input+"[0].raw", text)
 			cache, _ := rawCache(text)
 			if _, known := cacheTypes[cache.Type]; len(c.failures) == 0 && (!known || hasControl(text)) {
 				t.Errorf("%q passes as %s: %v", text, input, cache)
 			}
 		}
 		form, err := rawExport(text)
-		if err != nil || c.exportMistake(form) != nil {
+		if err != nil || exportMistake(c, form) != nil {
 			return
 		}
 		if hasControl(text) ||

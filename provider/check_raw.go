@@ -44,7 +44,7 @@ var credentialOptions = map[string]string{ //nolint:gosec // names of options
 }
 
 // warnOfCredentials warns if the options of a cache hold a credential and are not a secret.
-func (c *checker) warnOfCredentials(path string, options attrs) {
+func warnOfCredentials(c *checker, path string, options attrs) {
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		if better, ok := credentialOptions[name]; ok && options[name] != "" && !c.isSecret(path) {
 			c.warn("%s: %s is stored as plain text in the state: make the whole text a secret, or use %s",

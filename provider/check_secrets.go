@@ -14,22 +14,17 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// refuse adds a failure whose reason quotes no value, so that it can be shown even if the value is a secret.
-func (c *checker) refuse(path, reason string) {
-	c.failures = append(c.failures, p.CheckFailure{Property: path, Reason: reason})
-}
-
 func checkSecrets(c *checker) {
 	for _, id := range slices.Sorted(maps.Keys(c.args.Secrets)) {
 		path, value := under("secrets", id), c.args.Secrets[id]
 		switch {
 		case id == "":
-			c.refuse(path, "a secret needs an id, by which a step mounts it: RUN --mount=type=secret,id=…")
+			c.failWithoutValue(path, "a secret needs an id, by which a step mounts it: RUN --mount=type=secret,id=…")
 		case c.unknownAt(key("secrets"), key(id)):
 		case value == "":
-			c.refuse(path, "the secret is empty: leave it out when the build can do without")
+			c.failWithoutValue(path, "the secret is empty: leave it out when the build can do without")
 		case len(value) > buildkit.SecretLimit:
-			c.refuse(path, fmt.Sprintf("the secret has %d bytes, BuildKit takes %d at most",
+			c.failWithoutValue(path, fmt.Sprintf("the secret has %d bytes, BuildKit takes %d at most",
 				len(value), buildkit.SecretLimit))
 		}
 	}
@@ -40,16 +35,16 @@ func checkSecretSources(c *checker) {
 	for _, id := range slices.Sorted(maps.Keys(c.args.SecretSources)) {
 		path, source := under("secretSources", id), c.args.SecretSources[id]
 		if id == "" {
-			c.refuse(path, "a secret needs an id, by which a step mounts it: RUN --mount=type=secret,id=…")
+			c.failWithoutValue(path, "a secret needs an id, by which a step mounts it: RUN --mount=type=secret,id=…")
 		}
 		if _, twice := c.args.Secrets[id]; twice {
-			c.refuse(path, "the secret is in secrets too: keep one of them")
+			c.failWithoutValue(path, "the secret is in secrets too: keep one of them")
 		}
 		if c.unknownAt(key("secretSources"), key(id)) {
 			continue
 		}
 		if (deref(source.Env) == "") == (deref(source.File) == "") {
-			c.refuse(path, "say where the secret is: either env, the name of an environment variable, or file, a path")
+			c.failWithoutValue(path, "say where the secret is: either env, the name of an environment variable, or file, a path")
 		}
 	}
 }
@@ -61,11 +56,11 @@ func checkPublicInputs(c *checker) {
 		switch {
 		case input == "tags": // checkTags does, tag by tag
 		case !v.IsMap() && v.HasSecrets():
-			c.refuse(input, reason)
+			c.failWithoutValue(input, reason)
 		case v.IsMap():
 			for name, value := range v.AsMap().AllStable {
 				if v.Secret() || value.HasSecrets() {
-					c.refuse(under(input, name), reason)
+					c.failWithoutValue(under(input, name), reason)
 				}
 			}
 		}

@@ -19,7 +19,7 @@ func checkContext(c *checker) {
 	if c.unknownAt(key("context"), key("location")) {
 		return
 	}
-	if inputs.IsRemote(c.args.contextDir()) || c.awaits(c.args.contextDir()) {
+	if inputs.IsRemote(c.args.contextDir()) || isAwaited(c.args.contextDir(), c.promised) {
 		return
 	}
 	if err := checkDirectory(c.args, c.args.contextDir(), "context.location"); err != nil {
@@ -50,7 +50,7 @@ func checkNamedContexts(c *checker) {
 			c.fail(path+".location", "a named context needs a location, such as ./lib")
 			continue
 		}
-		if inputs.IsRemoteNamedContext(location) || c.awaits(location) {
+		if inputs.IsRemoteNamedContext(location) || isAwaited(location, c.promised) {
 			continue
 		}
 		if err := checkDirectory(c.args, location, path+".location"); err != nil {

@@ -15,7 +15,7 @@ func checkTags(c *checker) {
 			continue
 		}
 		if path := fmt.Sprintf("tags[%d]", i); c.isSecret(path) {
-			c.refuse(path, inputNamed("tags").public)
+			c.failWithoutValue(path, inputNamed("tags").public)
 			continue
 		}
 		if err := checkTag(t); err != nil {

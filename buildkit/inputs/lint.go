@@ -10,7 +10,7 @@ import (
 type LintError struct{ Value string }
 
 func (e *LintError) Error() string {
-	return fmt.Sprintf("%q is no list of checks, such as skip=JSONArgsRecommended;error=true", e.Value)
+	return fmt.Sprintf("%q is not a list of checks", e.Value)
 }
 
 // CheckLint returns a *LintError when the frontend cannot read a value of BUILDKIT_DOCKERFILE_CHECK.

@@ -49,7 +49,7 @@ func TestArgumentsOfBuildKit(t *testing.T) {
 	replaceProgram(t, s,
 		withWatcher(t, with(`BUILDKIT_ATTEST_PROVENANCE: "mode=max", BUILDKIT_DOCKERFILE_CHECK: strict`)))
 	fails(t, s.Preview(), "property buildArgs.BUILDKIT_ATTEST_PROVENANCE", "set provenance: { mode: max }",
-		"property buildArgs.BUILDKIT_DOCKERFILE_CHECK", `"strict" is no list of checks`)
+		"property buildArgs.BUILDKIT_DOCKERFILE_CHECK", `"strict" is not a list of checks`)
 	replaceProgram(t, s, withWatcher(t, with(`BUILDKIT_INLINE: "1"`)))
 	succeeds(t, s.Preview(), "buildArgs.BUILDKIT_INLINE: neither BuildKit nor the Dockerfile knows this argument")
 	succeeds(t, s.Destroy("--skip-preview"))
