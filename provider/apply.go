@@ -36,11 +36,11 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applyResult, e
 	}
 	result := newApplied(op, there)
 	if !there.ok {
-		if err := r.checkTagsMove(ctx, op); err != nil {
+		if err := checkTagsMove(ctx, r.settings, r.loader, op); err != nil {
 			return applyResult{}, err
 		}
 		logWithoutImage(ctx, op)
-		built, err := r.buildImage(ctx, op)
+		built, err := buildImage(ctx, r.settings, r.loader, op)
 		if err != nil {
 			return applyResult{}, err
 		}

@@ -171,8 +171,9 @@ func (f *builderFinder) dialEngine(ctx context.Context, a engine.Address) (*engi
 	return engine.Dial(ctx, a)
 }
 
-// guardPlaintext returns the address with a way of connecting that leads to this machine only, if it has no TLS that is
-// verified and the configuration does not allow other machines. It returns an *endpoint.InsecureTCPError for those.
+// guardPlaintext returns an address without verified TLS such that connections lead to this machine only. It returns an
+// *endpoint.InsecureTCPError for another machine. Any other address, or one that the configuration allows, stays as it
+// is.
 func guardPlaintext(ctx context.Context, config Config, a engine.Address) (engine.Address, error) {
 	hostPort := a.Plaintext()
 	if hostPort == "" || config.allowsInsecureTCP() {

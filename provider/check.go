@@ -33,17 +33,17 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	for _, check := range checks {
 		check(c)
 	}
-	if err := r.fillContextHash(ctx, req, c, &res); err != nil {
+	if err := fillContextHash(ctx, r.loader, req, c, &res); err != nil {
 		return res, err
 	}
-	if err := r.fillBaseDigests(ctx, c, &res); err != nil {
+	if err := fillBaseDigests(ctx, r.settings, c, &res); err != nil {
 		return res, err
 	}
 	// The error is about a tag: checkTags has reported it.
 	op, _ := resolveOperation(request{urn: req.Urn, inputs: res.Inputs}, args.withComputedInputs(res.Inputs))
-	r.setProgramRefs(op)
+	r.programRefs.set(op.urn, references(op.tags.list))
 	if !isImport(req) {
-		r.checkUses(c, op)
+		checkUses(c, r.notes, op)
 		res.Failures = hideValues(req.Inputs, c.failures)
 	}
 	for _, warning := range c.warnings {

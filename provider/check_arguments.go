@@ -144,8 +144,8 @@ func inputInsteadCheck(input string) argumentCheck {
 	}
 }
 
-// unrecognizedArgumentCheck returns a check for a name that BuildKit does not recognize. It warns if the Dockerfile does
-// not mention the name either, which may then be a mistake.
+// unrecognizedArgumentCheck returns a check for a name that BuildKit does not recognize. It warns if the Dockerfile
+// does not mention the name either, which may then be a mistake.
 func unrecognizedArgumentCheck(name string) argumentCheck {
 	return func(c *checker, _ string) (failure, warning string) {
 		if !dockerfileLacks(c, name) {

@@ -42,7 +42,7 @@ func checkBaseDigests(c *checker) {
 
 // fillBaseDigests sets baseDigests to the current digests of the base images, if pull is set and the program gives
 // none. It sets an unknown value if they cannot be known yet.
-func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.CheckResponse) error {
+func fillBaseDigests(ctx context.Context, settings *settings, c *checker, res *p.CheckResponse) error {
 	switch {
 	case !isKnown(c.raw, "pull"), deref(c.args.Pull) && (c.awaited || !meets(c.raw, basesNeed)):
 		if c.raw.Get("baseDigests").IsNull() {
@@ -73,7 +73,7 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 			"of a remote context here")
 	}
 	w.enter("looking up the registries of the base images")
-	err = r.checkReach(ctx, c, plan, bases)
+	err = checkReach(ctx, settings, c, plan, bases)
 	if ctx.Err() != nil {
 		return w.explain(context.Cause(ctx), "")
 	}
@@ -81,7 +81,7 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 		c.fail("pull", "%v", err)
 		return nil
 	}
-	digests, err := r.resolveBases(ctx, c.args.Registries, bases, c.promised)
+	digests, err := resolveBases(ctx, settings, c.args.Registries, bases, c.promised)
 	switch {
 	case ctx.Err() != nil:
 		return cmp.Or(err, context.Cause(ctx))
@@ -97,11 +97,11 @@ func (r *imageResource) fillBaseDigests(ctx context.Context, c *checker, res *p.
 
 // checkReach returns an error if a Dockerfile, and nothing in the program, leads to a base image on this machine or a
 // metadata service. This process asks that registry, whichever builder builds.
-func (r *imageResource) checkReach(ctx context.Context, c *checker, plan inputs.Plan, bases []string) error {
-	guard := r.settings.guard(c.args, c.raw)
+func checkReach(ctx context.Context, settings *settings, c *checker, plan inputs.Plan, bases []string) error {
+	guard := settings.guard(c.args, c.raw)
 	for _, base := range bases {
 		if err := guard.CheckImage(ctx, plan, base); err != nil {
-			return explainRefusal(err, r.settings.get())
+			return explainRefusal(err, settings.get())
 		}
 	}
 	return nil
@@ -113,13 +113,13 @@ func isRefused(err error) bool {
 
 // resolveBases asks the registries for the digests of base images, in parallel. The digest of an image that this update
 // pushes first comes from its promise, and may be unknown.
-func (r *imageResource) resolveBases(
-	ctx context.Context, logins []Registry, bases []string, promised promises,
+func resolveBases(
+	ctx context.Context, settings *settings, logins []Registry, bases []string, promised promises,
 ) (map[string]property.Value, error) {
 	ctx, stop := withinLimit(ctx, previewLimit)
 	defer stop()
 	w := newStage(ctx, "looking up the digests of the base images")
-	client := r.settings.registryClient(ctx, w, r.settings.keychain(ctx, w, logins), previewLimit)
+	client := settings.registryClient(ctx, w, settings.keychain(ctx, w, logins), previewLimit)
 	found := make([]string, len(bases))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, base := range bases {

@@ -13,13 +13,13 @@ import (
 
 // fillContextHash records the local inputs and sets contextHash to their hash, unless the program sets it. It sets an
 // unknown value if the hash cannot be known yet.
-func (r *imageResource) fillContextHash(
-	ctx context.Context, req p.CheckRequest, c *checker, res *p.CheckResponse,
+func fillContextHash(
+	ctx context.Context, loader *inputsLoader, req p.CheckRequest, c *checker, res *p.CheckResponse,
 ) error {
 	urn := req.Urn
 	switch {
 	case !c.raw.Get("contextHash").IsNull():
-		r.rememberInputs(urn, "", nil)
+		loader.keep(urn, "", nil)
 		return nil
 	case c.awaited, !meets(c.raw, filesNeed):
 		res.Inputs = res.Inputs.Set("contextHash", unknownValue())
@@ -30,7 +30,7 @@ func (r *imageResource) fillContextHash(
 	plan := c.args.plan(nil)
 	plan.UnknownArgs = unknownBuildArgs(c)
 	w := newStage(ctx, contextStage(plan))
-	in, err := r.loadInputs(ctx, plan)
+	in, err := loader.load(ctx, plan)
 	if ctx.Err() != nil {
 		return w.explain(context.Cause(ctx), "")
 	}
@@ -53,7 +53,7 @@ func (r *imageResource) fillContextHash(
 		loggerOf(ctx).warning(warning)
 	}
 	hash := in.Hash()
-	r.rememberInputs(urn, hash, in)
+	loader.keep(urn, hash, in)
 	res.Inputs = res.Inputs.Set("contextHash", property.New(hash))
 	return nil
 }

@@ -179,14 +179,14 @@ func TestAGivenHashDoesNotSelectRecordedInputs(t *testing.T) {
 		return operationOf(t, urn, res.Inputs, state{})
 	}
 	first := operationAfterCheck(urn, `{"context": {"location": "APP"}}`)
-	if r.inputsFromCheck(first) == nil {
+	if r.loader.fromCheck(first) == nil {
 		t.Error("Check recorded nothing")
 	}
 	withHash := `{"context": {"location": "APP"}, "contextHash": "` + *first.args.ContextHash + `"}`
-	if r.inputsFromCheck(operationAfterCheck(urn+"2", withHash)) != nil {
+	if r.loader.fromCheck(operationAfterCheck(urn+"2", withHash)) != nil {
 		t.Error("the other Image would build the first one's files")
 	}
-	if r.inputsFromCheck(operationAfterCheck(urn, withHash)) != nil {
+	if r.loader.fromCheck(operationAfterCheck(urn, withHash)) != nil {
 		t.Error("a hash given by hand made the build use the inputs that an earlier Check recorded")
 	}
 }

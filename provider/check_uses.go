@@ -51,12 +51,12 @@ func digestOf(texts ...string) string {
 
 // checkUses notes the places of an image. It reports a tag of two images as a failure, and a file or a cache of two
 // images as a warning.
-func (r *imageResource) checkUses(c *checker, op operation) {
+func checkUses(c *checker, notes *notes, op operation) {
 	if len(c.failures) > 0 {
 		return
 	}
 	wanted := usesOf(op)
-	for _, shared := range r.notes.noteUses(op.urn, identityOf(op), wanted) {
+	for _, shared := range notes.noteUses(op.urn, identityOf(op), wanted) {
 		if shared.kind == useTag {
 			c.fail(shared.path, "%s", shared.text(op.urn))
 			continue

@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"context"
 	"fmt"
 	"slices"
 
@@ -10,30 +9,23 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
-// Diff compares the outputs with the new inputs. It uses no disk and no network. A change is always an update, never a
-// replacement. It does not use the old inputs, because after a partial update they differ from what was applied.
-//
-// An unchanged image keeps its references. They may differ from those that its inputs give now, because an earlier
-// version replaced {hash} by 12 digits.
-func (r *imageResource) Diff(_ context.Context, req p.DiffRequest) (p.DiffResponse, error) {
+// diffInputs returns how the new inputs differ from the outputs, by property path, without what ignoreChanges covers.
+// It does not use the old inputs, because after a partial update they differ from what was applied.
+func diffInputs(outputs, inputs property.Map, ignoreChanges []string) map[string]p.PropertyDiff {
 	changes := map[string]p.PropertyDiff{}
-	ignores := ignoreMatcher(req.IgnoreChanges)
+	ignores := ignoreMatcher(ignoreChanges)
 	for _, in := range inputTable {
 		key := in.name
-		if in.equal == nil || in.equal(req.State, req.Inputs, key) {
+		if in.equal == nil || in.equal(outputs, inputs, key) {
 			continue
 		}
-		for path, kind := range leafChanges(key, req.State.Get(key), req.Inputs.Get(key)) {
+		for path, kind := range leafChanges(key, outputs.Get(key), inputs.Get(key)) {
 			if !ignores(path) {
 				changes[path] = p.PropertyDiff{Kind: kind}
 			}
 		}
 	}
-	if len(changes) == 0 {
-		r.addProgramRefs(req.Urn, texts(req.State, "refs"))
-		r.notes.dropPromise(req.Urn)
-	}
-	return p.DiffResponse{HasChanges: len(changes) > 0, DetailedDiff: changes}, nil
+	return changes
 }
 
 // ignoreMatcher returns a function that tells whether ignoreChanges covers a path.

@@ -14,11 +14,10 @@ const maxChanges = 10
 // sourceLabels are the inputs that say where a build context is, or what is in the Dockerfile.
 var sourceLabels = inputs.Labels{Context: "context.location", Named: "context.named.", Inline: "dockerfile.inline"}
 
-// describeChanges returns one line about the files that changed since the build in the state. It returns "" if nothing
-// changed, or if this machine does not know that build.
-func (r *imageResource) describeChanges(op operation) string {
+// describeChanges returns one line about the files that changed between the build in the state and these inputs. It
+// returns "" if nothing changed, if this machine does not know that build, or if in is nil.
+func describeChanges(in *inputs.Inputs, op operation) string {
 	before, now := text(op.old.outputs, "contextHash"), deref(op.args.ContextHash)
-	in := r.inputsFromCheck(op)
 	if in == nil || before == "" || before == now {
 		return ""
 	}

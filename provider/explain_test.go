@@ -43,7 +43,7 @@ func TestPreviewSaysWhatChanged(t *testing.T) {
 	write("old", "", 0o644)
 	before := check()
 	hash := *before.args.ContextHash
-	inputs.UserHistory().Remember(hash, r.inputsFromCheck(before))
+	inputs.UserHistory().Remember(hash, r.loader.fromCheck(before))
 
 	write("main.go", "two", 0o644)
 	write("run.sh", "run", 0o755)
@@ -53,7 +53,7 @@ func TestPreviewSaysWhatChanged(t *testing.T) {
 	}
 	after := check()
 	after.old = stateOf(property.NewMap(map[string]property.Value{"contextHash": property.New(hash)}))
-	if got, want := r.describeChanges(after), `contextHash changed: modified main.go, removed old, mode run.sh, `+
+	if got, want := describeChanges(r.loader.fromCheck(after), after), `contextHash changed: modified main.go, removed old, mode run.sh, `+
 		`added "with space"`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -62,14 +62,14 @@ func TestPreviewSaysWhatChanged(t *testing.T) {
 	}
 	many := check()
 	many.old = after.old
-	if got := r.describeChanges(many); !strings.HasSuffix(got, "added f09 and 14 more") {
+	if got := describeChanges(r.loader.fromCheck(many), many); !strings.HasSuffix(got, "added f09 and 14 more") {
 		t.Errorf("got %s", got)
 	}
 	unknown := check()
 	unknown.old = stateOf(property.NewMap(map[string]property.Value{
 		"contextHash": property.New(strings.Repeat("0", 64)),
 	}))
-	if got := r.describeChanges(unknown); got != "" {
+	if got := describeChanges(r.loader.fromCheck(unknown), unknown); got != "" {
 		t.Errorf("of a build that is not known here: %s", got)
 	}
 }

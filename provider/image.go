@@ -4,14 +4,10 @@ import (
 	"context"
 	_ "embed"
 	"errors"
-	"sync"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // Image builds a container image and pushes it. infer derives its schema, its token and the decoding of its inputs from
@@ -41,31 +37,20 @@ func (*Image) Create(context.Context, infer.CreateRequest[ImageArgs]) (infer.Cre
 type imageResource struct {
 	infer.InferredResource
 	settings     *settings
-	scans        inputs.SharedScans // of the build contexts of all images
-	recentPushes *recentPushes      // what Delete spares
-	notes        *notes             // of the images of the program
-	// leftOut holds the absolute paths of files that Check logged as left out, so that it logs each once.
-	leftOut sync.Map
-
-	mu          sync.Mutex
-	checked     map[resource.URN]checkedInputs // what Check recorded: the build sends that very record
-	programRefs map[resource.URN][]string      // the references of each image of the program that runs; see Delete
-}
-
-// checkedInputs is what Check recorded of the files of one image, and its hash.
-type checkedInputs struct {
-	hash   string
-	inputs *inputs.Inputs
+	loader       *inputsLoader
+	notes        *notes        // of the images of the program
+	recentPushes *recentPushes // Delete keeps them,
+	programRefs  *programRefs  // and these
 }
 
 func newImageResource(settings *settings) *imageResource {
 	return &imageResource{
 		InferredResource: infer.Resource(&Image{}),
 		settings:         settings,
-		recentPushes:     newRecentPushes(),
+		loader:           newInputsLoader(),
 		notes:            newNotes(),
-		checked:          map[resource.URN]checkedInputs{},
-		programRefs:      map[resource.URN][]string{},
+		recentPushes:     newRecentPushes(),
+		programRefs:      newProgramRefs(),
 	}
 }
 
@@ -89,7 +74,7 @@ func (r *imageResource) Update(ctx context.Context, req p.UpdateRequest) (p.Upda
 
 // run previews or applies a request.
 func (r *imageResource) run(ctx context.Context, req request) (property.Map, *p.InitializationFailed, error) {
-	op, err := r.newOperation(ctx, req)
+	op, err := newOperation(ctx, r.settings, req)
 	if err != nil {
 		return property.Map{}, nil, err
 	}
@@ -102,20 +87,35 @@ func (r *imageResource) run(ctx context.Context, req request) (property.Map, *p.
 	return result.outputs(op), result.partial(err), err
 }
 
-// rememberInputs keeps what Check recorded, for a build in this process. With nil it forgets the image.
-func (r *imageResource) rememberInputs(urn resource.URN, hash string, in *inputs.Inputs) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.checked[urn] = checkedInputs{hash: hash, inputs: in}
+// Diff compares the outputs with the new inputs. It uses no disk and no network. A change is always an update, never a
+// replacement.
+//
+// An unchanged image keeps its references. They may differ from those that its inputs give now, because an earlier
+// version replaced {hash} by 12 digits.
+func (r *imageResource) Diff(_ context.Context, req p.DiffRequest) (p.DiffResponse, error) {
+	changes := diffInputs(req.State, req.Inputs, req.IgnoreChanges)
+	if len(changes) == 0 {
+		r.programRefs.add(req.Urn, texts(req.State, "refs"))
+		r.notes.dropPromise(req.Urn)
+	}
+	return p.DiffResponse{HasChanges: len(changes) > 0, DetailedDiff: changes}, nil
 }
 
-// inputsFromCheck returns what Check recorded of this image under this hash. It returns nil if the user set the hash,
-// if ignoreChanges keeps it, or if another process checked.
-func (r *imageResource) inputsFromCheck(op operation) *inputs.Inputs {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if l := r.checked[op.urn]; l.hash == deref(op.args.ContextHash) {
-		return l.inputs
-	}
-	return nil
+// Read asks the registry for the image. The image is gone only if the registry says so. After any other failure Read
+// keeps the state and warns.
+//
+// A tag that somebody moved or removed is left out of the inputs and outputs, so the next update puts it back.
+func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResponse, error) {
+	return readImage(ctx, r.settings, req)
+}
+
+// Delete removes the tags that we pushed and that still point at our digest. It reports every failure.
+//
+// Three kinds of tags stay: tags that hold another digest, a tag with {hash} that somebody else pushed before us, and
+// one that another image of the program has by now.
+func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
+	r.notes.endPreview()
+	return deleteTags(ctx, r.settings, req, func(ref, digest string) bool {
+		return r.recentPushes.holds(ref, digest) || r.programRefs.has(ref)
+	})
 }

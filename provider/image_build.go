@@ -25,9 +25,9 @@ type image struct {
 
 // buildImage builds the plan of the operation and pushes the image by digest to its repositories. It returns an error
 // if the files are not those that a tag with {hash} names.
-func (r *imageResource) buildImage(ctx context.Context, op operation) (image, error) {
+func buildImage(ctx context.Context, settings *settings, loader *inputsLoader, op operation) (image, error) {
 	op.waits.enter(stageBuilding)
-	in, err := r.readInputs(ctx, op)
+	in, err := loader.loadForBuild(ctx, op)
 	if err != nil {
 		return image{}, explainBuild(err)
 	}
@@ -37,7 +37,7 @@ func (r *imageResource) buildImage(ctx context.Context, op operation) (image, er
 	progress := startProgress(ctx)
 	defer progress.stop()
 	built := image{hash: in.Hash(), inputs: in}
-	b, err := newImageBuild(ctx, r.settings, op, in, progress)
+	b, err := newImageBuild(ctx, settings, op, in, progress)
 	if err != nil {
 		return built, err
 	}
@@ -45,20 +45,6 @@ func (r *imageResource) buildImage(ctx context.Context, op operation) (image, er
 	err = b.pushWithRetry(ctx)
 	built.digest = b.built.Digest
 	return built, b.explain(ctx, err)
-}
-
-// readInputs returns what Check recorded, or else records it now.
-func (r *imageResource) readInputs(ctx context.Context, op operation) (*inputs.Inputs, error) {
-	if in := r.inputsFromCheck(op); in != nil {
-		return in, nil
-	}
-	defer op.waits.begin(contextStage(op.plan))()
-	in, err := r.loadInputs(ctx, op.plan)
-	if err != nil {
-		return nil, err
-	}
-	in.Recognize(deref(op.args.ContextHash))
-	return in, nil
 }
 
 // imageBuild is the build of one operation on a builder. It may solve several times, because a push may fail.

@@ -19,16 +19,15 @@ const obstaclesShown = 5
 
 // obstacle returns the reason why a preview cannot build, or "" if it can. sure is false if the preview may build with
 // other base images than the update.
-func (r *imageResource) obstacle(ctx context.Context, op operation) (reason string, sure bool) {
+func obstacle(ctx context.Context, op operation, promised promises) (reason string, sure bool) {
 	if inputs := unknownBuildInputs(op.inputs); len(inputs) > 0 {
 		return formatNames(inputs) + " not known yet", true
 	}
-	promised := r.notes.promises(op.urn)
 	if by, dest, ok := awaitedFile(op, promised); ok {
 		path := printable(relativeToProgram(dest))
 		return fmt.Sprintf("it reads %s, which the image %s of this update writes", path, by.imageName()), true
 	}
-	by, base, sure := r.awaitedBase(ctx, op, promised)
+	by, base, sure := awaitedBase(ctx, op, promised)
 	if base != "" {
 		return fmt.Sprintf("its base image %s is made by the image %s of this update", base, by.imageName()), true
 	}
@@ -102,9 +101,7 @@ func awaitedFile(op operation, promised promises) (by promise, dest string, ok b
 
 // awaitedBase returns the promise of another image to push a base image of the build, and its reference. The registry
 // does not have that base image yet, or still has another one. sure is false if the base images are not known.
-func (r *imageResource) awaitedBase(
-	ctx context.Context, op operation, promised promises,
-) (by promise, base string, sure bool) {
+func awaitedBase(ctx context.Context, op operation, promised promises) (by promise, base string, sure bool) {
 	if !slices.ContainsFunc(promised, func(p promise) bool { return len(p.Refs) > 0 }) {
 		return promise{}, "", true
 	}

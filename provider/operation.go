@@ -43,7 +43,7 @@ type operation struct {
 
 // newOperation decodes a request and resolves it. It returns an error if a tag is invalid, or if a tag with {hash}
 // would name other files than those that are built.
-func (r *imageResource) newOperation(ctx context.Context, req request) (operation, error) {
+func newOperation(ctx context.Context, settings *settings, req request) (operation, error) {
 	args, err := decodeStored(ctx, req.inputs)
 	if err != nil {
 		return operation{}, err
@@ -59,8 +59,8 @@ func (r *imageResource) newOperation(ctx context.Context, req request) (operatio
 		budget = previewLimit
 	}
 	op.waits = newWaits(ctx)
-	op.keychain = r.settings.keychain(ctx, op.waits, args.Registries)
-	op.client = r.settings.registryClient(ctx, op.waits, op.keychain, budget)
+	op.keychain = settings.keychain(ctx, op.waits, args.Registries)
+	op.client = settings.registryClient(ctx, op.waits, op.keychain, budget)
 	op.plan.Insecure = op.keychain.Insecure(op.tags.repositories)
 	return op, op.checkPinnedHashTag(op.appliedHash(""))
 }

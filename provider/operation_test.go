@@ -10,8 +10,7 @@ import (
 // operationOf returns the operation that applies inputs to what was applied before.
 func operationOf(t *testing.T, urn resource.URN, inputs property.Map, old state) operation {
 	t.Helper()
-	r := newImageResource(&settings{})
-	op, err := r.newOperation(t.Context(), request{urn: urn, inputs: inputs, old: old})
+	op, err := newOperation(t.Context(), &settings{}, request{urn: urn, inputs: inputs, old: old})
 	if err != nil {
 		t.Fatal(err)
 	}

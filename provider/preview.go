@@ -12,7 +12,7 @@ import (
 // preview says what apply would do, and returns the outputs as far as they are known. It pushes nothing. An output that
 // the update will change is unknown, unless the preview built the image.
 func (r *imageResource) preview(ctx context.Context, op operation) (property.Map, error) {
-	if line := r.describeChanges(op); line != "" {
+	if line := describeChanges(r.loader.fromCheck(op), op); line != "" {
 		loggerOf(ctx).infof("%s", line)
 	}
 	there, sure := findInPreview(ctx, op)
@@ -29,7 +29,7 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 			built.digest = ""
 		}
 	}
-	r.warnOfImmutableTags(ctx, op, built.digest)
+	warnOfImmutableTags(ctx, op, built.digest)
 	r.notes.notePromise(op.urn, newPromise(op, built.digest, !there.ok))
 	return previewOutputs(op, built, hashKnown), nil
 }
@@ -37,13 +37,13 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 // previewBuild builds as far as a preview can, or logs why it cannot. The digest is "" unless the update will make the
 // same image.
 func (r *imageResource) previewBuild(ctx context.Context, op operation) (image, error) {
-	reason, sure := r.obstacle(ctx, op)
+	reason, sure := obstacle(ctx, op, r.notes.promises(op.urn))
 	if reason != "" {
 		loggerOf(ctx).infof("not built in this preview: %s", reason)
 		return image{}, nil
 	}
 	logWithoutImage(ctx, op)
-	built, err := r.buildImage(ctx, op.withoutOutput())
+	built, err := buildImage(ctx, r.settings, r.loader, op.withoutOutput())
 	switch {
 	case err != nil && r.notes.promises(op.urn).explains(err):
 		loggerOf(ctx).infof("not built in this preview: another image of this update makes what it needs: %v", err)

@@ -13,11 +13,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
-// Read asks the registry for the image. The image is gone only if the registry says so. After any other failure Read
-// keeps the state and warns.
-//
-// A tag that somebody moved or removed is left out of the inputs and outputs, so the next update puts it back.
-func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResponse, error) {
+// readImage returns the state with the tags that still hold the image. It returns an empty response if the image is
+// gone.
+func readImage(ctx context.Context, settings *settings, req p.ReadRequest) (p.ReadResponse, error) {
 	ctx, stop := withinLimit(ctx, readLimit)
 	defer stop()
 	args, err := decodeStored(ctx, req.Inputs)
@@ -25,7 +23,7 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 		return p.ReadResponse{}, err
 	}
 	w := newWaits(ctx)
-	client := r.settings.registryClient(ctx, w, r.settings.keychain(ctx, w, args.Registries), readLimit)
+	client := settings.registryClient(ctx, w, settings.keychain(ctx, w, args.Registries), readLimit)
 	old := stateOf(req.Properties)
 	if !old.isApplied() {
 		res, err := importImage(ctx, client, req)
@@ -53,7 +51,7 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 	}
 	if err != nil {
 		loggerOf(ctx).warningf("the state is kept as it is, because the registry could not be asked: %v",
-			r.settings.withLoginRemedy(args, err))
+			settings.withLoginRemedy(args, err))
 		return unchanged, nil
 	}
 	if len(holding) == len(old.refs) {

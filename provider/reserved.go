@@ -32,23 +32,6 @@ func reservedPaths(ctx context.Context) []source.Reserved {
 	return all
 }
 
-// loadInputs records the local inputs of a plan. Its errors have their remedies. It logs once per run that a path is
-// left out.
-func (r *imageResource) loadInputs(ctx context.Context, plan inputs.Plan) (*inputs.Inputs, error) {
-	plan.Files.Reserved = reservedPaths(ctx)
-	in, err := r.scans.Load(ctx, plan, newDebugLog(ctx))
-	if err != nil {
-		return nil, explainContext(err)
-	}
-	for _, path := range in.ReservedPaths() {
-		if _, logged := r.leftOut.LoadOrStore(path, true); !logged {
-			loggerOf(ctx).infof("%s is left out of the build context: Pulumi keeps its state, plugins or credentials "+
-				"there", path)
-		}
-	}
-	return in, nil
-}
-
 // explainContext adds a remedy to an error about the files of a build context.
 func explainContext(err error) error {
 	if own, ok := errors.AsType[*source.ReservedError](err); ok {

@@ -16,12 +16,12 @@ const tagCheckLimit = 5 * time.Second
 //
 // An immutable tag may hold the very image that the build would give, as after an update whose state was lost. To find
 // out, checkTagsMove builds the image without a push.
-func (r *imageResource) checkTagsMove(ctx context.Context, op operation) error {
+func checkTagsMove(ctx context.Context, settings *settings, loader *inputsLoader, op operation) error {
 	err := tagMoveError(ctx, op, "")
 	if !errors.Is(err, fault.ErrImmutableTag) || errors.Is(err, fault.ErrNoRepository) || op.args.varies() {
 		return err
 	}
-	built, err := r.buildImage(ctx, op.withoutOutput())
+	built, err := buildImage(ctx, settings, loader, op.withoutOutput())
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (r *imageResource) checkTagsMove(ctx context.Context, op operation) error {
 
 // warnOfImmutableTags logs in a preview that the update cannot move a tag. That is no error: the update itself may make
 // the tag mutable.
-func (r *imageResource) warnOfImmutableTags(ctx context.Context, op operation, digest string) {
+func warnOfImmutableTags(ctx context.Context, op operation, digest string) {
 	if digest == "" || !op.tags.complete || !isKnown(op.inputs, "registries") {
 		return
 	}
