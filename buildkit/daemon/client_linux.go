@@ -152,7 +152,10 @@ func (c client) startKeeper(ctx context.Context, aliveLock *os.File) (<-chan str
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
-	command := c.keeperCommand(c.arguments(keeperName)...)
+	command, err := c.keeperCommand(c.arguments(keeperName)...)
+	if err != nil {
+		return nil, err
+	}
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), command[0], command[1:]...)
 	cmd.Dir, cmd.Env = "/", filterEnviron(os.Environ())
 	// The keeper must not inherit the plugin's stdout and stderr: the Pulumi engine waits until all writers close
@@ -181,13 +184,18 @@ func (c client) startKeeper(ctx context.Context, aliveLock *os.File) (<-chan str
 }
 
 // keeperCommand returns the command line of a process that runs this program in the namespaces of a keeper. The mount
-// namespace of a rootful keeper is not part of it: the caller asks for that one with CLONE_NEWNS.
-func (c client) keeperCommand(arguments ...string) []string {
+// namespace of a rootful keeper is not part of it: the caller asks for that one with CLONE_NEWNS. keeperCommand makes
+// the temporary folder of a rootless keeper.
+func (c client) keeperCommand(arguments ...string) ([]string, error) {
 	var command []string
 	if c.mode == rootless {
-		command = namespaceArguments(c.rootlesskit)
+		temp, err := c.makeNamespaceFolder()
+		if err != nil {
+			return nil, fmt.Errorf("a temporary folder for rootlesskit: %w", err)
+		}
+		command = namespaceArguments(c.rootlesskit, temp)
 	}
-	return append(append(command, c.options.Keeper...), arguments...)
+	return append(append(command, c.options.Keeper...), arguments...), nil
 }
 
 // waitUntilReady returns when the daemon answers. It returns an error with the last lines of the logs if the keeper

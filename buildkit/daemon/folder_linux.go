@@ -38,6 +38,7 @@ const (
 	relayLog     = "network.log"
 
 	snapshotterFile = "snapshotter" // the name of the snapshotter that the keeper chose
+	namespaceFile   = "rootlesskit" // the path of the temporary folder of rootlesskit
 	rootFolder      = "root"        // BuildKit's state
 	tempFolder      = "tmp"         // emptied before each daemon
 

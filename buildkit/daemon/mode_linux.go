@@ -35,13 +35,14 @@ func parseMode(text string) (mode, error) {
 	return "", fmt.Errorf("%q is not a mode of a daemon", text)
 }
 
-// namespaceArguments returns the command line of rootlesskit without the command that it runs.
+// namespaceArguments returns the command line of rootlesskit without the command that it runs. temp is the folder for
+// its own files.
 //
 // The daemon stays in the network of the machine, so that it reaches a registry on loopback. It needs folders in /run
 // and /var/lib, where an ordinary user has no permission to make them. So rootlesskit replaces /run and /var/lib by
 // folders with links to the entries of the machine.
-func namespaceArguments(rootlesskit string) []string {
-	return []string{rootlesskit, "--net=host", "--copy-up=/run", "--copy-up=/var/lib"}
+func namespaceArguments(rootlesskit, temp string) []string {
+	return []string{rootlesskit, "--net=host", "--copy-up=/run", "--copy-up=/var/lib", "--state-dir=" + temp}
 }
 
 // passLock returns environ with the variables that make rootlesskit pass on file descriptor 3, the alive lock. These

@@ -104,7 +104,10 @@ func countSubordinates(text []byte, separator string, names ...string) (count in
 func (c client) checkNamespace(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, namespaceLimit, errors.New("no answer within 10 s"))
 	defer cancel()
-	command := c.keeperCommand(probeName)
+	command, err := c.keeperCommand(probeName)
+	if err != nil {
+		return err
+	}
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir, cmd.Env = "/", filterEnviron(os.Environ())
 	output, complaint, err := subprocess.Output(cmd)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
@@ -39,8 +40,7 @@ func wantOrdinaryGone(t *testing.T, home string) {
 	t.Helper()
 	wantGone(t, filepath.Join(home, "d"))
 	eventually(t, 5*time.Second, "no temporary file of the daemon", func() bool {
-		left, err := os.ReadDir(filepath.Join(home, "tmp"))
-		return err == nil && len(left) == 0
+		return len(namespaceFolders(t, home)) == 0
 	})
 }
 
@@ -79,7 +79,7 @@ func buildAndPush(t *testing.T, address, host string) string {
 func TestOrdinaryUser(t *testing.T) {
 	t.Parallel()
 	home, program := ordinaryHome(t)
-	c := startOrdinary(t, usual, home, program, 300*time.Millisecond)
+	c := startOrdinary(t, daemontest.UsualMachine, home, program, 300*time.Millisecond)
 	address := c.endpoint(t)
 	if reason := offlineReason(t, c); reason != "" {
 		t.Errorf("steps have no network: %s", reason)
@@ -95,7 +95,7 @@ func TestOrdinaryUser(t *testing.T) {
 	config, err := os.ReadFile(filepath.Join(home, "d/buildkitd.toml"))
 	must(t, err)
 	wantTexts(t, string(config), "rootless = true", `snapshotter = "overlayfs"`, "# rootlesskit sha256:")
-	second := startOrdinary(t, usual, home, program, 300*time.Millisecond)
+	second := startOrdinary(t, daemontest.UsualMachine, home, program, 300*time.Millisecond)
 	if got := second.endpoint(t); got != address {
 		t.Errorf("another client has %s, not %s", got, address)
 	}
@@ -108,7 +108,7 @@ func TestOrdinaryUser(t *testing.T) {
 func TestNetworkOfAnOrdinaryUser(t *testing.T) {
 	t.Parallel()
 	home, program := ordinaryHome(t)
-	c := startOrdinary(t, usual, home, program, time.Second)
+	c := startOrdinary(t, daemontest.UsualMachine, home, program, time.Second)
 	address, port := c.endpoint(t), machineServer(t)
 	machine := fmt.Sprintf("get http://%s:%d", machineAddress(t), port)
 	loopback := fmt.Sprintf("get http://127.0.0.1:%d", port)
@@ -136,7 +136,9 @@ func TestNetworkOfAnOrdinaryUser(t *testing.T) {
 func TestOrdinaryUserWithoutADevice(t *testing.T) {
 	t.Parallel()
 	home, program := ordinaryHome(t)
-	c := startOrdinary(t, ordinaryMachine{Subordinates: usual.Subordinates, NoDevice: true}, home, program, time.Second)
+	machine := daemontest.UsualMachine
+	machine.NoDevice = true
+	c := startOrdinary(t, machine, home, program, time.Second)
 	address := c.endpoint(t)
 	if reason := offlineReason(t, c); !strings.Contains(reason, "/dev/net/tun: ") {
 		t.Errorf("the reason for clients: %q", reason)
@@ -154,38 +156,64 @@ func TestForeignStepOfAnOrdinaryUser(t *testing.T) {
 		t.Skipf("NOT TESTED: %s is not installed", pkg)
 	}
 	home, program := ordinaryHome(t)
-	address := startOrdinary(t, usual, home, program, time.Second).endpoint(t)
+	address := startOrdinary(t, daemontest.UsualMachine, home, program, time.Second).endpoint(t)
 	output, err := run(t.Context(), t, address, platform, "uname -m; sh -c 'uname -m'")
 	if err != nil || strings.Count(output, machine) != 2 {
 		t.Errorf("%v\n%s", err, output)
 	}
 }
 
-// Whatever is killed of an ordinary user's daemon, nothing is left, and the next one starts.
+// Whatever is killed of an ordinary user's daemon, nothing is left, and the next one starts. It removes the temporary
+// folder that only rootlesskit itself could have removed.
 func TestOrdinaryUserAfterAKill(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"daemon-keeper", "rootlesskit", "buildkitd"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			home, program := ordinaryHome(t)
-			c := startOrdinary(t, usual, home, program, time.Minute)
+			c := startOrdinary(t, daemontest.UsualMachine, home, program, time.Minute)
 			mustRun(t, c.endpoint(t), "true")
-			keeper, builder := runningProcesses(t, filepath.Join(home, "d"))
-			victim := map[string]int{"daemon-keeper": keeper, "buildkitd": builder}[name]
-			if name == "rootlesskit" {
-				victim = processes("/rootlesskit --net=host")[0].pid
-				for _, p := range processes(filepath.Join(home, "d")) {
-					if strings.Contains(p.arguments, "rootlesskit --net=host") {
-						victim = p.pid
-						break
-					}
-				}
-			}
-			must(t, syscall.Kill(victim, syscall.SIGKILL))
+			must(t, syscall.Kill(ordinaryProcess(t, home, name), syscall.SIGKILL))
 			wantGone(t, filepath.Join(home, "d"))
-			mustRun(t, startOrdinary(t, usual, home, program, time.Second).endpoint(t), "true")
+			next := startOrdinary(t, daemontest.UsualMachine, home, program, time.Second)
+			mustRun(t, next.endpoint(t), "true")
+			if left := namespaceFolders(t, home); len(left) != 1 {
+				t.Errorf("the daemon has the temporary folders %v, want one", left)
+			}
+			must(t, next.stdin.Close(), c.stdin.Close())
+			wantOrdinaryGone(t, home)
 		})
 	}
+}
+
+// ordinaryProcess returns the number of a process of the daemon of nobody's.
+func ordinaryProcess(t *testing.T, home, name string) int {
+	t.Helper()
+	keeper, builder := runningProcesses(t, filepath.Join(home, "d"))
+	switch name {
+	case "daemon-keeper":
+		return keeper
+	case "buildkitd":
+		return builder
+	}
+	for _, p := range processes(filepath.Join(home, "d")) {
+		if strings.Contains(p.arguments, "rootlesskit --net=host") { // its child has another name
+			return p.pid
+		}
+	}
+	t.Fatal("no rootlesskit runs")
+	return 0
+}
+
+// namespaceFolders returns what is in the temporary folder of nobody's.
+func namespaceFolders(t *testing.T, home string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(home, "tmp"))
+	must(t, err)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }
 
 // On a file system that overlayfs cannot use, the daemon uses another snapshotter, and a note says what that costs.
@@ -193,7 +221,7 @@ func TestOrdinaryUserOnAnOverlay(t *testing.T) {
 	t.Parallel()
 	home, program := ordinaryHome(t)
 	must(t, os.Mkdir(filepath.Join(home, "d"), 0o700))
-	machine := usual
+	machine := daemontest.UsualMachine
 	machine.Overlay = filepath.Join(home, "d")
 	c := startOrdinary(t, machine, home, program, time.Second, "PATH="+pathWithout(t, "fuse-overlayfs"))
 	address := c.endpoint(t)
