@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,14 @@ type builder struct {
 
 // own reports whether the builder is the embedded daemon.
 func (b builder) own() bool { return b.embedded != nil }
+
+// name returns what builds, for people.
+func (b builder) name() string {
+	if b.own() {
+		return "the embedded BuildKit daemon"
+	}
+	return b.endpoint
+}
 
 // connectDaemon returns the builder at the address of a BuildKit daemon. Nothing is dialed yet.
 func (f *builderFinder) connectDaemon(e endpoint.Endpoint, tls *endpoint.TLS) builder {
@@ -90,8 +99,11 @@ func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine)
 	}
 	a := e.Address()
 	b := builder{
-		endpoint: a.Host, reason: a.Source, release: func() { _ = e.Close() }, guarded: !a.Chosen, engine: &a,
+		endpoint: a.Host, release: func() { _ = e.Close() }, guarded: !a.Chosen, engine: &a,
 		prune: dockerCommand(a) + " builder prune",
+	}
+	if a.Source != a.Host { // else the endpoint says it all
+		b.reason = a.Source
 	}
 	if able.OS == "windows" {
 		return builder{}, &windowsEngineError{a}
@@ -110,7 +122,8 @@ func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine)
 		return builder{}, fmt.Errorf("%s, and %w", lack, err)
 	}
 	b.endpoint, b.guarded, b.connect = container.Endpoint(), true, container.BuildKit
-	b.reason = fmt.Sprintf("%s; %s, so our BuildKit runs there", a.Source, lack)
+	where := cmp.Or(b.reason, "the Docker Engine at "+a.Host)
+	b.reason = fmt.Sprintf("%s; %s, so our BuildKit runs there", where, lack)
 	b.prune = dockerCommand(a) + " volume rm " + engine.Volume
 	return b, nil
 }

@@ -51,7 +51,7 @@ func (f *builderFinder) find(ctx context.Context) (b builder, err error) {
 		f.log.Debug("builder taken", "endpoint", b.endpoint, "reason", reason)
 	}
 	if err == nil && b.reason != "" {
-		f.say(fmt.Sprintf("building on %s: %s", b.endpoint, b.reason))
+		f.say(fmt.Sprintf("building on %s: %s", b.name(), b.reason))
 	}
 	return b, err
 }
@@ -190,7 +190,7 @@ func (f *builderFinder) discover(ctx context.Context) (builder, error) {
 	for _, source := range sources {
 		b, err := source(ctx)
 		if err == nil && b.own() && len(none.tried) > 0 {
-			b.reason = "no Docker Engine can build here"
+			b.reason = none.tried[0].Error()
 		}
 		if err == nil || ctx.Err() != nil || !canTryAnother(err) {
 			return b, err

@@ -98,13 +98,25 @@ func otherBuilder() string {
 	return "Or " + other
 }
 
-// explainLacks adds to each thing that the machine lacks what to do about it.
+// explainLacks adds to each thing that the machine lacks what to do about it. Neighbors with one remedy share it: the
+// last of them has it.
 func explainLacks(unfit *daemon.UnfitError) error {
 	explained := &daemon.UnfitError{}
-	for _, lack := range unfit.Reasons {
-		explained.Reasons = append(explained.Reasons, explainEmbedded(lack))
+	for i, lack := range unfit.Reasons {
+		if i+1 == len(unfit.Reasons) || remedyOfLack(lack) != remedyOfLack(unfit.Reasons[i+1]) {
+			lack = explainEmbedded(lack)
+		}
+		explained.Reasons = append(explained.Reasons, lack)
 	}
 	return explained
+}
+
+// remedyOfLack returns the remedy for a thing that the machine lacks, or "".
+func remedyOfLack(lack error) string {
+	if e, ok := errors.AsType[*daemon.Error](lack); ok {
+		return embeddedRemedy(e)
+	}
+	return ""
 }
 
 // embeddedRemedy returns the remedy of a fault with its facts.

@@ -72,19 +72,21 @@ func TestRemediesOfTheEmbeddedDaemon(t *testing.T) {
 	}
 }
 
-// Each thing that the machine lacks has its remedy on its line, and the last line names another daemon.
+// Each thing that the machine lacks has its remedy on its line, or shares that of the next. The last line names another
+// daemon.
 func TestRemediesOfAnUnfitMachine(t *testing.T) {
 	t.Parallel()
 	err := fmt.Errorf("%w", &daemon.UnfitError{Reasons: []error{
-		&daemon.Error{Fault: daemon.NoSubordinates, User: "a b", Cause: errors.New("too few for user a b")},
+		&daemon.Error{Fault: daemon.NoSubordinates, User: "a b", Cause: errors.New("too few users for user a b")},
+		&daemon.Error{Fault: daemon.NoSubordinates, User: "a b", Cause: errors.New("too few groups for user a b")},
 		errors.New("the mount table is gone"),
 		&daemon.Error{Fault: daemon.NamespaceAppArmor, Path: "kernel.x", Program: "/a b",
 			Cause: errors.New("AppArmor")},
 	}})
 	want := "the embedded BuildKit daemon cannot run here:\n" +
-		"- too few for user a b. Run sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 'a b', " +
-		"with a " +
-		"range that no other user has\n" +
+		"- too few users for user a b\n" +
+		"- too few groups for user a b. Run sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 " +
+		"'a b', with a range that no other user has\n" +
 		"- the mount table is gone\n" +
 		"- AppArmor. Give '/a b' a profile in /etc/apparmor.d that has userns, or run sudo sysctl -w kernel.x=0\n" +
 		otherBuilder()
