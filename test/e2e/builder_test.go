@@ -74,7 +74,7 @@ func buildkitd(t *testing.T) (unixEndpoint, tcpEndpoint string) {
 }
 
 // freePort returns a free address on loopback.
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -40,14 +40,14 @@ func TestBuilderInAContainer(t *testing.T) {
 	embedded := open(t, project(t, fixed, files))
 	succeeds(t, embedded.Up("--skip-preview"))
 
-	s := openAs(t, nil, project(t, fixed+"builder: { name: boxed }\n", files), "BUILDX_CONFIG="+store)
+	s := openOn(t, nil, project(t, fixed+"builder: { name: boxed }\n", files), "BUILDX_CONFIG="+store)
 	succeeds(t, s.Up("--skip-preview"), "the buildx builder boxed",
 		"started the container buildx_buildkit_boxed0, which was stopped: it goes on running")
 	if got, want := image(t, s).Outputs["digest"], image(t, embedded).Outputs["digest"]; got != want {
 		t.Errorf("the digest is %v, on the embedded daemon %v", got, want)
 	}
 
-	s = openAs(t, nil, project(t, fixed+"builder: { name: absent }\n", files), "BUILDX_CONFIG="+store)
+	s = openOn(t, nil, project(t, fixed+"builder: { name: absent }\n", files), "BUILDX_CONFIG="+store)
 	fails(t, s.Up("--skip-preview"), "the buildx builder absent: the Docker Engine at "+host+
 		" has no container \"buildx_buildkit_absent0\". Create it with docker buildx inspect --bootstrap")
 }

@@ -22,7 +22,7 @@ func TestDebugLog(t *testing.T) {
 	}
 	t.Run("variable", func(t *testing.T) {
 		t.Parallel()
-		s := openAs(t, nil, project(t, properties, files), "PULUMI_BUILDKIT_DEBUG=1")
+		s := openOn(t, nil, project(t, properties, files), "PULUMI_BUILDKIT_DEBUG=1")
 		succeeds(t, s.Up("--skip-preview"), texts...)
 	})
 	t.Run("debug level of the engine", func(t *testing.T) {

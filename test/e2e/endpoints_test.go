@@ -3,104 +3,17 @@
 package e2e
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
-
-// certificates are files for mTLS between a daemon called "builder" and its clients.
-type certificates struct{ dir string }
-
-func (c certificates) path(name string) string { return filepath.Join(c.dir, name+".pem") }
-
-// newCertificates writes an authority ("ca"), two certificates that it signed ("builder", "client") and another
-// authority ("stranger").
-func newCertificates(t *testing.T) certificates {
-	t.Helper()
-	c := certificates{dir: t.TempDir()}
-	authority, key := c.writeAuthority(t, "ca")
-	c.writeAuthority(t, "stranger")
-	for serial, name := range []string{"builder", "client"} {
-		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		must(t, err)
-		template := &x509.Certificate{
-			SerialNumber: big.NewInt(int64(serial + 2)), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		}
-		der, err := x509.CreateCertificate(rand.Reader, template, authority, private.Public(), key)
-		must(t, err)
-		c.write(t, name, "CERTIFICATE", der)
-		bytes, err := x509.MarshalECPrivateKey(private)
-		must(t, err)
-		c.write(t, name+"-key", "EC PRIVATE KEY", bytes)
-	}
-	return c
-}
-
-func (c certificates) writeAuthority(t *testing.T, name string) (*x509.Certificate, *ecdsa.PrivateKey) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	must(t, err)
-	c.write(t, name, "CERTIFICATE", der)
-	cert, err := x509.ParseCertificate(der)
-	must(t, err)
-	return cert, key
-}
-
-func (c certificates) write(t *testing.T, name, kind string, der []byte) {
-	t.Helper()
-	must(t, os.WriteFile(c.path(name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
-}
-
-// startSecureDaemon starts a real buildkitd on a socket, and with mTLS on a port, until the end of the test.
-func startSecureDaemon(t *testing.T, c certificates) (socket, hostPort string) {
-	t.Helper()
-	dir := t.TempDir()
-	socket, hostPort = filepath.Join(dir, "b.sock"), freePort(t)
-	cmd := exec.CommandContext(t.Context(), filepath.Join(shared.Bin, "buildkitd"), "--root",
-		filepath.Join(dir, "root"),
-		"--addr", "unix://"+socket, "--addr", "tcp://"+hostPort, "--containerd-worker=false",
-		"--tlscacert", c.path("ca"), "--tlscert", c.path("builder"), "--tlskey", c.path("builder-key"))
-	cmd.Env = []string{"PATH=" + shared.Bin + ":" + os.Getenv("PATH")} // runc
-	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(syscall.SIGTERM) }, 5*time.Second
-	must(t, cmd.Start())
-	t.Cleanup(func() { _ = cmd.Process.Signal(syscall.SIGTERM); _ = cmd.Wait() })
-	must(t, stack.WaitUntil(t.Context(), 30*time.Second, func() bool {
-		conn, err := net.Dial("tcp", hostPort)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
-	}))
-	return socket, hostPort
-}
 
 // writeStandIn writes a program with the given name. It connects to the daemon on the socket as "buildctl dial-stdio"
 // does on the other side, and ignores its arguments. writeStandIn returns the variable that puts the program on PATH.
-func writeStandIn(t *testing.T, socket, name string) []string {
+func writeStandIn(t testing.TB, socket, name string) []string {
 	t.Helper()
 	dir := t.TempDir()
 	script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *'get pods'*) echo pod-0; exit;; esac\n"+
@@ -112,8 +25,8 @@ func writeStandIn(t *testing.T, socket, name string) []string {
 // The same program has the same digest through every kind of endpoint.
 func TestEndpoints(t *testing.T) {
 	t.Parallel()
-	c := newCertificates(t)
-	socket, hostPort := startSecureDaemon(t, c)
+	d := elsewhere.start(t)
+	c, socket, hostPort := d.certificates, d.socket, d.hostPort
 	key, err := os.ReadFile(c.path("client-key"))
 	must(t, err)
 	tls := fmt.Sprintf("tls: { ca: %s, cert: %s, key: %s, serverName: builder }",
@@ -143,7 +56,7 @@ func TestEndpoints(t *testing.T) {
 		"BUILDKIT_HOST":     {builder: "{}", says: "BUILDKIT_HOST", env: []string{"BUILDKIT_HOST=unix://" + socket}},
 	} {
 		program := project(t, fixed+"builder: "+endpoint.builder+"\n", map[string]string{"hello": "hello\n"})
-		s := openAs(t, nil, program, endpoint.env...)
+		s := openOn(t, nil, program, endpoint.env...)
 		r := s.Up("--skip-preview")
 		succeeds(t, r, "+ 2 created", endpoint.says)
 		if t.Failed() {
@@ -158,7 +71,7 @@ func TestEndpoints(t *testing.T) {
 
 // writeBuildxStore writes builders as docker buildx does: secure, with mTLS, is the remote one; plain is chosen for
 // every Docker context; pods runs in Kubernetes.
-func writeBuildxStore(t *testing.T, socket, hostPort string, c certificates) string {
+func writeBuildxStore(t testing.TB, socket, hostPort string, c certificates) string {
 	t.Helper()
 	dir := t.TempDir()
 	write := func(name, text string) {
@@ -181,8 +94,8 @@ func writeBuildxStore(t *testing.T, socket, hostPort string, c certificates) str
 // A daemon and a client can distrust each other in several ways. Each has its own error and remedy.
 func TestBadCertificates(t *testing.T) {
 	t.Parallel()
-	c := newCertificates(t)
-	_, hostPort := startSecureDaemon(t, c)
+	d := elsewhere.start(t)
+	c, hostPort := d.certificates, d.hostPort
 	client := "cert: " + c.path("client") + ", key: " + c.path("client-key")
 	for tls, want := range map[string][]string{
 		"tls: { ca: " + c.path("stranger") + ", " + client + ", serverName: builder }": {

@@ -3,12 +3,9 @@
 package e2e
 
 import (
-	"crypto/sha256"
-	"errors"
-	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
+	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/moby/moby/client"
@@ -16,9 +13,6 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/enginetest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
-
-// ordinary is the user nobody, in the group that may use Docker.
-var ordinary = stack.User{UID: 65534, GID: 31002}
 
 // fixed is a program whose image has the same digest whenever and wherever it is built.
 const fixed = scratchImage + `
@@ -29,74 +23,58 @@ dockerfile:
     COPY hello /hello
 `
 
-// openAs copies the program and runs it as an ordinary user with further variables.
-func openAs(t *testing.T, user *stack.User, program fs.FS, env ...string) *stack.Test {
-	t.Helper()
-	for dir := shared.Bin; user != nil && dir != "/"; dir = filepath.Dir(dir) {
-		if info, err := os.Stat(dir); err != nil || info.Mode()&0o001 == 0 {
-			t.Skipf("NOT TESTED: another user cannot enter %s, where the plugin is: %v", dir, err)
+// The same program has the same digest on the embedded daemon of root and of an ordinary user, in a Docker Engine with
+// either store, and on a daemon elsewhere. Its step writes files of other users. Nothing is built again or left.
+func TestEachBuilderMakesTheSameImage(t *testing.T) {
+	t.Parallel()
+	properties := "context: { location: . }\nplatforms: [linux/" + runtime.GOARCH + "]\ntags: [\"REPO:1\"]\n" +
+		"network: none\nsourceDateEpoch: 0\n" // the engines of the tests have no bridge
+	files := map[string]string{
+		"Dockerfile": "FROM BUSYBOX\nCOPY --chown=7:8 hello /hello\n" +
+			"RUN mkdir -m 1777 /d && cp /hello /d && chown 1000:65535 /d/hello\n",
+		"hello": "hello\n",
+	}
+	var mu sync.Mutex
+	digests := map[any][]string{}
+	t.Run("builders", func(t *testing.T) {
+		for name, c := range map[string]struct {
+			builder string
+			open    func(*testing.T, fs.FS) *stack.Test
+			says    string
+		}{
+			"embedded": {open: func(t *testing.T, p fs.FS) *stack.Test { return open(t, p) }},
+			"embedded, ordinary user": {
+				open: func(t *testing.T, p fs.FS) *stack.Test { return openRootless(t, p) },
+				says: "building on the embedded BuildKit daemon: no Docker Engine answers",
+			},
+			"Docker Engine, containerd": {builder: endpointOf(t, &containerdEngine)},
+			"Docker Engine, classic":    {builder: endpointOf(t, &classicEngine), says: "so our BuildKit runs there"},
+			"elsewhere":                 {builder: elsewhere.endpoint(t)},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				if c.open == nil {
+					c.open = func(t *testing.T, p fs.FS) *stack.Test { return openOn(t, nil, p) }
+				}
+				s := c.open(t, project(t, properties+c.builder, files))
+				succeeds(t, s.Up("--skip-preview"), "+ 2 created", c.says)
+				succeeds(t, s.Up("--expect-no-changes"), "2 unchanged")
+				mu.Lock()
+				defer mu.Unlock()
+				digest := image(t, s).Outputs["digest"]
+				digests[digest] = append(digests[digest], name)
+			})
 		}
+	})
+	if len(digests) != 1 {
+		t.Errorf("the digests differ: %v", digests)
 	}
-	return stack.New(t, stack.Config{Bin: shared.Bin, Program: program, User: user, Env: env})
 }
 
-// dockerContext writes a Docker configuration whose current context is an engine, and returns its folder.
-func dockerContext(t *testing.T, e *enginetest.Engine) string {
+// endpointOf returns the input that names a Docker Engine as the builder.
+func endpointOf(t *testing.T, e *enginetest.Engine) string {
 	t.Helper()
-	host := e.Host(t)
-	must(t, errors.Join(os.Chown(e.Socket(), 0, int(ordinary.GID)), os.Chmod(e.Socket(), 0o660),
-		os.Chmod(filepath.Dir(e.Socket()), 0o755)))
-	dir := t.TempDir()
-	meta := filepath.Join(dir, "contexts/meta", fmt.Sprintf("%x", sha256.Sum256([]byte("remote"))))
-	must(t, errors.Join(
-		os.Chmod(filepath.Dir(dir), 0o755), os.MkdirAll(meta, 0o755),
-		os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"currentContext": "remote"}`), 0o644),
-		os.WriteFile(filepath.Join(meta, "meta.json"),
-			[]byte(`{"Name":"remote","Metadata":{},"Endpoints":{"docker":{"Host":"`+
-				host+`","SkipTLSVerify":false}}}`), 0o644),
-	))
-	return dir
-}
-
-// A member of the group docker needs no setting. The engine of the current Docker context builds, or our BuildKit in it
-// if the engine cannot. The image has the same digest as on the embedded daemon of root.
-func TestOrdinaryUserWithADockerEngine(t *testing.T) {
-	t.Parallel()
-	files := map[string]string{"hello": "hello\n"}
-	embedded := open(t, project(t, fixed, files))
-	succeeds(t, embedded.Up("--skip-preview"))
-	want := image(t, embedded).Outputs["digest"]
-	for name, c := range map[string]struct {
-		engine *enginetest.Engine
-		says   string
-	}{
-		"containerd": {&containerdEngine, `building on unix://`},
-		"classic":    {&classicEngine, "so our BuildKit runs there"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := openAs(t, &ordinary, project(t, fixed, files), "DOCKER_CONFIG="+dockerContext(t, c.engine))
-			succeeds(t, s.Up(), "+ 2 created", c.says, `the Docker context "remote"`)
-			if got := image(t, s).Outputs["digest"]; got != want {
-				t.Errorf("the digest is %v, on the embedded daemon %v", got, want)
-			}
-			succeeds(t, s.Up("--expect-no-changes"))
-			succeeds(t, s.Destroy("--skip-preview"))
-		})
-	}
-}
-
-// A preview on a machine without any builder warns once, leaves outputs unknown and succeeds. An update says what was
-// tried.
-func TestNoBuilderAtAll(t *testing.T) {
-	t.Parallel()
-	if _, err := os.Stat("/var/run/docker.sock"); err == nil {
-		t.Skip("NOT TESTED: this machine has a Docker Engine")
-	}
-	s := openAs(t, &ordinary, project(t, fixed, map[string]string{"hello": "hello\n"}))
-	succeeds(t, s.Preview(), "warning: not built in this preview: no builder can work here", "subordinate IDs",
-		"no Docker Engine answers at unix:///var/run/docker.sock (the Docker Engine of this machine)", "+ 2 to create")
-	fails(t, s.Up("--skip-preview"), "no builder can work here", "or name a builder that runs elsewhere")
+	return "builder: { endpoint: \"" + e.Host(t) + "\" }\n"
 }
 
 // An image is loaded into the engine that builds it, whatever the current Docker context is.

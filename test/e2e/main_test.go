@@ -29,7 +29,7 @@ var (
 
 func TestMain(m *testing.M) {
 	code := shared.Main(m, "../..")
-	if err := errors.Join(containerdEngine.End(), classicEngine.End()); err != nil {
+	if err := errors.Join(containerdEngine.End(), classicEngine.End(), elsewhere.end()); err != nil {
 		_, _ = os.Stderr.WriteString(err.Error() + "\n")
 		code = 1
 	}

@@ -67,8 +67,11 @@ func (s *Stack) Start(ctx context.Context, args ...string) (*Process, error) {
 	p.cmd.Dir, p.cmd.Env = s.Dir, s.env
 	p.cmd.Stdout, p.cmd.Stderr = tee(&p.stdout, s.output), tee(&p.stderr, s.output)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if s.user != nil {
-		p.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: s.user.UID, Gid: s.user.GID}
+	if s.machine != nil {
+		if err := runOn(*s.machine, p.cmd); err != nil {
+			release()
+			return nil, err
+		}
 	}
 	p.cmd.Cancel = p.Interrupt
 	p.cmd.WaitDelay = 10 * time.Second

@@ -14,24 +14,23 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 )
 
 // Config says how to open a stack.
 type Config struct {
-	Bin     string            // absolute folder of pulumi, its plugins, buildkitd and runc
-	Program fs.FS             // Pulumi.yaml and what it builds; copied
-	Folder  string            // of Program, where Pulumi.yaml is; default "."
-	Values  map[string]string // stack configuration; a key without a colon is the project's
-	Daemon  string            // absolute folder of the embedded daemon; default: one of this stack
-	Idle    time.Duration     // how long the daemon outlives its last use; default 2 s
-	Env     []string          // further variables; a later one replaces an earlier one
-	Output  io.Writer         // also gets the output of the CLI; default: none
-	Inside  bool              // state, Pulumi's home, caches and daemon are folders of the program
-	User    *User             // runs the CLI; default: the user of the tests
+	Bin     string              // absolute folder of pulumi, its plugins, buildkitd and runc
+	Program fs.FS               // Pulumi.yaml and what it builds; copied
+	Folder  string              // of Program, where Pulumi.yaml is; default "."
+	Values  map[string]string   // stack configuration; a key without a colon is the project's
+	Daemon  string              // absolute folder of the embedded daemon; default: one of this stack
+	Idle    time.Duration       // how long the daemon outlives its last use; default 2 s
+	Env     []string            // further variables; a later one replaces an earlier one
+	Output  io.Writer           // also gets the output of the CLI; default: none
+	Inside  bool                // state, Pulumi's home, caches and daemon are folders of the program
+	Machine *daemontest.Machine // the user nobody runs the CLI on it; nil: the user of the tests, on this machine
 }
-
-// User is an ordinary user, who need not have an account.
-type User struct{ UID, GID uint32 }
 
 // Stack is one program on one file backend. One goroutine at a time may use it. Close ends it.
 type Stack struct {
@@ -43,7 +42,7 @@ type Stack struct {
 	project string // its name
 	env     []string
 	output  io.Writer
-	user    *User
+	machine *daemontest.Machine
 }
 
 // Open copies the program and creates the stack "dev". ctx limits only this call.
@@ -54,7 +53,7 @@ func Open(ctx context.Context, c Config) (*Stack, error) {
 	}
 	s := &Stack{
 		Dir: filepath.Join(root, "program", c.Folder), Daemon: c.Daemon,
-		root: root, pulumi: filepath.Join(c.Bin, "pulumi"), output: c.Output, user: c.User,
+		root: root, pulumi: filepath.Join(c.Bin, "pulumi"), output: c.Output, machine: c.Machine,
 	}
 	if s.Daemon == "" {
 		s.Daemon = filepath.Join(root, "daemon")
@@ -109,20 +108,7 @@ func (s *Stack) populate(ctx context.Context, c Config) error {
 			os.Rename(filepath.Join(s.root, "state/.pulumi"), filepath.Join(s.Dir, ".pulumi")),
 		)
 	}
-	return errors.Join(err, s.Write("Pulumi.dev.yaml", initial.salt+configFile(s.project, c.Values)), s.chown())
-}
-
-// chown gives the files of the stack to its user.
-func (s *Stack) chown() error {
-	if s.user == nil {
-		return nil
-	}
-	return filepath.WalkDir(s.root, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Lchown(path, int(s.user.UID), int(s.user.GID))
-	})
+	return errors.Join(err, s.Write("Pulumi.dev.yaml", initial.salt+configFile(s.project, c.Values)), s.handOver())
 }
 
 // pulumiHome returns the folder of Pulumi's plugins and credentials.
@@ -139,7 +125,7 @@ func (s *Stack) Write(name, text string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return err
 	}
-	return os.WriteFile(path, []byte(text), 0o600)
+	return errors.Join(os.WriteFile(path, []byte(text), 0o600), s.handOverFile(path))
 }
 
 // Close kills the remaining processes of the stack and removes its folders. It returns an error that names processes

@@ -1,0 +1,81 @@
+//go:build linux
+
+package e2e
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
+)
+
+// elsewhere is a BuildKit daemon elsewhere, which the tests of this package share.
+var elsewhere remoteDaemon
+
+// remoteDaemon is a real buildkitd that the plugin did not start. It listens on a socket, and with mTLS on a port. The
+// first test that asks for it starts it; end ends it.
+type remoteDaemon struct {
+	certificates certificates
+	socket       string
+	hostPort     string
+
+	once sync.Once
+	dir  string
+	cmd  *exec.Cmd
+}
+
+// start returns the daemon, which runs.
+func (d *remoteDaemon) start(t testing.TB) *remoteDaemon {
+	t.Helper()
+	d.once.Do(func() { d.startOnce(t) })
+	if d.cmd == nil {
+		t.Fatal("the remote daemon of the tests did not start")
+	}
+	return d
+}
+
+func (d *remoteDaemon) startOnce(t testing.TB) {
+	t.Helper()
+	var err error
+	d.dir, err = os.MkdirTemp("", "remote-") //nolint:usetesting // it outlives this test
+	must(t, err)
+	d.certificates = newCertificates(t, d.dir)
+	d.socket, d.hostPort = filepath.Join(d.dir, "b.sock"), freePort(t)
+	cmd := exec.Command(filepath.Join(shared.Bin, "buildkitd"), "--root", filepath.Join(d.dir, "root"),
+		"--addr", "unix://"+d.socket, "--addr", "tcp://"+d.hostPort, "--containerd-worker=false",
+		"--tlscacert", d.certificates.path("ca"), "--tlscert", d.certificates.path("builder"),
+		"--tlskey", d.certificates.path("builder-key"))
+	cmd.Env = []string{"PATH=" + shared.Bin + ":" + os.Getenv("PATH")} // runc
+	must(t, cmd.Start())
+	d.cmd = cmd
+	must(t, stack.WaitUntil(t.Context(), 30*time.Second, func() bool {
+		conn, err := net.Dial("tcp", d.hostPort)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	}))
+}
+
+// end stops the daemon, if it was started, and removes what it wrote.
+func (d *remoteDaemon) end() error {
+	if d.cmd == nil {
+		return nil
+	}
+	_ = d.cmd.Process.Signal(syscall.SIGTERM)
+	defer time.AfterFunc(10*time.Second, func() { _ = d.cmd.Process.Kill() }).Stop()
+	_ = d.cmd.Wait() // it tells of the signal
+	return os.RemoveAll(d.dir)
+}
+
+// endpoint returns the input that names the daemon's socket as the builder.
+func (d *remoteDaemon) endpoint(t testing.TB) string {
+	t.Helper()
+	return "builder: { endpoint: \"unix://" + d.start(t).socket + "\" }\n"
+}
