@@ -34,6 +34,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applyResult, e
 	if err != nil {
 		return applyResult{}, err
 	}
+	logTakeOver(ctx, op, there.ok)
 	result := newApplied(op, there)
 	if !there.ok {
 		if err := checkTagsMove(ctx, r.settings, r.loader, op); err != nil {
@@ -79,6 +80,7 @@ func verifyImage(ctx context.Context, op operation, digest string) (found []regi
 		Platforms: op.platforms,
 		Attested:  op.plan.Provenance != "" || op.plan.SBOM != "",
 		Index:     op.plan.IsIndex(),
+		AnyForm:   op.takesOver && op.unchanged,
 	}
 	for _, repository := range op.tags.repositories {
 		held, err := op.client.Verify(ctx, repository, digest, want)

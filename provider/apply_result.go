@@ -107,13 +107,17 @@ func (a applyResult) othersAmong(refs []string, before []string) []string {
 
 // newApplied returns the result of an operation that reuses an image, if there is one.
 func newApplied(op operation, there reuse) applyResult {
-	return applyResult{
+	result := applyResult{
 		digest:    there.digest,
 		hash:      op.appliedHash(""),
 		manifests: there.manifests,
 		found:     there.found,
 		builds:    op.old.builds,
 	}
+	if op.takesOver && there.ok {
+		result.builds = op.old.withBuild(pastBuild{op.hash, there.digest})
+	}
+	return result
 }
 
 // noteBuild records in the result what was built.

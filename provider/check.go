@@ -39,6 +39,7 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	if err := fillBaseDigests(ctx, r.settings, c, &res); err != nil {
 		return res, err
 	}
+	fillDockerBuildHash(ctx, req, &res)
 	// The error is about a tag: checkTags has reported it.
 	op, _ := resolveOperation(request{urn: req.Urn, inputs: res.Inputs}, args.withComputedInputs(res.Inputs))
 	r.programRefs.set(op.urn, references(op.tags.list))

@@ -13,17 +13,20 @@ import (
 // It does not use the old inputs, because after a partial update they differ from what was applied.
 func diffInputs(outputs, inputs property.Map, ignoreChanges []string) map[string]p.PropertyDiff {
 	changes := map[string]p.PropertyDiff{}
-	ignores := ignoreMatcher(ignoreChanges)
+	ignores, applied := ignoreMatcher(ignoreChanges), takeOver(outputs, inputs)
 	for _, in := range inputTable {
 		key := in.name
-		if in.equal == nil || in.equal(outputs, inputs, key) {
+		if in.equal == nil || in.equal(applied, inputs, key) {
 			continue
 		}
-		for path, kind := range leafChanges(key, outputs.Get(key), inputs.Get(key)) {
+		for path, kind := range leafChanges(key, applied.Get(key), inputs.Get(key)) {
 			if !ignores(path) {
 				changes[path] = p.PropertyDiff{Kind: kind}
 			}
 		}
+	}
+	if len(changes) == 0 && isDockerBuildState(outputs) { // the update writes our outputs
+		changes["contextHash"] = p.PropertyDiff{Kind: p.Update}
 	}
 	return changes
 }
@@ -49,6 +52,11 @@ func ignoreMatcher(patterns []string) func(path string) bool {
 
 func equal(applied, wanted property.Map, key string) bool {
 	return plain(applied.Get(key)).Equals(plain(wanted.Get(key)))
+}
+
+// equalTexts compares strings. One that is not set equals "".
+func equalTexts(applied, wanted property.Map, key string) bool {
+	return isKnown(wanted, key) && text(applied, key) == text(wanted, key)
 }
 
 // plain returns a value without secretness and dependencies, for comparisons. It returns null for an empty collection,

@@ -65,7 +65,8 @@ func (r *imageResource) Update(ctx context.Context, req p.UpdateRequest) (p.Upda
 	outputs, partial, err := r.run(ctx, request{
 		urn:           req.Urn,
 		inputs:        req.Inputs,
-		old:           stateOf(req.State),
+		old:           stateOf(takeOver(req.State, req.Inputs)),
+		takesOver:     isDockerBuildState(req.State),
 		ignoreChanges: req.IgnoreChanges,
 		preview:       req.DryRun,
 	})

@@ -45,11 +45,11 @@ const (
 // hash. A new input comes last, and adds no field unless it is set.
 var inputTable = []input{
 	{
-		name: "contextHash", equal: equal, hash: hashContextHash, builds: true, computed: true,
+		name: "contextHash", equal: equalTexts, hash: hashContextHash, builds: true, computed: true,
 		why: "the build reads other files",
 	},
 	{
-		name: "target", equal: equal, hash: hashTarget, files: needValid, bases: needValue, builds: true,
+		name: "target", equal: equalTexts, hash: hashTarget, files: needValid, bases: needValue, builds: true,
 		why: "another stage is another image",
 	},
 	{
@@ -104,7 +104,7 @@ var inputTable = []input{
 		why: "it is attached to the image",
 	},
 	{
-		name: "exports", equal: equal, hash: hashImageAttrs, builds: true, delivers: true,
+		name: "exports", equal: equalExports, hash: hashImageAttrs, builds: true, delivers: true,
 		why: "only a build writes them, and some say how the image is written",
 		public: "exports are repeated in the outputs, and annotations in them can be read by everybody who can see " +
 			"the image, so that nothing in them can be a secret: take it from a plain value, or say that it is none " +

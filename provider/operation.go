@@ -20,6 +20,7 @@ type request struct {
 	old           state        // what was applied before
 	ignoreChanges []string
 	preview       bool
+	takesOver     bool // old is what docker-build applied; see takeOver
 }
 
 // operation is one Create or Update, with everything that follows from its inputs.
@@ -100,16 +101,19 @@ func knownElements[T any](given property.Value, decoded []T) (complete []T) {
 }
 
 // isUnchanged tells whether every input that shapes the image equals what was applied.
-func (op operation) isUnchanged() bool {
+func (op operation) isUnchanged() bool { return len(op.changedInputs()) == 0 && op.old.isApplied() }
+
+// changedInputs returns the names of the inputs that shape the image and differ from what was applied.
+func (op operation) changedInputs() (names []string) {
 	for _, in := range inputTable {
 		if in.hash == nil || in.name == "contextHash" && op.pinned {
 			continue
 		}
 		if !in.equal(op.old.outputs, op.inputs, in.name) {
-			return false
+			names = append(names, in.name)
 		}
 	}
-	return op.old.isApplied()
+	return names
 }
 
 // appliedHash returns the contextHash for the outputs. built is the hash of the files that were built, or "".

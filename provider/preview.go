@@ -16,6 +16,9 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 		loggerOf(ctx).infof("%s", line)
 	}
 	there, sure := findInPreview(ctx, op)
+	if sure {
+		logTakeOver(ctx, op, there.ok)
+	}
 	built := image{digest: there.digest, hash: op.appliedHash("")}
 	hashKnown := there.ok
 	if !there.ok && (sure || op.pastDigest() == "") && op.buildsOnPreview() {

@@ -3,91 +3,153 @@
 package e2e
 
 import (
-	"encoding/json"
-	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// The alias of the schema reaches programs through their SDK. A YAML program has no SDK, so it says it itself.
-//
-// Without an alias the engine would delete the resource of docker-build, which deletes the image by its digest.
-func TestAnImageOfDockerBuildIsTakenOver(t *testing.T) {
+// TestMoveFromDockerBuild changes one word in programs that docker-build has deployed: the image is taken over as it
+// is, and then belongs to us.
+func TestMoveFromDockerBuild(t *testing.T) {
 	t.Parallel()
-	const image = `resources:
-  image:
-    type: buildkit:Image
-    properties: { context: { location: . }, platforms: [linux/amd64], tags: ["REPO:1"], push: true }
-`
-	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY file /\n", "file": "x"}
-	s := open(t, program(t, image, files))
-	succeeds(t, s.Up("--skip-preview"), "+ 2 created")
-	digest := tagDigest(t, repository(t)+":1")
-	becomeDockerBuild(t, s, digest)
-
-	replaceProgram(t, s, program(t, image+`    options: { aliases: [{ type: "docker-build:index:Image" }] }
-`, files))
-	for _, result := range []stack.Result{s.Preview(), s.Up("--skip-preview")} {
-		succeeds(t, result)
-		for _, word := range []string{"created", "to create", "replace", "deleting"} {
-			if strings.Contains(result.All(), word) {
-				t.Errorf("it says %q:\n%s", word, result.All())
+	folders, err := filepath.Glob("testdata/docker-build/*/*")
+	if err != nil || len(folders) < 9 {
+		t.Fatalf("%d recorded stacks, %v", len(folders), err)
+	}
+	for _, folder := range folders {
+		t.Run(strings.TrimPrefix(folder, "testdata/docker-build/"), func(t *testing.T) {
+			t.Parallel()
+			s := openMoved(t, folder)
+			checkTakeOver(t, s)
+			if slices.Contains(withLifecycle, s.name) {
+				checkMovedLifecycle(t, s)
 			}
-		}
+		})
 	}
-	if fetchManifest(t, repository(t)+"@"+digest) == nil || tagDigest(t, repository(t)+":1") == "" {
-		t.Error("the image of docker-build is gone")
-	}
-	taken := resourcesByName(s)["image"]
-	if taken.Type != "buildkit:index:Image" || taken.Outputs["digest"] != tagDigest(t, repository(t)+":1") {
-		t.Errorf("in the state: %+v", taken)
-	}
-	succeeds(t, s.Up("--expect-no-changes"))
 }
 
-// becomeDockerBuild replaces the only Image in the state by the one that docker-build would have.
-func becomeDockerBuild(t *testing.T, s *stack.Test, digest string) {
+// withLifecycle are the recorded stacks that are also previewed, changed and destroyed. Each command takes half a
+// second.
+var withLifecycle = []string{"pushed", "two-platforms", "inline-and-named", "many-options"}
+
+// checkTakeOver runs the first update. The program names a builder that does not exist, so a build would fail.
+func checkTakeOver(t *testing.T, s *movedStack) {
 	t.Helper()
-	const provider, id = "urn:pulumi:dev::app::pulumi:providers:docker-build::default", "d1c95e69-e340-4460-bb03-f0a9e9c201e2"
-	var exported struct {
-		Version    int            `json:"version"`
-		Deployment map[string]any `json:"deployment"`
+	const taken = "taken over from docker-build as it is: nothing is built"
+	if slices.Contains(withLifecycle, s.name) {
+		succeeds(t, s.Preview("--diff"), taken)
 	}
-	must(t, json.Unmarshal([]byte(cli(t, s, "stack", "export").Stdout), &exported))
-	resources, _ := exported.Deployment["resources"].([]any)
-	repository, root := repository(t), ""
-	for i, r := range resources {
-		r, _ := r.(map[string]any)
-		switch r["type"] {
-		case "pulumi:pulumi:Stack":
-			root, _ = r["urn"].(string)
-		case "pulumi:providers:buildkit":
-			resources[i] = dockerBuildResource(t, fmt.Sprintf(`{"urn": %q, "custom": true, "id": %q,
-				"type": "pulumi:providers:docker-build", "inputs": {"host": ""}, "outputs": {"host": ""}}`, provider, id))
-		case "buildkit:index:Image":
-			const inputs = `"buildOnPreview": true, "context": {"location": "."},
-				"dockerfile": {"inline": "", "location": "Dockerfile"}, "exec": false, "load": false,
-				"network": "default", "noCache": false, "platforms": ["linux/amd64"], "pull": false, "push": true,
-				"target": ""`
-			tags := fmt.Sprintf(`"tags": [%q]`, repository+":1")
-			resources[i] = dockerBuildResource(t, fmt.Sprintf(`{"custom": true, "id": %[1]q,
-				"urn": "urn:pulumi:dev::app::docker-build:index:Image::image", "type": "docker-build:index:Image",
-				"parent": %[2]q, "provider": %[3]q, "inputs": {%[4]s, %[5]s},
-				"outputs": {%[4]s, %[5]s, "digest": %[1]q, "contextHash": "of docker-build", "ref": %[6]q}}`,
-				digest, root, provider+"::"+id, inputs, tags, repository+":1@"+digest))
+	before := s.registry.Requests()
+	succeeds(t, s.Up("--skip-preview"), taken, "~ 1 updated")
+	if written := writes(s.registry.Requests()[len(before):]); len(written) > 0 {
+		t.Errorf("the registry was changed: %v", written)
+	}
+	outputs := image(t, s.Test).Outputs
+	for name, want := range map[string]string{"digest": s.digest, "ref": s.ref()} {
+		if outputs[name] != want {
+			t.Errorf("%s is %v, want %s", name, outputs[name], want)
 		}
 	}
-	text, err := json.Marshal(exported)
-	must(t, err)
-	must(t, s.Write("state.json", string(text)))
-	cli(t, s, "stack", "import", "--file", "state.json")
-	must(t, s.Write("state.json", ""))
+	if refs, _ := outputs["refs"].([]any); len(refs) != len(s.tags) {
+		t.Errorf("refs are %v, want those of %v", outputs["refs"], s.tags)
+	}
+	for _, secret := range []string{"secrets", "registries"} {
+		if _, ok := outputs[secret]; ok {
+			t.Errorf("the outputs still have %s", secret)
+		}
+	}
+	succeeds(t, s.Up("--refresh", "--expect-no-changes", "--skip-preview"))
 }
 
-func dockerBuildResource(t *testing.T, text string) (resource map[string]any) {
+// checkMovedLifecycle changes a file and destroys the stack. The image of docker-build itself stays.
+func checkMovedLifecycle(t *testing.T, s *movedStack) {
 	t.Helper()
-	must(t, json.Unmarshal([]byte(text), &resource))
-	return resource
+	s.useBuilderOfTests(t)
+	write(t, s.Test, "app/main.txt", "changed\n")
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
+	digest, _ := image(t, s.Test).Outputs["digest"].(string)
+	if s.digest != "" && digest == s.digest {
+		t.Error("the changed file made the same image")
+	}
+	for _, tag := range s.tags {
+		if got := tagDigest(t, tag); got != digest {
+			t.Errorf("%s holds %s, want %s", tag, got, digest)
+		}
+	}
+	succeeds(t, s.Destroy("--skip-preview"))
+	for _, tag := range s.tags {
+		if got := tagDigest(t, tag); got != "" {
+			t.Errorf("%s is left, and holds %s", tag, got)
+		}
+		if fetchManifest(t, repositoryOf(tag)+"@"+s.digest) == nil {
+			t.Errorf("the image of docker-build is gone from %s", tag)
+		}
+	}
+}
+
+// TestChangedFilesAreNotTakenOver builds when the files are not those that docker-build built.
+func TestChangedFilesAreNotTakenOver(t *testing.T) {
+	t.Parallel()
+	s := openMoved(t, "testdata/docker-build/0.0.22/pushed")
+	s.useBuilderOfTests(t)
+	write(t, s.Test, "app/main.txt", "changed\n")
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated", "not taken over as it is: contextHash changed")
+	if got := tagDigest(t, s.tags[0]); got == s.digest || got == "" {
+		t.Errorf("the tag holds %q", got)
+	}
+}
+
+// TestLostImageIsNotTakenOver builds when the registry has lost the image of docker-build.
+func TestLostImageIsNotTakenOver(t *testing.T) {
+	t.Parallel()
+	s := openMoved(t, "testdata/docker-build/0.0.22/pushed")
+	s.useBuilderOfTests(t)
+	s.registry.Inject(registrytest.Rule{
+		Path:  "/manifests/" + s.digest,
+		Fault: registrytest.Status(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown", ""),
+	})
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated", "a repository does not have it")
+}
+
+// writes returns the requests that change a registry.
+func writes(requests []registrytest.Request) []registrytest.Request {
+	return slices.DeleteFunc(slices.Clone(requests), func(r registrytest.Request) bool {
+		return r.Method == "GET" || r.Method == "HEAD"
+	})
+}
+
+func repositoryOf(tag string) string { return tag[:strings.LastIndex(tag, ":")] }
+
+// movedStack is a stack of docker-build, with its image in a registry of the test. The program names our package.
+type movedStack struct {
+	*stack.Test
+	name     string
+	registry *registrytest.Registry
+	tags     []string
+	digest   string // "" if nothing was pushed
+}
+
+// ref returns the output ref that docker-build had, "" if nothing was pushed.
+func (s *movedStack) ref() string {
+	if len(s.tags) == 0 {
+		return ""
+	}
+	return s.tags[0] + "@" + s.digest
+}
+
+// useBuilderOfTests takes the builder out of the program, so that the daemon of the tests builds.
+func (s *movedStack) useBuilderOfTests(t *testing.T) {
+	t.Helper()
+	rewriteFile(t, filepath.Join(s.Dir, "Pulumi.yaml"), func(text []byte) []byte {
+		return []byte(strings.Replace(string(text), `"builder":{"name":"here"},`, "", 1))
+	})
+	if text, _ := os.ReadFile(filepath.Join(s.Dir, "Pulumi.yaml")); strings.Contains(string(text), "here") {
+		t.Fatalf("the builder is still in the program:\n%s", text)
+	}
 }
