@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 
 	"github.com/moby/buildkit/client"
 
@@ -30,6 +31,8 @@ type builder struct {
 	// guarded: what strangers write into a Dockerfile must not make the builder do more than the program says.
 	guarded  bool
 	embedded *daemon.Lease // nil: another builder
+	// container is our BuildKit in a Docker Engine; nil: another builder.
+	container *engine.Builder
 	// engine is the Docker Engine that builds; nil: another builder. See loadTarget.
 	engine *engine.Address
 }
@@ -108,20 +111,25 @@ func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine)
 	if able.OS == "windows" {
 		return builder{}, &windowsEngineError{a}
 	}
-	lack := lackOf(able)
+	hosts := f.hosts(ctx)
+	lack, err := f.lackOf(ctx, e, able, hosts)
+	if err != nil {
+		return builder{}, err
+	}
 	if lack == "" {
 		b.connect = e.BuildKit
 		return b, nil
 	}
-	settings, err := f.containerSettings(ctx)
+	registries, err := f.containerRegistries(ctx)
 	if err != nil {
 		return builder{}, err
 	}
-	container, err := e.StartBuilder(ctx, settings, f.note)
+	container, err := e.StartBuilder(ctx, engine.BuilderOptions{Registries: registries, Hosts: hosts, Note: f.note})
 	if err != nil {
 		return builder{}, fmt.Errorf("%s, and %w", lack, err)
 	}
-	b.endpoint, b.guarded, b.connect = container.Endpoint(), true, container.BuildKit
+	b.endpoint, b.guarded, b.connect, b.container = container.Endpoint(), true, container.BuildKit, container
+	b.release = func() { container.Close(); _ = e.Close() }
 	where := cmp.Or(b.reason, "the Docker Engine at "+a.Host)
 	b.reason = fmt.Sprintf("%s; %s, so our BuildKit runs there", where, lack)
 	b.prune = dockerCommand(a) + " volume rm " + engine.Volume
@@ -144,34 +152,40 @@ func (e *windowsEngineError) Error() string {
 	return "the Docker Engine at " + e.address.Host + " runs Windows containers, which BuildKit cannot build here"
 }
 
-// lackOf says what the BuildKit of an engine cannot do, or "".
-func lackOf(able engine.Abilities) string {
+// lackOf says what the BuildKit of an engine cannot do for the build, or "". hosts are the registries that it needs.
+func (f *builderFinder) lackOf(
+	ctx context.Context, e *engine.Engine, able engine.Abilities, hosts []string,
+) (string, error) {
 	switch {
 	case able.Version == "":
-		return "it has no BuildKit that tells its version"
+		return "it has no BuildKit that tells its version", nil
 	case !able.Stores:
-		return "its image store is not containerd's, which can push by digest"
+		return "its image store is not containerd's, which can push by digest", nil
 	case engine.IsOlder(able.Version, buildKitFloor):
-		return fmt.Sprintf("its BuildKit %s is older than %s", able.Version, buildKitFloor)
+		return fmt.Sprintf("its BuildKit %s is older than %s", able.Version, buildKitFloor), nil
 	}
-	return ""
+	missing, err := e.UnreachableHosts(ctx, hosts)
+	if len(missing) == 0 || err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("it does not reach %s on the loopback of this machine", strings.Join(missing, ", ")), nil
 }
 
-// containerSettings returns what the daemon in a container has to know about registries.
-func (f *builderFinder) containerSettings(ctx context.Context) (inside.Settings, error) {
-	s := inside.Settings{Registries: map[string]inside.Registry{}}
+// containerRegistries returns what the daemon in a container has to know about registries.
+func (f *builderFinder) containerRegistries(ctx context.Context) (map[string]inside.Registry, error) {
+	registries := map[string]inside.Registry{}
 	for host, r := range f.embedded.Registries {
 		one := inside.Registry{PlainHTTP: r.PlainHTTP}
 		if r.CAFile != "" {
 			content, err := file.Project(r.Project).ReadNamed(ctx, r.CAFile, file.LimitText)
 			if err != nil {
-				return s, fmt.Errorf("the CA file of %s: %w", host, err)
+				return nil, fmt.Errorf("the CA file of %s: %w", host, err)
 			}
 			one.CA = string(content)
 		}
-		s.Registries[host] = one
+		registries[host] = one
 	}
-	return s, nil
+	return registries, nil
 }
 
 // dialEngine connects to a Docker Engine. It returns an *endpoint.InsecureTCPError for an engine on another machine

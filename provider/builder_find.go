@@ -32,6 +32,7 @@ type builderFinder struct {
 	config    Config
 	embedded  daemon.Options
 	platforms []string
+	hosts     func(context.Context) []string // of the registries that the build needs
 	note      func(string)                   // shows a line
 	say       func(string)                   // shows a line that stays, once in a run
 	begin     func(waitingFor string) func() // marks a wait and returns what ends it

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"log/slog"
 	"testing"
 
@@ -20,7 +21,8 @@ func TestAnEngineThatNobodyNamedIsGuarded(t *testing.T) {
 	})
 	t.Setenv("DOCKER_HOST", host) // in place of a context: the same address
 	f := &builderFinder{
-		note: func(string) {}, begin: func(string) func() { return func() {} }, log: slog.New(slog.DiscardHandler),
+		hosts: func(context.Context) []string { return nil },
+		note:  func(string) {}, begin: func(string) func() { return func() {} }, log: slog.New(slog.DiscardHandler),
 	}
 	b, err := f.connectCurrentEngine(t.Context())
 	if err != nil {

@@ -107,6 +107,7 @@ func findBuilder(ctx context.Context, settings *settings, op operation, progress
 		asked:     op.args.Builder,
 		config:    settings.get(),
 		platforms: op.plan.Platforms,
+		hosts:     func(ctx context.Context) []string { return registryHosts(ctx, op, settings.get()) },
 		embedded:  daemon.Options{Note: progress.showNote, Registries: links(op.keychain), Log: newDebugLog(ctx)},
 		log:       newDebugLog(ctx),
 		note:      progress.showNote,

@@ -121,6 +121,9 @@ func connectionRemedy(err error) string {
 	if bad, ok := errors.AsType[*endpoint.CertificateError](err); ok {
 		return "correct tls." + bad.Part
 	}
+	if errors.As(err, new(*engine.ClaimedError)) {
+		return "try again when that build has ended, or give the registry another port"
+	}
 	absent, ok := errors.AsType[*endpoint.NoDaemonError](err)
 	switch {
 	case !ok:

@@ -17,10 +17,16 @@ import (
 
 // explainNetwork adds to the error of a build what the network of steps has to do with it.
 func explainNetwork(ctx context.Context, b builder, plan inputs.Plan, err error) error {
-	if err == nil || b.embedded == nil {
-		return err
+	switch {
+	case err == nil:
+		return nil
+	case b.embedded != nil:
+		return networkError(plan, err, b.embedded.ExitReason(ctx), b.embedded.OfflineReason())
+	case b.container != nil && isOfflineStep(plan, err, b.container.OfflineReason()):
+		return fmt.Errorf("%w\nsteps have no network in the Docker Engine: %s. Run modprobe tun on its machine; or "+
+			"set network: host, which gives steps the network of that machine", err, b.container.OfflineReason())
 	}
-	return networkError(plan, err, b.embedded.ExitReason(ctx), b.embedded.OfflineReason())
+	return err
 }
 
 // checkMachineNetwork returns an error if the plan wants for its steps the network of the machine. The daemon of an
@@ -41,8 +47,7 @@ func networkError(plan inputs.Plan, err, ended error, offline string) error {
 		return fmt.Errorf("the embedded BuildKit daemon ended during the build: %w. Run it again. The build itself "+
 			"ended with: %w", ended, err)
 	}
-	step, ok := errors.AsType[*buildkit.StepError](err)
-	if !ok || step.ExitCode == 0 || plan.Network != "" || offline == "" {
+	if !isOfflineStep(plan, err, offline) {
 		return err
 	}
 	if daemon.Rootless() {
@@ -54,9 +59,16 @@ func networkError(plan inputs.Plan, err, ended error, offline string) error {
 		err, offline)
 }
 
+// isOfflineStep reports whether a step failed that has no network although the plan gives it one, for the reason
+// offline.
+func isOfflineStep(plan inputs.Plan, err error, offline string) bool {
+	step, ok := errors.AsType[*buildkit.StepError](err)
+	return ok && step.ExitCode != 0 && plan.Network == "" && offline != ""
+}
+
 // warnOfProxies warns of build arguments that name a proxy on the loopback of the machine, which steps do not reach.
 func warnOfProxies(b builder, plan inputs.Plan, warn func(string)) {
-	if b.embedded == nil || plan.Network != "" {
+	if b.embedded == nil && b.container == nil || plan.Network != "" {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(plan.BuildArgs)) {

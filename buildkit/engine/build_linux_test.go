@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/enginetest"
 
 	bkclient "github.com/moby/buildkit/client"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/inside"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
@@ -88,7 +88,7 @@ func connectEmbedded(t *testing.T) (*bkclient.Client, error) {
 }
 
 func connectContainer(t *testing.T, e *enginetest.Engine) (*bkclient.Client, error) {
-	b, err := dial(t, e).StartBuilder(t.Context(), inside.Settings{}, func(line string) { t.Log(line) })
+	b, err := dial(t, e).StartBuilder(t.Context(), engine.BuilderOptions{Note: func(line string) { t.Log(line) }})
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,8 @@
 //
 //	Address    says where an engine is: Current, InContext, AtHost   (address.go)
 //	Engine     connects to it and asks what it can do                 (engine.go, abilities.go)
-//	Builder    runs our BuildKit in a container of it                 (container.go, image.go, programs.go)
+//	Builder    runs our BuildKit in a container of it                 (builder.go, container.go, image.go)
+//	openTunnel leads to a registry on the loopback of this machine    (tunnels.go, package tunnel)
 //	Image      goes into it                                           (load.go)
 //
 // Engine.BuildKit returns a client of the BuildKit that is part of the engine.

@@ -9,8 +9,6 @@ import (
 
 	"github.com/moby/moby/client"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/inside"
-
 	"github.com/docker/cli/cli/config"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
@@ -115,7 +113,7 @@ func TestPlaintext(t *testing.T) { //nolint:paralleltest // the environment is t
 func TestBuilderThatHasEnded(t *testing.T) {
 	t.Setenv("PULUMI_BUILDKIT_DAEMON_IDLE", "1s")
 	e := dial(t, &classic)
-	b, err := e.StartBuilder(t.Context(), inside.Settings{}, func(string) {})
+	b, err := e.StartBuilder(t.Context(), engine.BuilderOptions{Note: func(string) {}})
 	if err != nil {
 		t.Fatal(err)
 	}

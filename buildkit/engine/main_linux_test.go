@@ -14,11 +14,12 @@ var (
 	embedded   daemontest.Daemon
 	containerd enginetest.Engine                  // keeps images in containerd, as new engines do
 	classic    = enginetest.Engine{Classic: true} // keeps them in its own store
+	apart      = enginetest.Engine{Apart: true}   // has another loopback, as in a virtual machine
 )
 
 func TestMain(m *testing.M) {
 	code := daemontest.Main(m, &embedded)
-	if err := errors.Join(containerd.End(), classic.End()); err != nil {
+	if err := errors.Join(containerd.End(), classic.End(), apart.End()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}

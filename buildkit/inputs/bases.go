@@ -36,6 +36,26 @@ func BaseImages(ctx context.Context, plan Plan) (images []string, certain bool, 
 	})
 }
 
+// KnownImages returns the images that the build of a plan may begin from or copy from, as canonical references, sorted.
+// It is for preparations: where a prediction is not certain, some may be missing and some may not be needed.
+func KnownImages(ctx context.Context, plan Plan) []string {
+	all := map[string]bool{}
+	d, err := readDefinition(ctx, plan.Files)
+	if err != nil || len(d.Dockerfile) == 0 {
+		return nil
+	}
+	for _, target := range plan.targets() {
+		plan.Target = target
+		one, other := newDryGateways(plan, d)
+		_, _ = runBoth(ctx, one, other)
+		for _, g := range []*dryGateway{one, other} {
+			maps.Copy(all, g.imagesByTag)
+			maps.Copy(all, g.imagesByDigest)
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
 // dryRunImages returns what imagesOf selects in the dry runs of all targets.
 func dryRunImages(
 	ctx context.Context, p Plan, imagesOf func(*dryGateway) map[string]bool,

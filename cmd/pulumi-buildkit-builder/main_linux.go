@@ -9,6 +9,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/inside"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/tunnel"
 )
 
 func main() {
@@ -27,6 +28,8 @@ func run(args []string) error {
 		return inside.Serve()
 	case len(args) == 1 && args[0] == inside.ConnectRole:
 		return inside.Connect(context.Background(), os.Stdin, os.Stdout)
+	case len(args) == 1 && args[0] == inside.TunnelRole:
+		return tunnel.Listen(context.Background(), os.TempDir(), os.Stdin, os.Stdout)
 	}
 	return fmt.Errorf("%s: this is a part of the plugin that it starts itself: run pulumi up instead", inside.Program)
 }

@@ -25,11 +25,12 @@ var shared stack.Suite
 var (
 	containerdEngine enginetest.Engine
 	classicEngine    = enginetest.Engine{Classic: true}
+	apartEngine      = enginetest.Engine{Apart: true}
 )
 
 func TestMain(m *testing.M) {
 	code := shared.Main(m, "../..")
-	if err := errors.Join(containerdEngine.End(), classicEngine.End(), elsewhere.end()); err != nil {
+	if err := errors.Join(containerdEngine.End(), classicEngine.End(), apartEngine.End(), elsewhere.end()); err != nil {
 		_, _ = os.Stderr.WriteString(err.Error() + "\n")
 		code = 1
 	}

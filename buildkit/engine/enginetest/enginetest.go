@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 )
@@ -25,6 +27,8 @@ import (
 type Engine struct {
 	// Classic makes it keep images in its own store instead of containerd's.
 	Classic bool
+	// Apart gives it a network namespace with a loopback only, as that of a virtual machine is another one.
+	Apart bool
 
 	once sync.Once
 	dir  string
@@ -100,11 +104,29 @@ func (e *Engine) start(ctx context.Context, bin string) (err error) {
 func (e *Engine) run(started chan<- error) {
 	runtime.LockOSThread()
 	defer close(e.done)
-	err := e.cmd.Start()
+	var err error
+	if e.Apart {
+		err = enterNetwork()
+	}
+	if err == nil {
+		err = e.cmd.Start()
+	}
 	started <- err
 	if err == nil {
 		_ = e.cmd.Wait()
 	}
+}
+
+// enterNetwork gives this thread a network namespace of its own, which the processes that it starts share.
+func enterNetwork() error {
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	loopback, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetUp(loopback)
 }
 
 // await waits for the first answer.

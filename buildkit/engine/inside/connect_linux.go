@@ -17,8 +17,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// Connect reads the settings of the client from in. It starts the daemon if none answers and joins its socket to the
-// rest of in and to out, until one side ends. The daemon lives at least that long.
+// Connect reads the settings of the client from in. It starts the daemon if none answers, writes a Greeting to out, and
+// joins the daemon's socket to the rest of in and to out, until one side ends. The daemon lives at least that long.
 func Connect(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 	s, in, err := readSettings(in)
 	if err != nil {
@@ -33,8 +33,10 @@ func Connect(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	var hello Greeting
 	lease, err := daemon.Acquire(ctx, daemon.Options{
 		Dir: filepath.Join(StateFolder, s.Key), Registries: registries,
+		Note: func(line string) { hello.Notes = append(hello.Notes, line) },
 	})
 	if err != nil {
 		return err
@@ -43,6 +45,10 @@ func Connect(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 	conn, err := lease.Dial(ctx)
 	if err != nil {
 		return err
+	}
+	hello.Offline = lease.OfflineReason()
+	if err := json.NewEncoder(out).Encode(hello); err != nil {
+		return errors.Join(err, conn.Close())
 	}
 	return join(conn, in, out)
 }

@@ -1,12 +1,13 @@
 // Package inside is what runs in the container of our BuildKit in a Docker Engine: Serve is its first process, Connect
-// is the process that a client of the engine starts in it for each connection. The daemon is that of package daemon,
-// with its locks, its idle time and its networks of steps.
+// is the process that a client of the engine starts in it for each connection, and package tunnel has a process for
+// each tunnel. The daemon is that of package daemon, with its locks, its idle time and its networks of steps.
 package inside
 
 // Roles of the program in the container, its first argument.
 const (
 	ServeRole   = "serve"
 	ConnectRole = "connect"
+	TunnelRole  = "tunnel"
 )
 
 // Program is the name of the program in the container and in the plugin's archive.
@@ -28,4 +29,12 @@ type Settings struct {
 type Registry struct {
 	CA        string `json:"ca,omitempty"` // certificates in PEM of who signs for it
 	PlainHTTP bool   `json:"plainHTTP,omitempty"`
+}
+
+// Greeting is what Connect tells a client, as JSON in the first line of its standard output.
+type Greeting struct {
+	// Notes are for people. Only the client that starts the daemon gets them.
+	Notes []string `json:"notes,omitempty"`
+	// Offline is why steps have no network, or "".
+	Offline string `json:"offline,omitempty"`
 }

@@ -1,0 +1,222 @@
+package engine
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/inside"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/tunnel"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
+)
+
+// ClaimedError says that the engine has a tunnel from the same port to another machine.
+type ClaimedError struct{ Address, Host string }
+
+// Error names the port and the engine.
+func (e *ClaimedError) Error() string {
+	return fmt.Sprintf("%s: in the Docker Engine at %s, this port leads to another machine, for a build that runs "+
+		"there now", e.Address, e.Host)
+}
+
+// tunnelKey identifies a tunnel of this process.
+type tunnelKey struct{ host, container, address string }
+
+// tunnels are those that are open. Builds that run at once share them.
+var tunnels = struct {
+	sync.Mutex
+	open map[tunnelKey]*openTunnel
+}{open: map[tunnelKey]*openTunnel{}}
+
+// openTunnel leads from a port in the network of an engine to the same port of this machine's loopback.
+type openTunnel struct {
+	key    tunnelKey
+	target tunnel.Target
+	users  int           // under the lock of tunnels
+	ready  chan struct{} // closed when state and err are known
+	state  tunnel.State
+	err    error
+	close  context.CancelCauseFunc
+	ended  chan struct{} // closed when nothing of it is left
+}
+
+// errUnused ends a tunnel.
+var errUnused = errors.New("no build needs the tunnel any more")
+
+// hasEnded reports whether the tunnel has ended by itself.
+func (t *openTunnel) hasEnded() bool {
+	select {
+	case <-t.ended:
+		return t.state == tunnel.Listening || t.err != nil
+	default:
+		return false
+	}
+}
+
+// acquireTunnel returns the tunnel of the container to the target, and opens it if no other build has. The caller
+// releases it. It returns a *ClaimedError if the port leads to another machine.
+func (b *Builder) acquireTunnel(ctx context.Context, target tunnel.Target) (*openTunnel, error) {
+	key := tunnelKey{host: b.engine.address.Host, container: b.name, address: target.Address}
+	tunnels.Lock()
+	t := tunnels.open[key]
+	if t == nil || t.hasEnded() {
+		t = &openTunnel{key: key, target: target, ready: make(chan struct{}), ended: make(chan struct{})}
+		tunnels.open[key] = t
+		// Several builds share the tunnel, so it does not end with the first one's.
+		var lasting context.Context
+		lasting, t.close = context.WithCancelCause(context.WithoutCancel(ctx))
+		rescue.Go(func(error) {}, func() { t.run(lasting, b) })
+	}
+	t.users++
+	tunnels.Unlock()
+	select {
+	case <-t.ready:
+	case <-ctx.Done():
+		t.release()
+		return nil, context.Cause(ctx)
+	}
+	if t.err != nil {
+		t.release()
+		return nil, t.err
+	}
+	return t, nil
+}
+
+// release gives the tunnel back. It ends with its last user.
+func (t *openTunnel) release() {
+	tunnels.Lock()
+	t.users--
+	last := t.users == 0
+	if last && tunnels.open[t.key] == t {
+		delete(tunnels.open, t.key)
+	}
+	tunnels.Unlock()
+	if last {
+		t.close(errUnused)
+		<-t.ended
+	}
+}
+
+// openTunnels opens the tunnels that the builder needs and does not have. A port at which nothing listens on this
+// machine gets none: BuildKit then says so itself.
+func (b *Builder) openTunnels(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, target := range b.targets {
+		old := b.tunnels[target.Address]
+		if old != nil && !old.hasEnded() || !target.Answers(ctx) {
+			continue
+		}
+		t, err := b.acquireTunnel(ctx, target)
+		if err != nil {
+			return err
+		}
+		if old != nil {
+			old.release()
+		}
+		b.tunnels[target.Address] = t
+		if t.state == tunnel.Listening {
+			b.note(fmt.Sprintf("%s of this machine: the Docker Engine at %s reaches it through a tunnel while it "+
+				"builds", target.Address, b.engine.address.Host))
+		}
+	}
+	return nil
+}
+
+// Close ends the tunnels that no other build needs. The container goes on running.
+func (b *Builder) Close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for address, t := range b.tunnels {
+		t.release()
+		delete(b.tunnels, address)
+	}
+}
+
+// OfflineReason returns why steps of the daemon have no network, or "".
+func (b *Builder) OfflineReason() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.offline
+}
+
+// run opens the tunnel and serves it until it is closed or the container ends.
+func (t *openTunnel) run(ctx context.Context, b *Builder) {
+	defer close(t.ended)
+	defer t.close(nil)
+	// The tunnel has a connection to the engine of its own: that of its first user may end earlier.
+	e, err := Dial(ctx, b.engine.address)
+	if err == nil {
+		defer func() { _ = e.Close() }()
+		var conn net.Conn
+		container := b.builderContainer
+		container.engine = e
+		if conn, t.state, err = container.startTunnel(ctx, t.target); err == nil {
+			defer func() { _ = conn.Close() }()
+			close(t.ready)
+			if t.state == tunnel.Listening {
+				_ = tunnel.Serve(ctx, conn, t.target) // what breaks is opened again by the next build
+			}
+			return
+		}
+	}
+	t.err = err
+	close(t.ready)
+}
+
+// startTunnel runs the program that listens in the container, and returns its standard input and output.
+func (c builderContainer) startTunnel(ctx context.Context, target tunnel.Target) (net.Conn, tunnel.State, error) {
+	machine, err := tunnel.Machine(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	request, err := json.Marshal(tunnel.Request{Address: target.Address, Machine: machine})
+	if err != nil {
+		return nil, "", err
+	}
+	conn, err := c.exec(ctx, nil, inside.TunnelRole)
+	if err != nil {
+		return nil, "", err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) //nolint:forbidigo // cannot panic
+	defer stop()
+	var found tunnel.Answer
+	greeted, err := greet(conn, append(request, '\n'), &found)
+	if err == nil && found.State == tunnel.Claimed {
+		err = &ClaimedError{Address: target.Address, Host: c.engine.address.Host}
+	}
+	if err != nil {
+		return nil, "", errors.Join(err, conn.Close())
+	}
+	return greeted, found.State, nil
+}
+
+// greetingLimit bounds the first line that a program in the container writes.
+const greetingLimit = 64 << 10
+
+// greet writes a line to a program in the container and decodes the line that it answers with. It returns the
+// connection behind that.
+func greet(conn net.Conn, line []byte, into any) (net.Conn, error) {
+	if _, err := conn.Write(line); err != nil {
+		return nil, err
+	}
+	in := bufio.NewReaderSize(conn, greetingLimit)
+	text, err := in.ReadSlice('\n')
+	if err != nil {
+		return nil, err
+	}
+	return bufferedConn{Conn: conn, in: in}, json.Unmarshal(text, into)
+}
+
+// bufferedConn is a connection of which the beginning was read.
+type bufferedConn struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+// Read implements net.Conn.
+func (c bufferedConn) Read(p []byte) (int, error) { return c.in.Read(p) }
