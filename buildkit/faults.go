@@ -26,6 +26,7 @@ const (
 	NoKey            // a step or a git source asks for an SSH agent that was not given
 	NetworkHost      // "network.host is not allowed": a step asks for the network of the machine
 	NetworkRefused   // "granting entitlement network.host is not allowed": the daemon grants that network to no build
+	Ungranted        // "granting entitlement security.insecure is not allowed": the daemon grants that to no build
 	SecurityInsecure // "security.insecure is not allowed": a step asks for all privileges
 	DiskFull         // no space is left on the daemon's disk
 	LostCache        // the daemon lost what it had kept
@@ -60,6 +61,7 @@ var stepWordings = []wording{
 	{NoSource, regexp.MustCompile(`\bfailed to calculate checksum of ref \S+ "(?:[^"\\]|\\.)*": not found$`)},
 	{NoKey, regexp.MustCompile(`(?:^|: )no SSH key "(?:[^"\\]|\\.)*" forwarded from the client$`)},
 	{NetworkRefused, regexp.MustCompile(`(?:^|: )granting entitlement network\.host is not allowed\b`)},
+	{Ungranted, regexp.MustCompile(`(?:^|: )granting entitlement (?:security\.insecure|device) is not allowed\b`)},
 	{NetworkHost, regexp.MustCompile(`(?:^|: )network\.host is not allowed$`)},
 	{SecurityInsecure, regexp.MustCompile(`(?:^|: )security\.insecure is not allowed$`)},
 	{DiskFull, regexp.MustCompile(`: no space left on device$`)},

@@ -18,10 +18,17 @@ const CompatibilityVersion = 30
 
 // neededEntitlements returns the permissions that the plan needs from the daemon. Not every daemon grants them.
 func neededEntitlements(p inputs.Plan) []string {
-	if p.Network == "host" {
-		return []string{entitlements.EntitlementNetworkHost.String()}
+	host := entitlements.EntitlementNetworkHost.String()
+	if p.Network == "host" && !slices.Contains(p.Allow, host) {
+		return append([]string{host}, p.Allow...)
 	}
-	return nil
+	return p.Allow
+}
+
+// IsEntitlement tells whether text names a permission that a step can ask for.
+func IsEntitlement(text string) bool {
+	_, _, err := entitlements.Parse(text)
+	return err == nil
 }
 
 // imageExports returns the exports that push the image by digest to all repositories. It returns none if the plan makes

@@ -53,17 +53,6 @@ func (a applyResult) partial(err error) *p.InitializationFailed {
 	return &p.InitializationFailed{Reasons: []string{explainRegistry(err).Error()}}
 }
 
-// mirror returns the inputs that the outputs repeat.
-func mirror(inputs property.Map) property.Map {
-	out := property.Map{}
-	for _, key := range watchedInputs {
-		if v, ok := inputs.GetOk(key); ok {
-			out = out.Set(key, v)
-		}
-	}
-	return out
-}
-
 // setReferences sets the outputs that follow from the digest and the references that hold it.
 func setReferences(out property.Map, digest string, refs, repositories []string) property.Map {
 	ref, repoDigest := "", ""

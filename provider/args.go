@@ -35,6 +35,10 @@ type ImageArgs struct {
 	Watch           *Watch                  `pulumi:"watch,optional"`
 	Pull            *bool                   `pulumi:"pull,optional"`
 	BaseDigests     map[string]string       `pulumi:"baseDigests,optional"`
+	Allow           []string                `pulumi:"allow,optional"`
+	NoCacheFilter   []string                `pulumi:"noCacheFilter,optional"`
+	Exec            *bool                   `pulumi:"exec,optional"`
+	IgnoreSecrets   []string                `pulumi:"ignoreSecretsInDiffCalculation,optional"`
 }
 
 // Annotate documents the inputs in the schema and in every SDK.
@@ -69,6 +73,7 @@ func (a *ImageArgs) Annotate(an infer.Annotator) {
 	describeSecrets(a, an)
 	describeCaches(a, an)
 	describeExports(a, an)
+	describeDockerBuild(a, an)
 	an.Describe(&a.Registries, "Logins for registries, and how to reach them. A change never causes a build. For "+
 		"a host without a login here, the plugin uses the credentials of the cloud or of Docker (`docker login`, "+
 		"credential helpers).")

@@ -68,7 +68,8 @@ type CacheFromRegistry struct {
 // Annotate documents the type.
 func (c *CacheFromRegistry) Annotate(an infer.Annotator) {
 	an.Describe(c, "A cache in a registry.")
-	an.Describe(&c.Ref, "Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.")
+	an.Describe(&c.Ref, "Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. "+
+		"Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.")
 }
 
 // CacheToRegistry is a cache to export to a registry.
@@ -103,7 +104,8 @@ func (c *CacheFromLocal) Annotate(an infer.Annotator) {
 
 // CacheToLocal is a cache to export to a folder.
 type CacheToLocal struct {
-	Dest string `pulumi:"dest"`
+	Dest  string `pulumi:"dest"`
+	Reset *bool  `pulumi:"reset,optional"`
 	CacheWriting
 	LayerCompression
 }
@@ -112,6 +114,8 @@ type CacheToLocal struct {
 func (c *CacheToLocal) Annotate(an infer.Annotator) {
 	an.Describe(c, "A cache in a folder.")
 	an.Describe(&c.Dest, "Path of the folder, relative to the program. Keep it out of the build context.")
+	an.Describe(&c.Reset, "Whether to remove from the folder what earlier builds have left and this one does not "+
+		"need. Defaults to false.")
 }
 
 // CacheToInline is a cache to export into the image itself.

@@ -54,15 +54,34 @@ func (e *ExportTar) Annotate(an infer.Annotator) {
 
 // ExportLocal writes the files of the image to a folder.
 type ExportLocal struct {
-	Dest string `pulumi:"dest"`
+	Dest string      `pulumi:"dest"`
+	Mode *ExportMode `pulumi:"mode,optional"`
 }
 
 // Annotate documents the type.
 func (e *ExportLocal) Annotate(an infer.Annotator) {
 	an.Describe(e, "The files of an image, in a folder. Several platforms get a folder each in it. Only plain "+
 		"files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.")
-	an.Describe(&e.Dest, "Path of the folder, relative to the program. Files that are there stay. Keep it out of "+
-		"the build context.")
+	an.Describe(&e.Dest, "Path of the folder, relative to the program. Keep it out of the build context.")
+	an.Describe(&e.Mode, "What happens to files that are in the folder and not in the image. Defaults to `copy`.")
+}
+
+// ExportMode says what happens to files that are in a folder and not in the image.
+type ExportMode string
+
+// The values of ExportMode.
+const (
+	ExportModeCopy   ExportMode = "copy"
+	ExportModeDelete ExportMode = "delete"
+)
+
+// Values implements infer.Enum.
+func (ExportMode) Values() []infer.EnumValue[ExportMode] {
+	return []infer.EnumValue[ExportMode]{
+		{Name: "Copy", Value: ExportModeCopy, Description: "They stay."},
+		{Name: "Delete", Value: ExportModeDelete, Description: "They are removed, so the folder has the files of the " +
+			"image and no others. An older builder refuses it."},
+	}
 }
 
 // ExportRegistry says how to write the image that is pushed.

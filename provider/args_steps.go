@@ -12,13 +12,20 @@ import (
 
 func describeSteps(a *ImageArgs, an infer.Annotator) {
 	an.Describe(&a.AddHosts, "Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, "+
-		"`db:fd00::5`.")
+		"`db:fd00::5`, or with several addresses `db=10.0.0.5,fd00::5`. The address `host-gateway` stands for the "+
+		"machine of a Docker Engine, if that engine itself builds.")
 	an.Describe(&a.Network, "The network of steps. On the plugin's own daemon each step has its own network, "+
 		"which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides "+
 		"for itself. Defaults to `default`.")
 	an.Describe(&a.NoCache, "Whether to run every step again, without the builder's cache, if the image is "+
 		"built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an "+
 		"image has another digest each time, so a preview does not know the digest. Defaults to false.")
+	an.Describe(&a.NoCacheFilter, "Stages of the Dockerfile whose steps run again, as with `noCache`. The other stages "+
+		"take what the builder has. It cannot be set with `noCache`.")
+	an.Describe(&a.Allow, "What steps may do that a builder refuses by default: `network.host` for `RUN "+
+		"--network=host`, `security.insecure` for `RUN --security=insecure`, `device` or `device=NAME` for `RUN "+
+		"--device`. The builder must allow it too; the plugin's own daemon allows only `network.host`. A change never "+
+		"causes a build.")
 	an.Describe(&a.SSH, "SSH agents and keys that steps may sign in with: `RUN --mount=type=ssh`. Keys never "+
 		"leave this machine. A change never causes a build.")
 	an.Describe(&a.TestTargets, "Stages of the Dockerfile to build before the image, for every platform. If a "+
@@ -62,18 +69,27 @@ func (s *SSH) Annotate(an infer.Annotator) {
 		"the agent that `SSH_AUTH_SOCK` names.")
 }
 
-// parseHost parses name:address or, like Docker, name=address. It accepts brackets around an IPv6 address.
-func parseHost(s string) (inputs.Host, error) {
+// hostGateway stands for the machine of a Docker Engine.
+const hostGateway = "host-gateway"
+
+// parseHosts parses name:address or, like Docker, name=address, where several addresses are separated by commas. It
+// accepts brackets around an IPv6 address.
+func parseHosts(s string) (hosts []inputs.Host, err error) {
+	wrong := fmt.Errorf("%q is not a host: write name:address, as in db:10.0.0.5", s)
 	i := strings.IndexAny(s, ":=")
-	if i > 0 {
-		ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s[i+1:], "["), "]"))
-		if err == nil && ip.Zone() == "" && !strings.ContainsAny(s[:i], " \t\n,\"") {
-			return inputs.Host{Name: s[:i], IP: ip}, nil
-		}
-		if s[i+1:] == "host-gateway" {
-			return inputs.Host{}, fmt.Errorf("%q: host-gateway is Docker Engine's own word, which BuildKit does not "+
-				"know: write the address", s)
-		}
+	if i <= 0 || strings.ContainsAny(s[:i], " \t\n,\"") {
+		return nil, wrong
 	}
-	return inputs.Host{}, fmt.Errorf("%q is not a host: write name:address, as in db:10.0.0.5", s)
+	for address := range strings.SplitSeq(s[i+1:], ",") {
+		if address == hostGateway {
+			hosts = append(hosts, inputs.Host{Name: s[:i], Gateway: true})
+			continue
+		}
+		ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(address, "["), "]"))
+		if err != nil || ip.Zone() != "" {
+			return nil, wrong
+		}
+		hosts = append(hosts, inputs.Host{Name: s[:i], IP: ip})
+	}
+	return hosts, nil
 }

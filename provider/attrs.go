@@ -4,7 +4,9 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -24,6 +26,13 @@ func (a attrs) setFlag(name string, value *bool) attrs {
 		a[name] = strconv.FormatBool(*value)
 	}
 	return a
+}
+
+// setDefault sets an option that is not given.
+func (a attrs) setDefault(name, value string) {
+	if _, ok := a[name]; !ok {
+		a[name] = value
+	}
 }
 
 func (a attrs) setCompression(c LayerCompression) attrs {
@@ -71,6 +80,37 @@ func parseRaw(text string) (kind string, options attrs, err error) {
 		return "", nil, fmt.Errorf("%q has no type: write type=…", text)
 	}
 	return kind, options, nil
+}
+
+// formatRaw returns options as parseRaw takes them, the type first.
+func formatRaw(kind string, options attrs) string {
+	fields := []string{"type=" + kind}
+	for _, name := range slices.Sorted(maps.Keys(options)) {
+		fields = append(fields, name+"="+options[name])
+	}
+	var text strings.Builder
+	w := csv.NewWriter(&text)
+	_ = w.Write(fields) // to memory
+	w.Flush()
+	return strings.TrimSuffix(text.String(), "\n")
+}
+
+// rawWithoutCredentials returns the options of a cache without those that hold a credential, and text without any as it
+// is. It returns "" for text that cannot be parsed.
+func rawWithoutCredentials(text string) string {
+	kind, options, err := parseRaw(text)
+	if err != nil {
+		return ""
+	}
+	count := len(options)
+	for name := range credentialOptions {
+		delete(options, name)
+	}
+	delete(options, "access_key_id")
+	if len(options) == count {
+		return text
+	}
+	return formatRaw(kind, options)
 }
 
 // isOn tells whether BuildKit reads an option of an image as true. That is so for "", 1, t, T, TRUE, true and True.

@@ -102,5 +102,6 @@ var checks = []func(*checker){
 	checkWatch,
 	checkBaseDigests,
 	checkNames, checkArguments,
+	checkNoCacheFilter, checkAllow, checkExec,
 	checkNUL,
 }

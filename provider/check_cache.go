@@ -117,9 +117,18 @@ func checkNotEmpty(c *checker, path, value, what string) {
 }
 
 func checkCacheReference(c *checker, path, ref string) {
-	if _, err := reference.ParseNormalizedNamed(ref); err != nil {
-		c.fail(path, "%q is not a reference: %v", ref, err)
+	options, err := referenceAttrs(ref)
+	if err == nil {
+		ref = options["ref"]
+		if _, wrong := reference.ParseNormalizedNamed(ref); wrong != nil {
+			err = fmt.Errorf("%q is not a reference: %w", ref, wrong)
+		}
 	}
+	if err != nil {
+		c.fail(path, "%v", err)
+		return
+	}
+	warnOfCredentials(c, path, options)
 }
 
 func checkRegistryCache(c *checker, path string, to CacheToRegistry) {

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 func checkExports(c *checker) {
@@ -51,6 +54,7 @@ func exportMistake(c *checker, e export) error {
 		if e.dest == "" || e.dest == "-" {
 			return errors.New("dest is needed: the path to write to")
 		}
+		return mirrorMistake(c, e)
 	case "docker":
 		return checkOnePlatform(c)
 	case "image", "registry":
@@ -64,6 +68,53 @@ func exportMistake(c *checker, e export) error {
 			"cacheonly")
 	}
 	return nil
+}
+
+// mirrorMistake returns an error if the mode of a local export is not known, or would remove the program. It returns nil
+// for any other export.
+func mirrorMistake(c *checker, e export) error {
+	switch mode := ExportMode(e.attrs["mode"]); {
+	case e.kind != "local", mode == "", mode == ExportModeCopy:
+		return nil
+	case mode != ExportModeDelete:
+		return fmt.Errorf("mode: %q is not known: it is copy or delete", mode)
+	}
+	kept := []string{"."}
+	files := c.args.files()
+	if !inputs.IsRemote(files.Context) {
+		kept = append(kept, files.Context)
+	}
+	for _, name := range slices.Sorted(maps.Keys(files.Named)) {
+		if !inputs.IsRemoteNamedContext(files.Named[name]) {
+			kept = append(kept, files.Named[name])
+		}
+	}
+	for _, folder := range kept {
+		if contains(e.dest, folder) {
+			return fmt.Errorf("mode: delete would remove the files of %s, because dest is or contains it: write to "+
+				"another folder", folder)
+		}
+	}
+	return nil
+}
+
+// contains tells whether a folder is another one, or around it. It returns true if that is not known.
+func contains(folder, other string) bool {
+	folder, err := filepath.Abs(folder)
+	other, otherErr := filepath.Abs(other)
+	if errors.Join(err, otherErr) != nil {
+		return true
+	}
+	inside, err := filepath.Rel(resolveLinks(folder), resolveLinks(other))
+	return err == nil && filepath.IsLocal(inside)
+}
+
+// resolveLinks returns the path without links, or as it is if nothing is there.
+func resolveLinks(path string) string {
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		return resolved
+	}
+	return path
 }
 
 // imageMistake returns an error if an option of an image contradicts another input, or nil.

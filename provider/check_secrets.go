@@ -21,8 +21,6 @@ func checkSecrets(c *checker) {
 		case id == "":
 			c.failWithoutValue(path, "a secret needs an id, by which a step mounts it: RUN --mount=type=secret,id=…")
 		case c.unknownAt(key("secrets"), key(id)):
-		case value == "":
-			c.failWithoutValue(path, "the secret is empty: leave it out when the build can do without")
 		case len(value) > buildkit.SecretLimit:
 			c.failWithoutValue(path, fmt.Sprintf("the secret has %d bytes, BuildKit takes %d at most",
 				len(value), buildkit.SecretLimit))

@@ -6,11 +6,13 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/distribution/reference"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
@@ -19,7 +21,7 @@ func checkHosts(c *checker) {
 		if c.unknownAt(key("addHosts"), index(i)) {
 			continue
 		}
-		if _, err := parseHost(host); err != nil {
+		if _, err := parseHosts(host); err != nil {
 			c.fail(fmt.Sprintf("addHosts[%d]", i), "%v", err)
 		}
 	}
@@ -50,9 +52,29 @@ func checkSSH(c *checker) {
 	}
 }
 
-// checkTestTargets looks for the stages in the Dockerfile, if it can be read. checkDockerfile reports its other
-// mistakes.
+// checkTestTargets looks for the stages in the Dockerfile.
 func checkTestTargets(c *checker) {
+	checkStages(c, "testTargets", c.args.TestTargets, "FROM … AS test")
+}
+
+// checkNoCacheFilter looks for the stages in the Dockerfile. BuildKit would ignore a stage that is not there.
+func checkNoCacheFilter(c *checker) {
+	filter := c.args.NoCacheFilter
+	if len(filter) > 0 && deref(c.args.NoCache) && isKnown(c.raw, "noCache") {
+		c.fail("noCacheFilter", "noCache runs the steps of all stages again: leave one of the two out")
+	}
+	checkStages(c, "noCacheFilter", filter, "FROM … AS build")
+	for i, stage := range filter {
+		path := fmt.Sprintf("noCacheFilter[%d]", i)
+		_, err := strconv.Atoi(stage)
+		if (err == nil || strings.Contains(stage, ",")) && !c.hasFailure(path) {
+			c.fail(path, "%q is not the name of a stage: give it one, as in FROM … AS build, and write that", stage)
+		}
+	}
+}
+
+// checkStages looks for stages in the Dockerfile, if it can be read. checkDockerfile reports its other mistakes.
+func checkStages(c *checker, input string, stages []string, example string) {
 	if !isKnown(c.raw, "dockerfile") || c.args.Dockerfile == nil && c.unknownAt(key("context"), key("location")) {
 		return
 	}
@@ -60,17 +82,26 @@ func checkTestTargets(c *checker) {
 	if err != nil || hasOtherFrontend(c.args) { // only that frontend knows the syntax
 		return
 	}
-	for i, target := range c.args.TestTargets {
-		path := fmt.Sprintf("testTargets[%d]", i)
-		if c.unknownAt(key("testTargets"), index(i)) {
+	for i, stage := range stages {
+		path := fmt.Sprintf("%s[%d]", input, i)
+		if c.unknownAt(key(input), index(i)) {
 			continue
 		}
-		if target == "" {
-			c.fail(path, "name a stage of the Dockerfile: FROM … AS test")
+		if stage == "" {
+			c.fail(path, "name a stage of the Dockerfile: %s", example)
 		}
 		var noStage *inputs.TargetError
-		if errors.As(inputs.CheckDockerfile(text.Text, target), &noStage) {
+		if errors.As(inputs.CheckDockerfile(text.Text, stage), &noStage) {
 			c.fail(path, "%v", noStage)
+		}
+	}
+}
+
+func checkAllow(c *checker) {
+	for i, entitlement := range c.args.Allow {
+		if !c.unknownAt(key("allow"), index(i)) && !buildkit.IsEntitlement(entitlement) {
+			c.fail(fmt.Sprintf("allow[%d]", i), "%q is not known: it is network.host, security.insecure, device or "+
+				"device=NAME", entitlement)
 		}
 	}
 }

@@ -16,12 +16,36 @@ func TestCheckOfSteps(t *testing.T) {
 			`"addHosts": ["db:10.0.0.1", "db"]`, "addHosts[1]",
 			`"db" is not a host: write name:address, as in db:10.0.0.5`,
 		},
-		"not an address":   {`"addHosts": ["db:10.0.0.256"]`, "addHosts[0]", "write name:address"},
-		"no host name":     {`"addHosts": [":10.0.0.1"]`, "addHosts[0]", "write name:address"},
-		"two lines in one": {`"addHosts": ["a,b:10.0.0.1"]`, "addHosts[0]", "write name:address"},
-		"Docker's own word": {
-			`"addHosts": ["host.docker.internal:host-gateway"]`, "addHosts[0]",
-			"host-gateway is Docker Engine's own word",
+		"not an address":               {`"addHosts": ["db:10.0.0.256"]`, "addHosts[0]", "write name:address"},
+		"no host name":                 {`"addHosts": [":10.0.0.1"]`, "addHosts[0]", "write name:address"},
+		"two lines in one":             {`"addHosts": ["a,b:10.0.0.1"]`, "addHosts[0]", "write name:address"},
+		"several addresses, one wrong": {`"addHosts": ["db=10.0.0.1,x"]`, "addHosts[0]", "write name:address"},
+		"no such permission": {
+			`"allow": ["network.host", "root"]`, "allow[1]", `"root" is not known: it is network.host`,
+		},
+		"no such stage without cache": {`"noCacheFilter": ["tests"]`, "noCacheFilter[0]", `no stage "tests"`},
+		"a stage by its number":       {`"noCacheFilter": ["0"]`, "noCacheFilter[0]", "is not the name of a stage"},
+		"no cache twice": {
+			`"noCacheFilter": ["app"], "noCache": true`, "noCacheFilter", "noCache runs the steps of all stages again",
+		},
+		"another mode of an export": {
+			`"exports": [{"local": {"dest": "out", "mode": "move"}}]`, "exports[0].local", "it is copy or delete",
+		},
+		"an export over the program": {
+			`"exports": [{"local": {"dest": ".", "mode": "delete"}}]`, "exports[0].local", "mode: delete would remove",
+		},
+		"an export over the context": {
+			`"exports": [{"local": {"dest": "APP", "mode": "delete"}}]`, "exports[0].local", "mode: delete would remove",
+		},
+		"a raw export over the context": {
+			`"exports": [{"raw": "type=local,dest=APP,mode=delete"}]`, "exports[0].raw", "mode: delete would remove",
+		},
+		"another cache behind a reference": {
+			`"cacheTo": [{"registry": {"ref": "a.io/b:c,type=gha"}}]`, "cacheTo[0].registry.ref",
+			"type=gha cannot stand behind a reference",
+		},
+		"no option behind a reference": {
+			`"cacheFrom": [{"registry": {"ref": "a.io/b:c,max"}}]`, "cacheFrom[0].registry.ref", `"max" is not name=value`,
 		},
 		"another network": {
 			`"network": "bridge"`, "network", `"bridge" is not known: it is default, host or none`,
@@ -61,6 +85,12 @@ func TestCheckTakesWhatIsRight(t *testing.T) {
 	t.Parallel()
 	for _, inputs := range []string{
 		`"addHosts": ["db:10.0.0.1", "db=10.0.0.1", "six:fd00::1", "six:[fd00::1]", "six=[fd00::1]"]`,
+		`"addHosts": ["db=10.0.0.1,fd00::1,[fd00::2]", "host.docker.internal:host-gateway"]`,
+		`"allow": ["network.host", "security.insecure", "device", "device=vendor.com/gpu=0"]`,
+		`"noCacheFilter": ["app"]`, `"exec": false`, `"exec": true`, `"ignoreSecretsInDiffCalculation": ["a"]`,
+		`"exports": [{"local": {"dest": "APP/dist", "mode": "delete"}}]`,
+		`"exports": [{"local": {"dest": ".", "mode": "copy"}}]`, `"secrets": {"empty": ""}`,
+		`"cacheTo": [{"registry": {"ref": "a.io/b:c,mode=max"}}, {"local": {"dest": "c", "reset": true}}]`,
 		`"network": "none"`, `"network": "host"`, `"network": "default"`,
 		`"ssh": [{"id": "default"}, {"id": "deploy", "paths": ["/nowhere/key"]}]`,
 		`"testTargets": ["app"]`,

@@ -87,7 +87,10 @@ func newImageBuild(
 	b.access, err = newAccess(op, b.client, func(ctx context.Context) (engine.Address, error) {
 		return builder.loadTarget(ctx, settings.get())
 	})
-	if err = cmp.Or(err, checkMachineNetwork(builder, op.plan)); err != nil {
+	if err = cmp.Or(err, checkMachineNetwork(builder, op.plan)); err == nil {
+		err = b.resolveGateway(ctx)
+	}
+	if err != nil {
 		b.release()
 		return nil, err
 	}
@@ -160,7 +163,7 @@ func (b *imageBuild) pushWithRetry(ctx context.Context) error {
 // buildOnce dials the daemon and solves.
 //
 // It dials each time, because a push that got stuck may have cost the connection. A further solve uses the cache even
-// under noCache: only the push is left to do.
+// under noCache and noCacheFilter: only the push is left to do.
 func (b *imageBuild) buildOnce(ctx context.Context) error {
 	daemon, err := b.connect(ctx)
 	if err != nil {
@@ -168,7 +171,7 @@ func (b *imageBuild) buildOnce(ctx context.Context) error {
 	}
 	defer func() { _ = daemon.Close() }()
 	b.built, err = buildkit.Solve(ctx, daemon, b.op.plan, b.in, b.access, b.report)
-	b.op.plan.NoCache = false
+	b.op.plan.NoCache, b.op.plan.NoCacheOf = false, nil
 	return withTargetOfBuild(err)
 }
 

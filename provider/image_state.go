@@ -2,10 +2,10 @@ package provider
 
 import "github.com/pulumi/pulumi-go-provider/infer"
 
-// ImageState holds the outputs of an Image: the watched inputs as they were applied, and the digests. Two runs with the
-// same content have equal outputs, or dependents would be deployed again.
+// ImageState holds the outputs of an Image: the inputs as they were applied, but for secrets and credentials, and the
+// digests. Two runs with the same content have equal outputs, or dependents would be deployed again.
 type ImageState struct {
-	Platforms       []Platform            `pulumi:"platforms,optional"`
+	Platforms       []Platform          `pulumi:"platforms,optional"`
 	Tags            []string            `pulumi:"tags,optional"`
 	Push            *bool               `pulumi:"push,optional"`
 	Target          *string             `pulumi:"target,optional"`
@@ -20,6 +20,20 @@ type ImageState struct {
 	SBOM            *SBOM               `pulumi:"sbom,optional"`
 	Exports         []Export            `pulumi:"exports,optional"`
 	Load            *bool               `pulumi:"load,optional"`
+	Context         *BuildContext       `pulumi:"context,optional"`
+	Dockerfile      *Dockerfile         `pulumi:"dockerfile,optional"`
+	Watch           *Watch              `pulumi:"watch,optional"`
+	Pull            *bool               `pulumi:"pull,optional"`
+	NoCache         *bool               `pulumi:"noCache,optional"`
+	NoCacheFilter   []string            `pulumi:"noCacheFilter,optional"`
+	Allow           []string            `pulumi:"allow,optional"`
+	Builder         *BuilderConfig      `pulumi:"builder,optional"`
+	BuildOnPreview  *bool               `pulumi:"buildOnPreview,optional"`
+	CacheFrom       []CacheFrom         `pulumi:"cacheFrom,optional"`
+	CacheTo         []CacheTo           `pulumi:"cacheTo,optional"`
+	PushTimeout     *int                `pulumi:"pushTimeout,optional"`
+	Exec            *bool               `pulumi:"exec,optional"`
+	IgnoreSecrets   []string            `pulumi:"ignoreSecretsInDiffCalculation,optional"`
 	ContextHash     string              `pulumi:"contextHash"`
 	Digest          string              `pulumi:"digest"`
 	Ref             string              `pulumi:"ref"`
@@ -45,6 +59,20 @@ func (s *ImageState) Annotate(an infer.Annotator) {
 	an.Describe(&s.SBOM, "The SBOM that is attached.")
 	an.Describe(&s.Exports, "What the build wrote beside the image, and how it wrote the image.")
 	an.Describe(&s.Load, "Whether the image was loaded into a Docker Engine.")
+	an.Describe(&s.Context, "The build context of the last update, without logins in URLs.")
+	an.Describe(&s.Dockerfile, "The Dockerfile of the last update: where it is, or its text.")
+	an.Describe(&s.Watch, "Which part of the build contexts counted in the last update.")
+	an.Describe(&s.Pull, "Whether new base images and commits caused a build in the last update.")
+	an.Describe(&s.NoCache, "Whether the last build ran every step again.")
+	an.Describe(&s.NoCacheFilter, "The stages whose steps the last build ran again.")
+	an.Describe(&s.Allow, "What steps were allowed to do in the last update.")
+	an.Describe(&s.Builder, "The builder that the program named in the last update, without certificates.")
+	an.Describe(&s.BuildOnPreview, "Whether previews build, as of the last update.")
+	an.Describe(&s.CacheFrom, "The caches to import in the last update, without credentials.")
+	an.Describe(&s.CacheTo, "The caches to export in the last update, without credentials.")
+	an.Describe(&s.PushTimeout, "How many seconds a push was tried, as of the last update.")
+	an.Describe(&s.Exec, "As the program gave it in the last update.")
+	an.Describe(&s.IgnoreSecrets, "As the program gave it in the last update.")
 	an.Describe(&s.ContextHash, "The digest of everything that the build read from this machine.")
 	an.Describe(&s.Digest, "The digest of the index: `sha256:…`. With one platform and no attestation, it is the "+
 		"digest of the manifest. Empty if no image is made because it is not pushed, loaded or exported; "+

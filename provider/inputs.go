@@ -28,6 +28,8 @@ type input struct {
 	public string
 
 	why string // of equal: why a change is a reason to update, or is none
+	// hidden is why no output repeats the input. It is "" if an output does.
+	hidden string
 }
 
 // need is how much of an input must be known.
@@ -133,22 +135,40 @@ var inputTable = []input{
 	},
 	{name: "watch", files: needValid, builds: true, why: "what it makes of the context shows in contextHash"},
 	{name: "pull", files: needValue, builds: true, why: "what it finds shows in contextHash and baseDigests"},
-	{name: "secrets", builds: true, why: "another token makes no other image"},
-	{name: "secretSources", builds: true, why: "another place of a token makes no other image"},
-	{name: "ssh", builds: true, why: "another key makes no other image"},
+	{
+		name: "secrets", builds: true, why: "another token makes no other image",
+		hidden: "outputs hold no secrets",
+	},
+	{
+		name: "secretSources", builds: true, why: "another place of a token makes no other image",
+		hidden: "nobody else needs to know where secrets are",
+	},
+	{
+		name: "ssh", builds: true, why: "another key makes no other image",
+		hidden: "nobody else needs to know where keys are",
+	},
 	{name: "noCache", builds: true, why: "says how to build, not what; it would be a reason once only"},
 	{name: "builder", builds: true, why: "the same inputs are the same image on every builder"},
 	{name: "buildOnPreview", builds: true, why: "is about previews only"},
 	{name: "cacheFrom", why: "a cache has no say in what is built"},
 	{name: "cacheTo", why: "what is kept for other builds is none of this image"},
-	{name: "registries", why: "credentials are looked up when they are needed"},
+	{
+		name: "registries", why: "credentials are looked up when they are needed",
+		hidden: "outputs hold no credentials",
+	},
 	{name: "pushTimeout", why: "how long a push is tried is none of the image"},
+	{name: "allow", builds: true, why: "it permits what the Dockerfile asks for, which shows in contextHash"},
+	{name: "noCacheFilter", builds: true, why: "says how to build, not what; it would be a reason once only"},
+	{name: "exec", why: "it has no effect"},
+	{name: "ignoreSecretsInDiffCalculation", why: "it has no effect"},
 }
 
 // The lists that the provider needs.
 var (
-	// watchedInputs are those of which a change is an update. The outputs repeat them.
+	// watchedInputs are those of which a change is an update.
 	watchedInputs = inputsThat(func(in input) bool { return in.equal != nil })
+	// otherOutputs are those that are not watched, and that the outputs repeat as of the last update.
+	otherOutputs = inputsThat(func(in input) bool { return in.equal == nil && in.hidden == "" })
 	// imageInputs shape the image, or what is left beside it.
 	imageInputs = inputsThat(func(in input) bool { return in.hash != nil })
 	// buildInputs are those that a preview must know to build. Tags, logins and caches are not among them: the same

@@ -60,7 +60,11 @@ func hashSBOM(a ImageArgs) []string        { return hashIfSet("sbom", a.sbom()) 
 
 func hashHosts(a ImageArgs) (fields []string) {
 	for _, h := range a.hosts() {
-		fields = append(fields, hashIfSet("host", h.Name, h.IP.String())...)
+		address := h.IP.String()
+		if h.Gateway {
+			address = hostGateway
+		}
+		fields = append(fields, hashIfSet("host", h.Name, address)...)
 	}
 	return fields
 }

@@ -38,8 +38,11 @@ func TestInputTableIsConsistent(t *testing.T) {
 		if in.bases > in.files {
 			t.Errorf("%s decides which base images a build has, and not which files it reads", in.name)
 		}
-		if _, ok := outputs[in.name]; ok != (in.equal != nil) && in.name != "baseDigests" { // which no SDK shows
-			t.Errorf("%s is compared: %v; the outputs have it: %v", in.name, in.equal != nil, ok)
+		if _, ok := outputs[in.name]; ok != (in.hidden == "") && in.name != "baseDigests" { // which no SDK shows
+			t.Errorf("%s is hidden because %q; the outputs have it: %v", in.name, in.hidden, ok)
+		}
+		if in.hidden != "" && in.equal != nil {
+			t.Errorf("%s is compared, and no output repeats it", in.name)
 		}
 	}
 }
@@ -55,9 +58,13 @@ func TestListsOfInputs(t *testing.T) {
 		"watched": {watchedInputs, append([]string{"push", "tags"}, image...)},
 		"image":   {imageInputs, image},
 		"build": {buildInputs, append([]string{
-			"buildOnPreview", "builder", "context", "dockerfile", "noCache", "pull", "secretSources", "secrets", "ssh",
-			"watch",
+			"allow", "buildOnPreview", "builder", "context", "dockerfile", "noCache", "noCacheFilter", "pull",
+			"secretSources", "secrets", "ssh", "watch",
 		}, image...)},
+		"other outputs": {otherOutputs, []string{
+			"allow", "buildOnPreview", "builder", "cacheFrom", "cacheTo", "context", "dockerfile", "exec",
+			"ignoreSecretsInDiffCalculation", "noCache", "noCacheFilter", "pull", "pushTimeout", "watch",
+		}},
 		"computed": {computedInputs, []string{"baseDigests", "contextHash"}},
 		"delivery": {deliveryInputs, []string{"exports", "load", "push", "tags"}},
 		"public":   {publicInputs, []string{"annotations", "buildArgs", "exports", "labels", "tags"}},

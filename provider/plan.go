@@ -41,6 +41,8 @@ func (a ImageArgs) plan(repositories []string) inputs.Plan {
 		Network:      a.network(),
 		Hosts:        a.hosts(),
 		NoCache:      deref(a.NoCache),
+		NoCacheOf:    a.NoCacheFilter,
+		Allow:        sortUnique(a.Allow),
 		Epoch:        a.epoch(),
 		Provenance:   a.provenance(),
 		SBOM:         a.sbom(),
@@ -104,7 +106,7 @@ func (a ImageArgs) baseDigests() map[string]string {
 // varies tells whether building the same inputs twice makes two different images. A preview then cannot know the digest
 // of the update.
 func (a ImageArgs) varies() bool {
-	return a.Provenance != nil || a.SBOM != nil || deref(a.NoCache)
+	return a.Provenance != nil || a.SBOM != nil || deref(a.NoCache) || len(a.NoCacheFilter) > 0
 }
 
 func (a ImageArgs) epoch() *int64 {
@@ -133,8 +135,8 @@ func (a ImageArgs) sbom() string {
 func (a ImageArgs) hosts() []inputs.Host {
 	var hosts []inputs.Host
 	for _, s := range a.AddHosts {
-		if h, err := parseHost(s); err == nil {
-			hosts = append(hosts, h)
+		if parsed, err := parseHosts(s); err == nil {
+			hosts = append(hosts, parsed...)
 		}
 	}
 	return hosts

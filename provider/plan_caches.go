@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 )
@@ -54,7 +55,8 @@ func appendCache(
 func (c CacheFrom) cache() (buildkit.Cache, error) {
 	switch {
 	case c.Registry != nil:
-		return buildkit.Cache{Type: "registry", Attrs: attrs{"ref": c.Registry.Ref}}, nil
+		options, err := referenceAttrs(c.Registry.Ref)
+		return buildkit.Cache{Type: "registry", Attrs: options}, err
 	case c.Local != nil:
 		return buildkit.Cache{Type: "local", Attrs: attrs{"src": c.Local.Src}.setText("digest", c.Local.Digest)}, nil
 	case c.S3 != nil:
@@ -71,7 +73,8 @@ func (c CacheFrom) cache() (buildkit.Cache, error) {
 func (c CacheTo) cache() (buildkit.Cache, error) {
 	switch {
 	case c.Registry != nil:
-		return buildkit.Cache{Type: "registry", Attrs: c.Registry.attrs()}, nil
+		options, err := c.Registry.attrs()
+		return buildkit.Cache{Type: "registry", Attrs: options}, err
 	case c.Local != nil:
 		return buildkit.Cache{Type: "local", Attrs: c.Local.attrs()}, nil
 	case c.S3 != nil:
@@ -96,21 +99,36 @@ func rawCache(text string) (buildkit.Cache, error) {
 	return buildkit.Cache{Type: kind, Attrs: options}, err
 }
 
-func (c CacheToRegistry) attrs() attrs {
-	oci := c.OCIMediaTypes == nil || *c.OCIMediaTypes
-	image := oci
-	if c.ImageManifest != nil {
-		image = *c.ImageManifest
+// referenceAttrs returns the reference of a cache, and the options behind it. docker-build passes a reference on as it
+// is, so programs write options there: registry.example.com/app:cache,mode=max.
+func referenceAttrs(text string) (attrs, error) {
+	if !strings.Contains(text, ",") {
+		return attrs{"ref": text}, nil
 	}
-	return attrs{"ref": c.Ref}.
-		setFlag("oci-mediatypes", &oci).
-		setFlag("image-manifest", &image).
+	kind, options, err := parseRaw("type=registry,ref=" + text)
+	if err == nil && kind != "registry" {
+		err = fmt.Errorf("type=%s cannot stand behind a reference: give a cache of that kind an entry of its own", kind)
+	}
+	return options, err
+}
+
+// attrs returns the options. Those of members come before those behind the reference.
+func (c CacheToRegistry) attrs() (attrs, error) {
+	options, err := referenceAttrs(c.Ref)
+	if err != nil {
+		return nil, err
+	}
+	options.setFlag("oci-mediatypes", c.OCIMediaTypes).
+		setFlag("image-manifest", c.ImageManifest).
 		setCompression(c.LayerCompression).
 		setCacheWriting(c.CacheWriting)
+	options.setDefault("oci-mediatypes", "true")
+	options.setDefault("image-manifest", options["oci-mediatypes"])
+	return options, nil
 }
 
 func (c CacheToLocal) attrs() attrs {
-	return attrs{"dest": c.Dest}.setCompression(c.LayerCompression).setCacheWriting(c.CacheWriting)
+	return attrs{"dest": c.Dest}.setFlag("reset", c.Reset).setCompression(c.LayerCompression).setCacheWriting(c.CacheWriting)
 }
 
 func (c CacheFromS3) attrs() attrs {

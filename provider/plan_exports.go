@@ -31,7 +31,11 @@ func (e Export) toExport() (export, error) {
 	case e.Tar != nil:
 		return export{kind: "tar", dest: e.Tar.Dest}, nil
 	case e.Local != nil:
-		return export{kind: "local", dest: e.Local.Dest}, nil
+		options := attrs{}
+		if e.Local.Mode != nil {
+			options["mode"] = string(*e.Local.Mode)
+		}
+		return export{kind: "local", attrs: options, dest: e.Local.Dest}, nil
 	case e.Registry != nil:
 		return export{kind: "registry", attrs: e.Registry.attrs()}, nil
 	case e.Image != nil:

@@ -40,7 +40,9 @@ func cacheReferences(inputs property.Map) (refs []string) {
 				refs = append(refs, raw.Attrs["ref"])
 			}
 			if cache := entry.AsMap().Get("registry"); cache.IsMap() {
-				refs = append(refs, text(cache.AsMap(), "ref"))
+				if options, err := referenceAttrs(text(cache.AsMap(), "ref")); err == nil {
+					refs = append(refs, options["ref"])
+				}
 			}
 		}
 	}

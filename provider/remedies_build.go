@@ -28,12 +28,14 @@ var stepRemedies = map[buildkit.Fault]string{
 	buildkit.NoKey: "give the agent or keys with this id in ssh (default, for a mount without one)",
 	buildkit.NetworkRefused: "start the builder with --allow-insecure-entitlement network.host, or leave network at " +
 		"its default",
-	buildkit.SecurityInsecure: "a step of the Dockerfile asks for all privileges, which the provider gives to none: " +
-		"take --security=insecure out of its RUN, or do what needs it outside of the build",
+	buildkit.Ungranted: "start the builder with --allow-insecure-entitlement and what allow names, name another " +
+		"builder, or take it out of allow. The embedded BuildKit daemon grants only network.host",
+	buildkit.SecurityInsecure: "a step of the Dockerfile asks for all privileges: take --security=insecure out of its " +
+		"RUN or, if you trust it with the builder's machine, set allow: [security.insecure] in the program",
 	buildkit.LostCache: "the builder has lost a part of its build cache: run it again; if that does not help, empty " +
 		"the cache",
 	buildkit.NoGit: "the builder has no git, which fetches git repositories: install git where buildkitd runs and " +
 		"start it again. Our BuildKit in a Docker Engine has none: name another builder",
 	buildkit.NetworkHost: "a step of the Dockerfile asks for the network of the machine: take --network=host out of " +
-		"its RUN or, if you trust it with everything that listens there, set network: host in the program",
+		"its RUN or, if you trust it with everything that listens there, set allow: [network.host] in the program",
 }

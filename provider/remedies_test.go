@@ -62,7 +62,7 @@ func TestRemediesOfBuilds(t *testing.T) {
 			"the": &buildkit.StepError{
 			ExitCode: 1, MissingSecrets: []string{"npm"},
 		},
-		"set network: host in the program": &buildkit.DaemonError{Fault: buildkit.NetworkHost},
+		"set allow: [network.host] in the program": &buildkit.DaemonError{Fault: buildkit.NetworkHost},
 	} {
 		got := explainBuild(fmt.Errorf("building: %w", err))
 		if !errors.Is(got, err) || !strings.Contains(got.Error(), want) {

@@ -16,7 +16,7 @@ import (
 // generateJavaProgram generates a Java program and corrects four mistakes of the generator.
 //
 // The generator imports types of members from its own group instead of the package's, and types of maps not at all. It
-// writes enums as text. It does not rename an input called builder. It names the file after another class.
+// writes enums as text. It does not rename an input or an output called builder. It names the file after another class.
 func generateJavaProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnostics, error) {
 	files, diagnostics, err := java.GenerateProgram(program)
 	if err != nil || len(files) != 1 {
@@ -27,6 +27,7 @@ func generateJavaProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnosti
 		text = strings.Replace(text, "\nimport java.",
 			"\nimport "+javaPackage+".enums.*;\nimport "+javaPackage+".inputs.*;\nimport java.", 1)
 		text = strings.ReplaceAll(text, ".builder(BuilderConfigArgs.", ".builder_(BuilderConfigArgs.")
+		text = builderOutput.ReplaceAllString(text, "$1.builder_()")
 		text = strings.Replace(text, "package generated_program;", "package program;", 1)
 		enums := map[string]string{}
 		for _, ref := range program.PackageReferences() {
@@ -40,6 +41,9 @@ func generateJavaProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnosti
 	}
 	return files, diagnostics, nil
 }
+
+// builderOutput finds the output called builder of a variable. The builders of classes begin with a capital.
+var builderOutput = regexp.MustCompile(`\b([a-z]\w*)\.builder\(\)`)
 
 const javaPackage = "io.github.pulumibuildkit.buildkit"
 

@@ -20,6 +20,8 @@ type Plan struct {
 	Network     string            // of steps: "host", "none" or, "", the daemon's default
 	Hosts       []Host            // that steps know beside those of DNS
 	NoCache     bool              // run every step again
+	NoCacheOf   []string          // stages whose steps run again
+	Allow       []string          // entitlements that steps ask for, besides what Network needs
 	Epoch       *int64            // upper bound of every time in the image, seconds since 1970; nil: no bound
 	Provenance  string            // attestation of how the image was made: "min", "max" or, "", none
 	SBOM        string            // reference of the image that lists what is in the image; "": no such list
@@ -43,8 +45,9 @@ type Plan struct {
 
 // Host is a line in a step's /etc/hosts.
 type Host struct {
-	Name string
-	IP   netip.Addr
+	Name    string
+	IP      netip.Addr
+	Gateway bool // the machine of the builder: set IP before the plan is solved
 }
 
 // Build arguments that BuildKit acts on, whether a Dockerfile declares them or not; see syntaxArg.

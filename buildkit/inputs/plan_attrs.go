@@ -45,8 +45,11 @@ func (p Plan) addStepAttrs(attrs map[string]string) {
 		}
 		attrs["add-hosts"] = strings.Join(lines, ",") // neither a name nor an address has a comma
 	}
-	if p.NoCache {
+	switch {
+	case p.NoCache:
 		attrs["no-cache"] = "" // of all stages
+	case len(p.NoCacheOf) > 0:
+		attrs["no-cache"] = strings.Join(p.NoCacheOf, ",") // the name of a stage has no comma
 	}
 	if p.Epoch != nil {
 		attrs["build-arg:SOURCE_DATE_EPOCH"] = strconv.FormatInt(*p.Epoch, 10)

@@ -84,6 +84,40 @@ namespace PulumiBuildkit.Buildkit
     }
 
     [EnumType]
+    public readonly struct ExportMode : IEquatable<ExportMode>
+    {
+        private readonly string _value;
+
+        private ExportMode(string value)
+        {
+            _value = value ?? throw new ArgumentNullException(nameof(value));
+        }
+
+        /// <summary>
+        /// They stay.
+        /// </summary>
+        public static ExportMode Copy { get; } = new ExportMode("copy");
+        /// <summary>
+        /// They are removed, so the folder has the files of the image and no others. An older builder refuses it.
+        /// </summary>
+        public static ExportMode Delete { get; } = new ExportMode("delete");
+
+        public static bool operator ==(ExportMode left, ExportMode right) => left.Equals(right);
+        public static bool operator !=(ExportMode left, ExportMode right) => !left.Equals(right);
+
+        public static explicit operator string(ExportMode value) => value._value;
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override bool Equals(object? obj) => obj is ExportMode other && Equals(other);
+        public bool Equals(ExportMode other) => string.Equals(_value, other._value, StringComparison.Ordinal);
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override int GetHashCode() => _value?.GetHashCode() ?? 0;
+
+        public override string ToString() => _value;
+    }
+
+    [EnumType]
     public readonly struct NetworkMode : IEquatable<NetworkMode>
     {
         private readonly string _value;

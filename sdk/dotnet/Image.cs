@@ -125,6 +125,12 @@ namespace PulumiBuildkit.Buildkit
         public Output<ImmutableArray<string>> AddHosts { get; private set; } = null!;
 
         /// <summary>
+        /// What steps were allowed to do in the last update.
+        /// </summary>
+        [Output("allow")]
+        public Output<ImmutableArray<string>> Allow { get; private set; } = null!;
+
+        /// <summary>
         /// The annotations that were applied.
         /// </summary>
         [Output("annotations")]
@@ -135,6 +141,36 @@ namespace PulumiBuildkit.Buildkit
         /// </summary>
         [Output("buildArgs")]
         public Output<ImmutableDictionary<string, string>?> BuildArgs { get; private set; } = null!;
+
+        /// <summary>
+        /// Whether previews build, as of the last update.
+        /// </summary>
+        [Output("buildOnPreview")]
+        public Output<bool?> BuildOnPreview { get; private set; } = null!;
+
+        /// <summary>
+        /// The builder that the program named in the last update, without certificates.
+        /// </summary>
+        [Output("builder")]
+        public Output<Outputs.BuilderConfig?> Builder { get; private set; } = null!;
+
+        /// <summary>
+        /// The caches to import in the last update, without credentials.
+        /// </summary>
+        [Output("cacheFrom")]
+        public Output<ImmutableArray<Outputs.CacheFrom>> CacheFrom { get; private set; } = null!;
+
+        /// <summary>
+        /// The caches to export in the last update, without credentials.
+        /// </summary>
+        [Output("cacheTo")]
+        public Output<ImmutableArray<Outputs.CacheTo>> CacheTo { get; private set; } = null!;
+
+        /// <summary>
+        /// The build context of the last update, without logins in URLs.
+        /// </summary>
+        [Output("context")]
+        public Output<Outputs.BuildContext?> Context { get; private set; } = null!;
 
         /// <summary>
         /// The digest of everything that the build read from this machine.
@@ -149,10 +185,28 @@ namespace PulumiBuildkit.Buildkit
         public Output<string> Digest { get; private set; } = null!;
 
         /// <summary>
+        /// The Dockerfile of the last update: where it is, or its text.
+        /// </summary>
+        [Output("dockerfile")]
+        public Output<Outputs.Dockerfile?> Dockerfile { get; private set; } = null!;
+
+        /// <summary>
+        /// As the program gave it in the last update.
+        /// </summary>
+        [Output("exec")]
+        public Output<bool?> Exec { get; private set; } = null!;
+
+        /// <summary>
         /// What the build wrote beside the image, and how it wrote the image.
         /// </summary>
         [Output("exports")]
         public Output<ImmutableArray<Outputs.Export>> Exports { get; private set; } = null!;
+
+        /// <summary>
+        /// As the program gave it in the last update.
+        /// </summary>
+        [Output("ignoreSecretsInDiffCalculation")]
+        public Output<ImmutableArray<string>> IgnoreSecretsInDiffCalculation { get; private set; } = null!;
 
         /// <summary>
         /// The labels that were applied.
@@ -179,6 +233,18 @@ namespace PulumiBuildkit.Buildkit
         public Output<PulumiBuildkit.Buildkit.NetworkMode?> Network { get; private set; } = null!;
 
         /// <summary>
+        /// Whether the last build ran every step again.
+        /// </summary>
+        [Output("noCache")]
+        public Output<bool?> NoCache { get; private set; } = null!;
+
+        /// <summary>
+        /// The stages whose steps the last build ran again.
+        /// </summary>
+        [Output("noCacheFilter")]
+        public Output<ImmutableArray<string>> NoCacheFilter { get; private set; } = null!;
+
+        /// <summary>
         /// The platforms as the program gave them.
         /// </summary>
         [Output("platforms")]
@@ -191,10 +257,22 @@ namespace PulumiBuildkit.Buildkit
         public Output<Outputs.Provenance?> Provenance { get; private set; } = null!;
 
         /// <summary>
+        /// Whether new base images and commits caused a build in the last update.
+        /// </summary>
+        [Output("pull")]
+        public Output<bool?> Pull { get; private set; } = null!;
+
+        /// <summary>
         /// Whether the image was to be pushed.
         /// </summary>
         [Output("push")]
         public Output<bool?> Push { get; private set; } = null!;
+
+        /// <summary>
+        /// How many seconds a push was tried, as of the last update.
+        /// </summary>
+        [Output("pushTimeout")]
+        public Output<int?> PushTimeout { get; private set; } = null!;
 
         /// <summary>
         /// The first tag with the digest: `host/repository:tag@sha256:…`. Empty if nothing was pushed.
@@ -243,6 +321,12 @@ namespace PulumiBuildkit.Buildkit
         /// </summary>
         [Output("testTargets")]
         public Output<ImmutableArray<string>> TestTargets { get; private set; } = null!;
+
+        /// <summary>
+        /// Which part of the build contexts counted in the last update.
+        /// </summary>
+        [Output("watch")]
+        public Output<PulumiBuildkit.Buildkit.Watch?> Watch { get; private set; } = null!;
 
 
         /// <summary>
@@ -298,12 +382,24 @@ namespace PulumiBuildkit.Buildkit
         private InputList<string>? _addHosts;
 
         /// <summary>
-        /// Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+        /// Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`, or with several addresses `db=10.0.0.5,fd00::5`. The address `host-gateway` stands for the machine of a Docker Engine, if that engine itself builds.
         /// </summary>
         public InputList<string> AddHosts
         {
             get => _addHosts ?? (_addHosts = new InputList<string>());
             set => _addHosts = value;
+        }
+
+        [Input("allow")]
+        private InputList<string>? _allow;
+
+        /// <summary>
+        /// What steps may do that a builder refuses by default: `network.host` for `RUN --network=host`, `security.insecure` for `RUN --security=insecure`, `device` or `device=NAME` for `RUN --device`. The builder must allow it too; the plugin's own daemon allows only `network.host`. A change never causes a build.
+        /// </summary>
+        public InputList<string> Allow
+        {
+            get => _allow ?? (_allow = new InputList<string>());
+            set => _allow = value;
         }
 
         [Input("annotations")]
@@ -396,6 +492,12 @@ namespace PulumiBuildkit.Buildkit
         [Input("dockerfile")]
         public Input<Inputs.DockerfileArgs>? Dockerfile { get; set; }
 
+        /// <summary>
+        /// Without effect, for programs that were written for docker-build: there it runs the command `docker buildx build`. The plugin connects to the builder itself. True gives a warning. Defaults to false.
+        /// </summary>
+        [Input("exec")]
+        public Input<bool>? Exec { get; set; }
+
         [Input("exports")]
         private InputList<Inputs.ExportArgs>? _exports;
 
@@ -406,6 +508,18 @@ namespace PulumiBuildkit.Buildkit
         {
             get => _exports ?? (_exports = new InputList<Inputs.ExportArgs>());
             set => _exports = value;
+        }
+
+        [Input("ignoreSecretsInDiffCalculation")]
+        private InputList<string>? _ignoreSecretsInDiffCalculation;
+
+        /// <summary>
+        /// Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
+        /// </summary>
+        public InputList<string> IgnoreSecretsInDiffCalculation
+        {
+            get => _ignoreSecretsInDiffCalculation ?? (_ignoreSecretsInDiffCalculation = new InputList<string>());
+            set => _ignoreSecretsInDiffCalculation = value;
         }
 
         [Input("labels")]
@@ -437,6 +551,18 @@ namespace PulumiBuildkit.Buildkit
         /// </summary>
         [Input("noCache")]
         public Input<bool>? NoCache { get; set; }
+
+        [Input("noCacheFilter")]
+        private InputList<string>? _noCacheFilter;
+
+        /// <summary>
+        /// Stages of the Dockerfile whose steps run again, as with `noCache`. The other stages take what the builder has. It cannot be set with `noCache`.
+        /// </summary>
+        public InputList<string> NoCacheFilter
+        {
+            get => _noCacheFilter ?? (_noCacheFilter = new InputList<string>());
+            set => _noCacheFilter = value;
+        }
 
         [Input("platforms")]
         private InputList<PulumiBuildkit.Buildkit.Platform>? _platforms;

@@ -101,6 +101,10 @@ export class Image extends pulumi.CustomResource {
      */
     declare public readonly addHosts: pulumi.Output<string[] | undefined>;
     /**
+     * What steps were allowed to do in the last update.
+     */
+    declare public readonly allow: pulumi.Output<string[] | undefined>;
+    /**
      * The annotations that were applied.
      */
     declare public readonly annotations: pulumi.Output<{[key: string]: string} | undefined>;
@@ -108,6 +112,26 @@ export class Image extends pulumi.CustomResource {
      * The build arguments that were applied.
      */
     declare public readonly buildArgs: pulumi.Output<{[key: string]: string} | undefined>;
+    /**
+     * Whether previews build, as of the last update.
+     */
+    declare public readonly buildOnPreview: pulumi.Output<boolean | undefined>;
+    /**
+     * The builder that the program named in the last update, without certificates.
+     */
+    declare public readonly builder: pulumi.Output<outputs.BuilderConfig | undefined>;
+    /**
+     * The caches to import in the last update, without credentials.
+     */
+    declare public readonly cacheFrom: pulumi.Output<outputs.CacheFrom[] | undefined>;
+    /**
+     * The caches to export in the last update, without credentials.
+     */
+    declare public readonly cacheTo: pulumi.Output<outputs.CacheTo[] | undefined>;
+    /**
+     * The build context of the last update, without logins in URLs.
+     */
+    declare public readonly context: pulumi.Output<outputs.BuildContext | undefined>;
     /**
      * The digest of everything that the build read from this machine.
      */
@@ -117,9 +141,21 @@ export class Image extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly digest: pulumi.Output<string>;
     /**
+     * The Dockerfile of the last update: where it is, or its text.
+     */
+    declare public readonly dockerfile: pulumi.Output<outputs.Dockerfile | undefined>;
+    /**
+     * As the program gave it in the last update.
+     */
+    declare public readonly exec: pulumi.Output<boolean | undefined>;
+    /**
      * What the build wrote beside the image, and how it wrote the image.
      */
     declare public readonly exports: pulumi.Output<outputs.Export[] | undefined>;
+    /**
+     * As the program gave it in the last update.
+     */
+    declare public readonly ignoreSecretsInDiffCalculation: pulumi.Output<string[] | undefined>;
     /**
      * The labels that were applied.
      */
@@ -137,6 +173,14 @@ export class Image extends pulumi.CustomResource {
      */
     declare public readonly network: pulumi.Output<enums.NetworkMode | undefined>;
     /**
+     * Whether the last build ran every step again.
+     */
+    declare public readonly noCache: pulumi.Output<boolean | undefined>;
+    /**
+     * The stages whose steps the last build ran again.
+     */
+    declare public readonly noCacheFilter: pulumi.Output<string[] | undefined>;
+    /**
      * The platforms as the program gave them.
      */
     declare public readonly platforms: pulumi.Output<enums.Platform[] | undefined>;
@@ -145,9 +189,17 @@ export class Image extends pulumi.CustomResource {
      */
     declare public readonly provenance: pulumi.Output<outputs.Provenance | undefined>;
     /**
+     * Whether new base images and commits caused a build in the last update.
+     */
+    declare public readonly pull: pulumi.Output<boolean | undefined>;
+    /**
      * Whether the image was to be pushed.
      */
     declare public readonly push: pulumi.Output<boolean | undefined>;
+    /**
+     * How many seconds a push was tried, as of the last update.
+     */
+    declare public readonly pushTimeout: pulumi.Output<number | undefined>;
     /**
      * The first tag with the digest: `host/repository:tag@sha256:…`. Empty if nothing was pushed.
      */
@@ -180,6 +232,10 @@ export class Image extends pulumi.CustomResource {
      * The stages that were built before the image.
      */
     declare public readonly testTargets: pulumi.Output<string[] | undefined>;
+    /**
+     * Which part of the build contexts counted in the last update.
+     */
+    declare public readonly watch: pulumi.Output<enums.Watch | undefined>;
 
     /**
      * Create a Image resource with the given unique name, arguments, and options.
@@ -193,6 +249,7 @@ export class Image extends pulumi.CustomResource {
         opts = opts || {};
         if (!opts.id) {
             resourceInputs["addHosts"] = args?.addHosts;
+            resourceInputs["allow"] = args?.allow;
             resourceInputs["annotations"] = args?.annotations;
             resourceInputs["baseDigests"] = args?.baseDigests;
             resourceInputs["buildArgs"] = args?.buildArgs;
@@ -203,11 +260,14 @@ export class Image extends pulumi.CustomResource {
             resourceInputs["context"] = args?.context;
             resourceInputs["contextHash"] = args?.contextHash;
             resourceInputs["dockerfile"] = args?.dockerfile;
+            resourceInputs["exec"] = args?.exec;
             resourceInputs["exports"] = args?.exports;
+            resourceInputs["ignoreSecretsInDiffCalculation"] = args?.ignoreSecretsInDiffCalculation;
             resourceInputs["labels"] = args?.labels;
             resourceInputs["load"] = args?.load;
             resourceInputs["network"] = args?.network;
             resourceInputs["noCache"] = args?.noCache;
+            resourceInputs["noCacheFilter"] = args?.noCacheFilter;
             resourceInputs["platforms"] = args?.platforms;
             resourceInputs["provenance"] = args?.provenance;
             resourceInputs["pull"] = args?.pull;
@@ -230,18 +290,31 @@ export class Image extends pulumi.CustomResource {
             resourceInputs["repoDigest"] = undefined /*out*/;
         } else {
             resourceInputs["addHosts"] = undefined /*out*/;
+            resourceInputs["allow"] = undefined /*out*/;
             resourceInputs["annotations"] = undefined /*out*/;
             resourceInputs["buildArgs"] = undefined /*out*/;
+            resourceInputs["buildOnPreview"] = undefined /*out*/;
+            resourceInputs["builder"] = undefined /*out*/;
+            resourceInputs["cacheFrom"] = undefined /*out*/;
+            resourceInputs["cacheTo"] = undefined /*out*/;
+            resourceInputs["context"] = undefined /*out*/;
             resourceInputs["contextHash"] = undefined /*out*/;
             resourceInputs["digest"] = undefined /*out*/;
+            resourceInputs["dockerfile"] = undefined /*out*/;
+            resourceInputs["exec"] = undefined /*out*/;
             resourceInputs["exports"] = undefined /*out*/;
+            resourceInputs["ignoreSecretsInDiffCalculation"] = undefined /*out*/;
             resourceInputs["labels"] = undefined /*out*/;
             resourceInputs["load"] = undefined /*out*/;
             resourceInputs["manifests"] = undefined /*out*/;
             resourceInputs["network"] = undefined /*out*/;
+            resourceInputs["noCache"] = undefined /*out*/;
+            resourceInputs["noCacheFilter"] = undefined /*out*/;
             resourceInputs["platforms"] = undefined /*out*/;
             resourceInputs["provenance"] = undefined /*out*/;
+            resourceInputs["pull"] = undefined /*out*/;
             resourceInputs["push"] = undefined /*out*/;
+            resourceInputs["pushTimeout"] = undefined /*out*/;
             resourceInputs["ref"] = undefined /*out*/;
             resourceInputs["refs"] = undefined /*out*/;
             resourceInputs["repoDigest"] = undefined /*out*/;
@@ -250,6 +323,7 @@ export class Image extends pulumi.CustomResource {
             resourceInputs["tags"] = undefined /*out*/;
             resourceInputs["target"] = undefined /*out*/;
             resourceInputs["testTargets"] = undefined /*out*/;
+            resourceInputs["watch"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
         const aliasOpts = { aliases: [{ type: "docker-build:index:Image" }] };
@@ -263,9 +337,13 @@ export class Image extends pulumi.CustomResource {
  */
 export interface ImageArgs {
     /**
-     * Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+     * Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`, or with several addresses `db=10.0.0.5,fd00::5`. The address `host-gateway` stands for the machine of a Docker Engine, if that engine itself builds.
      */
     addHosts?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
+     * What steps may do that a builder refuses by default: `network.host` for `RUN --network=host`, `security.insecure` for `RUN --security=insecure`, `device` or `device=NAME` for `RUN --device`. The builder must allow it too; the plugin's own daemon allows only `network.host`. A change never causes a build.
+     */
+    allow?: pulumi.Input<pulumi.Input<string>[]>;
     /**
      * Annotations of the manifest of each platform and, if there is one, of the index. Registries and scanners read them without pulling the image.
      */
@@ -307,9 +385,17 @@ export interface ImageArgs {
      */
     dockerfile?: pulumi.Input<inputs.DockerfileArgs>;
     /**
+     * Without effect, for programs that were written for docker-build: there it runs the command `docker buildx build`. The plugin connects to the builder itself. True gives a warning. Defaults to false.
+     */
+    exec?: pulumi.Input<boolean>;
+    /**
      * What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
      */
     exports?: pulumi.Input<pulumi.Input<inputs.ExportArgs>[]>;
+    /**
+     * Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
+     */
+    ignoreSecretsInDiffCalculation?: pulumi.Input<pulumi.Input<string>[]>;
     /**
      * Labels of the image. A secret among them is refused.
      */
@@ -326,6 +412,10 @@ export interface ImageArgs {
      * Whether to run every step again, without the builder's cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
      */
     noCache?: pulumi.Input<boolean>;
+    /**
+     * Stages of the Dockerfile whose steps run again, as with `noCache`. The other stages take what the builder has. It cannot be set with `noCache`.
+     */
+    noCacheFilter?: pulumi.Input<pulumi.Input<string>[]>;
     /**
      * Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. In a language with strings for enums, every other platform that exists can be written, too. Defaults to the builder's own platform.
      */

@@ -204,7 +204,7 @@ func TestDockerfileAndTheMachinesNetwork(t *testing.T) {
 	steps := map[string][]string{"interfaces": {"interfaces"}}
 	stack.Fails(t, openProbe(t, "", "--network=host", steps).Up(), "network.host is not allowed",
 		"take --network=host out of its RUN",
-		"set network: host in the program")
+		"set allow: [network.host] in the program")
 
 	none := openProbe(t, "network: none", "", steps)
 	stack.Succeeds(t, none.Up())

@@ -10,7 +10,7 @@ server = buildkit.Image(
         "location": "..",
         "named": {"go": {"location": config.require("goroot")}},
     },
-    platforms=["linux/amd64", "linux/arm64"],
+    platforms=[buildkit.Platform.LINUX_AMD64, buildkit.Platform.LINUX_ARM64],
     build_args={"VERSION": "1.0"},
     tags=[f"{repository}:latest"],
 )

@@ -17,7 +17,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
     public sealed class CacheFromRegistryArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+        /// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
         /// </summary>
         [Input("ref", required: true)]
         public Input<string> Ref { get; set; } = null!;

@@ -52,6 +52,12 @@ namespace PulumiBuildkit.Buildkit.Inputs
         [Input("mode")]
         public Input<PulumiBuildkit.Buildkit.CacheMode>? Mode { get; set; }
 
+        /// <summary>
+        /// Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
+        /// </summary>
+        [Input("reset")]
+        public Input<bool>? Reset { get; set; }
+
         public CacheToLocalArgs()
         {
         }

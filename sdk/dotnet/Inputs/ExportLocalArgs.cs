@@ -17,10 +17,16 @@ namespace PulumiBuildkit.Buildkit.Inputs
     public sealed class ExportLocalArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+        /// Path of the folder, relative to the program. Keep it out of the build context.
         /// </summary>
         [Input("dest", required: true)]
         public Input<string> Dest { get; set; } = null!;
+
+        /// <summary>
+        /// What happens to files that are in the folder and not in the image. Defaults to `copy`.
+        /// </summary>
+        [Input("mode")]
+        public Input<PulumiBuildkit.Buildkit.ExportMode>? Mode { get; set; }
 
         public ExportLocalArgs()
         {

@@ -18,14 +18,22 @@ namespace PulumiBuildkit.Buildkit.Outputs
     public sealed class ExportLocal
     {
         /// <summary>
-        /// Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+        /// Path of the folder, relative to the program. Keep it out of the build context.
         /// </summary>
         public readonly string Dest;
+        /// <summary>
+        /// What happens to files that are in the folder and not in the image. Defaults to `copy`.
+        /// </summary>
+        public readonly PulumiBuildkit.Buildkit.ExportMode? Mode;
 
         [OutputConstructor]
-        private ExportLocal(string dest)
+        private ExportLocal(
+            string dest,
+
+            PulumiBuildkit.Buildkit.ExportMode? mode)
         {
             Dest = dest;
+            Mode = mode;
         }
     }
 }

@@ -114,16 +114,34 @@ type Image struct {
 
 	// The hosts that steps knew.
 	AddHosts pulumi.StringArrayOutput `pulumi:"addHosts"`
+	// What steps were allowed to do in the last update.
+	Allow pulumi.StringArrayOutput `pulumi:"allow"`
 	// The annotations that were applied.
 	Annotations pulumi.StringMapOutput `pulumi:"annotations"`
 	// The build arguments that were applied.
 	BuildArgs pulumi.StringMapOutput `pulumi:"buildArgs"`
+	// Whether previews build, as of the last update.
+	BuildOnPreview pulumi.BoolPtrOutput `pulumi:"buildOnPreview"`
+	// The builder that the program named in the last update, without certificates.
+	Builder BuilderConfigPtrOutput `pulumi:"builder"`
+	// The caches to import in the last update, without credentials.
+	CacheFrom CacheFromArrayOutput `pulumi:"cacheFrom"`
+	// The caches to export in the last update, without credentials.
+	CacheTo CacheToArrayOutput `pulumi:"cacheTo"`
+	// The build context of the last update, without logins in URLs.
+	Context BuildContextPtrOutput `pulumi:"context"`
 	// The digest of everything that the build read from this machine.
 	ContextHash pulumi.StringOutput `pulumi:"contextHash"`
 	// The digest of the index: `sha256:…`. With one platform and no attestation, it is the digest of the manifest. Empty if no image is made because it is not pushed, loaded or exported; `contextHash` changes with the files even then.
 	Digest pulumi.StringOutput `pulumi:"digest"`
+	// The Dockerfile of the last update: where it is, or its text.
+	Dockerfile DockerfilePtrOutput `pulumi:"dockerfile"`
+	// As the program gave it in the last update.
+	Exec pulumi.BoolPtrOutput `pulumi:"exec"`
 	// What the build wrote beside the image, and how it wrote the image.
 	Exports ExportArrayOutput `pulumi:"exports"`
+	// As the program gave it in the last update.
+	IgnoreSecretsInDiffCalculation pulumi.StringArrayOutput `pulumi:"ignoreSecretsInDiffCalculation"`
 	// The labels that were applied.
 	Labels pulumi.StringMapOutput `pulumi:"labels"`
 	// Whether the image was loaded into a Docker Engine.
@@ -132,12 +150,20 @@ type Image struct {
 	Manifests ManifestMapOutput `pulumi:"manifests"`
 	// The network of steps.
 	Network NetworkModePtrOutput `pulumi:"network"`
+	// Whether the last build ran every step again.
+	NoCache pulumi.BoolPtrOutput `pulumi:"noCache"`
+	// The stages whose steps the last build ran again.
+	NoCacheFilter pulumi.StringArrayOutput `pulumi:"noCacheFilter"`
 	// The platforms as the program gave them.
 	Platforms PlatformArrayOutput `pulumi:"platforms"`
 	// The provenance that is attached.
 	Provenance ProvenancePtrOutput `pulumi:"provenance"`
+	// Whether new base images and commits caused a build in the last update.
+	Pull pulumi.BoolPtrOutput `pulumi:"pull"`
 	// Whether the image was to be pushed.
 	Push pulumi.BoolPtrOutput `pulumi:"push"`
+	// How many seconds a push was tried, as of the last update.
+	PushTimeout pulumi.IntPtrOutput `pulumi:"pushTimeout"`
 	// The first tag with the digest: `host/repository:tag@sha256:…`. Empty if nothing was pushed.
 	Ref pulumi.StringOutput `pulumi:"ref"`
 	// Every reference that was pushed, with `{hash}` replaced.
@@ -154,6 +180,8 @@ type Image struct {
 	Target pulumi.StringPtrOutput `pulumi:"target"`
 	// The stages that were built before the image.
 	TestTargets pulumi.StringArrayOutput `pulumi:"testTargets"`
+	// Which part of the build contexts counted in the last update.
+	Watch WatchPtrOutput `pulumi:"watch"`
 }
 
 // NewImage registers a new resource with the given unique name, arguments, and options.
@@ -205,8 +233,10 @@ func (ImageState) ElementType() reflect.Type {
 }
 
 type imageArgs struct {
-	// Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+	// Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`, or with several addresses `db=10.0.0.5,fd00::5`. The address `host-gateway` stands for the machine of a Docker Engine, if that engine itself builds.
 	AddHosts []string `pulumi:"addHosts"`
+	// What steps may do that a builder refuses by default: `network.host` for `RUN --network=host`, `security.insecure` for `RUN --security=insecure`, `device` or `device=NAME` for `RUN --device`. The builder must allow it too; the plugin's own daemon allows only `network.host`. A change never causes a build.
+	Allow []string `pulumi:"allow"`
 	// Annotations of the manifest of each platform and, if there is one, of the index. Registries and scanners read them without pulling the image.
 	Annotations map[string]string `pulumi:"annotations"`
 	// The digest to build with for each base image, by its reference, such as `alpine:3.20`. With `pull`, missing entries are looked up, and a preview shows which base image is new.
@@ -227,8 +257,12 @@ type imageArgs struct {
 	ContextHash *string `pulumi:"contextHash"`
 	// The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.
 	Dockerfile *Dockerfile `pulumi:"dockerfile"`
+	// Without effect, for programs that were written for docker-build: there it runs the command `docker buildx build`. The plugin connects to the builder itself. True gives a warning. Defaults to false.
+	Exec *bool `pulumi:"exec"`
 	// What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
 	Exports []Export `pulumi:"exports"`
+	// Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
+	IgnoreSecretsInDiffCalculation []string `pulumi:"ignoreSecretsInDiffCalculation"`
 	// Labels of the image. A secret among them is refused.
 	Labels map[string]string `pulumi:"labels"`
 	// Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
@@ -237,6 +271,8 @@ type imageArgs struct {
 	Network *NetworkMode `pulumi:"network"`
 	// Whether to run every step again, without the builder's cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
 	NoCache *bool `pulumi:"noCache"`
+	// Stages of the Dockerfile whose steps run again, as with `noCache`. The other stages take what the builder has. It cannot be set with `noCache`.
+	NoCacheFilter []string `pulumi:"noCacheFilter"`
 	// Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. In a language with strings for enums, every other platform that exists can be written, too. Defaults to the builder's own platform.
 	Platforms []Platform `pulumi:"platforms"`
 	// Attach a record of how the image was made (SLSA). It changes the digest on every build, and makes an index even of one platform, which AWS Lambda refuses. Off by default.
@@ -271,8 +307,10 @@ type imageArgs struct {
 
 // The set of arguments for constructing a Image resource.
 type ImageArgs struct {
-	// Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+	// Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`, or with several addresses `db=10.0.0.5,fd00::5`. The address `host-gateway` stands for the machine of a Docker Engine, if that engine itself builds.
 	AddHosts pulumi.StringArrayInput
+	// What steps may do that a builder refuses by default: `network.host` for `RUN --network=host`, `security.insecure` for `RUN --security=insecure`, `device` or `device=NAME` for `RUN --device`. The builder must allow it too; the plugin's own daemon allows only `network.host`. A change never causes a build.
+	Allow pulumi.StringArrayInput
 	// Annotations of the manifest of each platform and, if there is one, of the index. Registries and scanners read them without pulling the image.
 	Annotations pulumi.StringMapInput
 	// The digest to build with for each base image, by its reference, such as `alpine:3.20`. With `pull`, missing entries are looked up, and a preview shows which base image is new.
@@ -293,8 +331,12 @@ type ImageArgs struct {
 	ContextHash pulumi.StringPtrInput
 	// The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.
 	Dockerfile DockerfilePtrInput
+	// Without effect, for programs that were written for docker-build: there it runs the command `docker buildx build`. The plugin connects to the builder itself. True gives a warning. Defaults to false.
+	Exec pulumi.BoolPtrInput
 	// What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
 	Exports ExportArrayInput
+	// Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
+	IgnoreSecretsInDiffCalculation pulumi.StringArrayInput
 	// Labels of the image. A secret among them is refused.
 	Labels pulumi.StringMapInput
 	// Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
@@ -303,6 +345,8 @@ type ImageArgs struct {
 	Network NetworkModePtrInput
 	// Whether to run every step again, without the builder's cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
 	NoCache pulumi.BoolPtrInput
+	// Stages of the Dockerfile whose steps run again, as with `noCache`. The other stages take what the builder has. It cannot be set with `noCache`.
+	NoCacheFilter pulumi.StringArrayInput
 	// Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. In a language with strings for enums, every other platform that exists can be written, too. Defaults to the builder's own platform.
 	Platforms PlatformArrayInput
 	// Attach a record of how the image was made (SLSA). It changes the digest on every build, and makes an index even of one platform, which AWS Lambda refuses. Off by default.
@@ -427,6 +471,11 @@ func (o ImageOutput) AddHosts() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringArrayOutput { return v.AddHosts }).(pulumi.StringArrayOutput)
 }
 
+// What steps were allowed to do in the last update.
+func (o ImageOutput) Allow() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *Image) pulumi.StringArrayOutput { return v.Allow }).(pulumi.StringArrayOutput)
+}
+
 // The annotations that were applied.
 func (o ImageOutput) Annotations() pulumi.StringMapOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringMapOutput { return v.Annotations }).(pulumi.StringMapOutput)
@@ -435,6 +484,31 @@ func (o ImageOutput) Annotations() pulumi.StringMapOutput {
 // The build arguments that were applied.
 func (o ImageOutput) BuildArgs() pulumi.StringMapOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringMapOutput { return v.BuildArgs }).(pulumi.StringMapOutput)
+}
+
+// Whether previews build, as of the last update.
+func (o ImageOutput) BuildOnPreview() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *Image) pulumi.BoolPtrOutput { return v.BuildOnPreview }).(pulumi.BoolPtrOutput)
+}
+
+// The builder that the program named in the last update, without certificates.
+func (o ImageOutput) Builder() BuilderConfigPtrOutput {
+	return o.ApplyT(func(v *Image) BuilderConfigPtrOutput { return v.Builder }).(BuilderConfigPtrOutput)
+}
+
+// The caches to import in the last update, without credentials.
+func (o ImageOutput) CacheFrom() CacheFromArrayOutput {
+	return o.ApplyT(func(v *Image) CacheFromArrayOutput { return v.CacheFrom }).(CacheFromArrayOutput)
+}
+
+// The caches to export in the last update, without credentials.
+func (o ImageOutput) CacheTo() CacheToArrayOutput {
+	return o.ApplyT(func(v *Image) CacheToArrayOutput { return v.CacheTo }).(CacheToArrayOutput)
+}
+
+// The build context of the last update, without logins in URLs.
+func (o ImageOutput) Context() BuildContextPtrOutput {
+	return o.ApplyT(func(v *Image) BuildContextPtrOutput { return v.Context }).(BuildContextPtrOutput)
 }
 
 // The digest of everything that the build read from this machine.
@@ -447,9 +521,24 @@ func (o ImageOutput) Digest() pulumi.StringOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringOutput { return v.Digest }).(pulumi.StringOutput)
 }
 
+// The Dockerfile of the last update: where it is, or its text.
+func (o ImageOutput) Dockerfile() DockerfilePtrOutput {
+	return o.ApplyT(func(v *Image) DockerfilePtrOutput { return v.Dockerfile }).(DockerfilePtrOutput)
+}
+
+// As the program gave it in the last update.
+func (o ImageOutput) Exec() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *Image) pulumi.BoolPtrOutput { return v.Exec }).(pulumi.BoolPtrOutput)
+}
+
 // What the build wrote beside the image, and how it wrote the image.
 func (o ImageOutput) Exports() ExportArrayOutput {
 	return o.ApplyT(func(v *Image) ExportArrayOutput { return v.Exports }).(ExportArrayOutput)
+}
+
+// As the program gave it in the last update.
+func (o ImageOutput) IgnoreSecretsInDiffCalculation() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *Image) pulumi.StringArrayOutput { return v.IgnoreSecretsInDiffCalculation }).(pulumi.StringArrayOutput)
 }
 
 // The labels that were applied.
@@ -472,6 +561,16 @@ func (o ImageOutput) Network() NetworkModePtrOutput {
 	return o.ApplyT(func(v *Image) NetworkModePtrOutput { return v.Network }).(NetworkModePtrOutput)
 }
 
+// Whether the last build ran every step again.
+func (o ImageOutput) NoCache() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *Image) pulumi.BoolPtrOutput { return v.NoCache }).(pulumi.BoolPtrOutput)
+}
+
+// The stages whose steps the last build ran again.
+func (o ImageOutput) NoCacheFilter() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *Image) pulumi.StringArrayOutput { return v.NoCacheFilter }).(pulumi.StringArrayOutput)
+}
+
 // The platforms as the program gave them.
 func (o ImageOutput) Platforms() PlatformArrayOutput {
 	return o.ApplyT(func(v *Image) PlatformArrayOutput { return v.Platforms }).(PlatformArrayOutput)
@@ -482,9 +581,19 @@ func (o ImageOutput) Provenance() ProvenancePtrOutput {
 	return o.ApplyT(func(v *Image) ProvenancePtrOutput { return v.Provenance }).(ProvenancePtrOutput)
 }
 
+// Whether new base images and commits caused a build in the last update.
+func (o ImageOutput) Pull() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *Image) pulumi.BoolPtrOutput { return v.Pull }).(pulumi.BoolPtrOutput)
+}
+
 // Whether the image was to be pushed.
 func (o ImageOutput) Push() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *Image) pulumi.BoolPtrOutput { return v.Push }).(pulumi.BoolPtrOutput)
+}
+
+// How many seconds a push was tried, as of the last update.
+func (o ImageOutput) PushTimeout() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *Image) pulumi.IntPtrOutput { return v.PushTimeout }).(pulumi.IntPtrOutput)
 }
 
 // The first tag with the digest: `host/repository:tag@sha256:…`. Empty if nothing was pushed.
@@ -525,6 +634,11 @@ func (o ImageOutput) Target() pulumi.StringPtrOutput {
 // The stages that were built before the image.
 func (o ImageOutput) TestTargets() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringArrayOutput { return v.TestTargets }).(pulumi.StringArrayOutput)
+}
+
+// Which part of the build contexts counted in the last update.
+func (o ImageOutput) Watch() WatchPtrOutput {
+	return o.ApplyT(func(v *Image) WatchPtrOutput { return v.Watch }).(WatchPtrOutput)
 }
 
 type ImageArrayOutput struct{ *pulumi.OutputState }

@@ -350,6 +350,173 @@ func (in *compressionTypePtr) ToCompressionTypePtrOutputWithContext(ctx context.
 	return pulumi.ToOutputWithContext(ctx, in).(CompressionTypePtrOutput)
 }
 
+type ExportMode string
+
+const (
+	// They stay.
+	ExportModeCopy = ExportMode("copy")
+	// They are removed, so the folder has the files of the image and no others. An older builder refuses it.
+	ExportModeDelete = ExportMode("delete")
+)
+
+func (ExportMode) ElementType() reflect.Type {
+	return reflect.TypeOf((*ExportMode)(nil)).Elem()
+}
+
+func (e ExportMode) ToExportModeOutput() ExportModeOutput {
+	return pulumi.ToOutput(e).(ExportModeOutput)
+}
+
+func (e ExportMode) ToExportModeOutputWithContext(ctx context.Context) ExportModeOutput {
+	return pulumi.ToOutputWithContext(ctx, e).(ExportModeOutput)
+}
+
+func (e ExportMode) ToExportModePtrOutput() ExportModePtrOutput {
+	return e.ToExportModePtrOutputWithContext(context.Background())
+}
+
+func (e ExportMode) ToExportModePtrOutputWithContext(ctx context.Context) ExportModePtrOutput {
+	return ExportMode(e).ToExportModeOutputWithContext(ctx).ToExportModePtrOutputWithContext(ctx)
+}
+
+func (e ExportMode) ToStringOutput() pulumi.StringOutput {
+	return pulumi.ToOutput(pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e ExportMode) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return pulumi.ToOutputWithContext(ctx, pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e ExportMode) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringPtrOutputWithContext(context.Background())
+}
+
+func (e ExportMode) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringOutputWithContext(ctx).ToStringPtrOutputWithContext(ctx)
+}
+
+type ExportModeOutput struct{ *pulumi.OutputState }
+
+func (ExportModeOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*ExportMode)(nil)).Elem()
+}
+
+func (o ExportModeOutput) ToExportModeOutput() ExportModeOutput {
+	return o
+}
+
+func (o ExportModeOutput) ToExportModeOutputWithContext(ctx context.Context) ExportModeOutput {
+	return o
+}
+
+func (o ExportModeOutput) ToExportModePtrOutput() ExportModePtrOutput {
+	return o.ToExportModePtrOutputWithContext(context.Background())
+}
+
+func (o ExportModeOutput) ToExportModePtrOutputWithContext(ctx context.Context) ExportModePtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v ExportMode) *ExportMode {
+		return &v
+	}).(ExportModePtrOutput)
+}
+
+func (o ExportModeOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o ExportModeOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e ExportMode) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o ExportModeOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o ExportModeOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e ExportMode) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type ExportModePtrOutput struct{ *pulumi.OutputState }
+
+func (ExportModePtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**ExportMode)(nil)).Elem()
+}
+
+func (o ExportModePtrOutput) ToExportModePtrOutput() ExportModePtrOutput {
+	return o
+}
+
+func (o ExportModePtrOutput) ToExportModePtrOutputWithContext(ctx context.Context) ExportModePtrOutput {
+	return o
+}
+
+func (o ExportModePtrOutput) Elem() ExportModeOutput {
+	return o.ApplyT(func(v *ExportMode) ExportMode {
+		if v != nil {
+			return *v
+		}
+		var ret ExportMode
+		return ret
+	}).(ExportModeOutput)
+}
+
+func (o ExportModePtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o ExportModePtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *ExportMode) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+// ExportModeInput is an input type that accepts values of the ExportMode enum
+// A concrete instance of `ExportModeInput` can be one of the following:
+//
+//	ExportModeCopy
+//	ExportModeDelete
+type ExportModeInput interface {
+	pulumi.Input
+
+	ToExportModeOutput() ExportModeOutput
+	ToExportModeOutputWithContext(context.Context) ExportModeOutput
+}
+
+var exportModePtrType = reflect.TypeOf((**ExportMode)(nil)).Elem()
+
+type ExportModePtrInput interface {
+	pulumi.Input
+
+	ToExportModePtrOutput() ExportModePtrOutput
+	ToExportModePtrOutputWithContext(context.Context) ExportModePtrOutput
+}
+
+type exportModePtr string
+
+func ExportModePtr(v string) ExportModePtrInput {
+	return (*exportModePtr)(&v)
+}
+
+func (*exportModePtr) ElementType() reflect.Type {
+	return exportModePtrType
+}
+
+func (in *exportModePtr) ToExportModePtrOutput() ExportModePtrOutput {
+	return pulumi.ToOutput(in).(ExportModePtrOutput)
+}
+
+func (in *exportModePtr) ToExportModePtrOutputWithContext(ctx context.Context) ExportModePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, in).(ExportModePtrOutput)
+}
+
 type NetworkMode string
 
 const (
@@ -1131,6 +1298,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*CacheModePtrInput)(nil)).Elem(), CacheMode("min"))
 	pulumi.RegisterInputType(reflect.TypeOf((*CompressionTypeInput)(nil)).Elem(), CompressionType("gzip"))
 	pulumi.RegisterInputType(reflect.TypeOf((*CompressionTypePtrInput)(nil)).Elem(), CompressionType("gzip"))
+	pulumi.RegisterInputType(reflect.TypeOf((*ExportModeInput)(nil)).Elem(), ExportMode("copy"))
+	pulumi.RegisterInputType(reflect.TypeOf((*ExportModePtrInput)(nil)).Elem(), ExportMode("copy"))
 	pulumi.RegisterInputType(reflect.TypeOf((*NetworkModeInput)(nil)).Elem(), NetworkMode("default"))
 	pulumi.RegisterInputType(reflect.TypeOf((*NetworkModePtrInput)(nil)).Elem(), NetworkMode("default"))
 	pulumi.RegisterInputType(reflect.TypeOf((*PlatformInput)(nil)).Elem(), Platform("darwin/386"))
@@ -1144,6 +1313,8 @@ func init() {
 	pulumi.RegisterOutputType(CacheModePtrOutput{})
 	pulumi.RegisterOutputType(CompressionTypeOutput{})
 	pulumi.RegisterOutputType(CompressionTypePtrOutput{})
+	pulumi.RegisterOutputType(ExportModeOutput{})
+	pulumi.RegisterOutputType(ExportModePtrOutput{})
 	pulumi.RegisterOutputType(NetworkModeOutput{})
 	pulumi.RegisterOutputType(NetworkModePtrOutput{})
 	pulumi.RegisterOutputType(PlatformOutput{})

@@ -983,7 +983,7 @@ func (o CacheFromLocalPtrOutput) Src() pulumi.StringPtrOutput {
 
 // A cache in a registry.
 type CacheFromRegistry struct {
-	// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+	// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
 	Ref string `pulumi:"ref"`
 }
 
@@ -1000,7 +1000,7 @@ type CacheFromRegistryInput interface {
 
 // A cache in a registry.
 type CacheFromRegistryArgs struct {
-	// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+	// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
 	Ref pulumi.StringInput `pulumi:"ref"`
 }
 
@@ -1082,7 +1082,7 @@ func (o CacheFromRegistryOutput) ToCacheFromRegistryPtrOutputWithContext(ctx con
 	}).(CacheFromRegistryPtrOutput)
 }
 
-// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
 func (o CacheFromRegistryOutput) Ref() pulumi.StringOutput {
 	return o.ApplyT(func(v CacheFromRegistry) string { return v.Ref }).(pulumi.StringOutput)
 }
@@ -1111,7 +1111,7 @@ func (o CacheFromRegistryPtrOutput) Elem() CacheFromRegistryOutput {
 	}).(CacheFromRegistryOutput)
 }
 
-// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
 func (o CacheFromRegistryPtrOutput) Ref() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheFromRegistry) *string {
 		if v == nil {
@@ -2124,6 +2124,8 @@ type CacheToLocal struct {
 	IgnoreError *bool `pulumi:"ignoreError"`
 	// Which layers to keep. Defaults to `min`.
 	Mode *CacheMode `pulumi:"mode"`
+	// Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
+	Reset *bool `pulumi:"reset"`
 }
 
 // CacheToLocalInput is an input type that accepts CacheToLocalArgs and CacheToLocalOutput values.
@@ -2151,6 +2153,8 @@ type CacheToLocalArgs struct {
 	IgnoreError pulumi.BoolPtrInput `pulumi:"ignoreError"`
 	// Which layers to keep. Defaults to `min`.
 	Mode CacheModePtrInput `pulumi:"mode"`
+	// Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
+	Reset pulumi.BoolPtrInput `pulumi:"reset"`
 }
 
 func (CacheToLocalArgs) ElementType() reflect.Type {
@@ -2261,6 +2265,11 @@ func (o CacheToLocalOutput) Mode() CacheModePtrOutput {
 	return o.ApplyT(func(v CacheToLocal) *CacheMode { return v.Mode }).(CacheModePtrOutput)
 }
 
+// Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
+func (o CacheToLocalOutput) Reset() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v CacheToLocal) *bool { return v.Reset }).(pulumi.BoolPtrOutput)
+}
+
 type CacheToLocalPtrOutput struct{ *pulumi.OutputState }
 
 func (CacheToLocalPtrOutput) ElementType() reflect.Type {
@@ -2345,6 +2354,16 @@ func (o CacheToLocalPtrOutput) Mode() CacheModePtrOutput {
 	}).(CacheModePtrOutput)
 }
 
+// Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
+func (o CacheToLocalPtrOutput) Reset() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *CacheToLocal) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Reset
+	}).(pulumi.BoolPtrOutput)
+}
+
 // A cache in a registry.
 type CacheToRegistry struct {
 	// How to compress layers. Defaults to `gzip`.
@@ -2361,7 +2380,7 @@ type CacheToRegistry struct {
 	Mode *CacheMode `pulumi:"mode"`
 	// Whether to use OCI media types. Defaults to true.
 	OciMediaTypes *bool `pulumi:"ociMediaTypes"`
-	// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+	// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
 	Ref string `pulumi:"ref"`
 }
 
@@ -2392,7 +2411,7 @@ type CacheToRegistryArgs struct {
 	Mode CacheModePtrInput `pulumi:"mode"`
 	// Whether to use OCI media types. Defaults to true.
 	OciMediaTypes pulumi.BoolPtrInput `pulumi:"ociMediaTypes"`
-	// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+	// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
 	Ref pulumi.StringInput `pulumi:"ref"`
 }
 
@@ -2509,7 +2528,7 @@ func (o CacheToRegistryOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToRegistry) *bool { return v.OciMediaTypes }).(pulumi.BoolPtrOutput)
 }
 
-// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
 func (o CacheToRegistryOutput) Ref() pulumi.StringOutput {
 	return o.ApplyT(func(v CacheToRegistry) string { return v.Ref }).(pulumi.StringOutput)
 }
@@ -2608,7 +2627,7 @@ func (o CacheToRegistryPtrOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+// Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
 func (o CacheToRegistryPtrOutput) Ref() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *CacheToRegistry) *string {
 		if v == nil {
@@ -4378,8 +4397,10 @@ func (o ExportImagePtrOutput) Unpack() pulumi.BoolPtrOutput {
 
 // The files of an image, in a folder. Several platforms get a folder each in it. Only plain files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.
 type ExportLocal struct {
-	// Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+	// Path of the folder, relative to the program. Keep it out of the build context.
 	Dest string `pulumi:"dest"`
+	// What happens to files that are in the folder and not in the image. Defaults to `copy`.
+	Mode *ExportMode `pulumi:"mode"`
 }
 
 // ExportLocalInput is an input type that accepts ExportLocalArgs and ExportLocalOutput values.
@@ -4395,8 +4416,10 @@ type ExportLocalInput interface {
 
 // The files of an image, in a folder. Several platforms get a folder each in it. Only plain files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.
 type ExportLocalArgs struct {
-	// Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+	// Path of the folder, relative to the program. Keep it out of the build context.
 	Dest pulumi.StringInput `pulumi:"dest"`
+	// What happens to files that are in the folder and not in the image. Defaults to `copy`.
+	Mode ExportModePtrInput `pulumi:"mode"`
 }
 
 func (ExportLocalArgs) ElementType() reflect.Type {
@@ -4477,9 +4500,14 @@ func (o ExportLocalOutput) ToExportLocalPtrOutputWithContext(ctx context.Context
 	}).(ExportLocalPtrOutput)
 }
 
-// Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+// Path of the folder, relative to the program. Keep it out of the build context.
 func (o ExportLocalOutput) Dest() pulumi.StringOutput {
 	return o.ApplyT(func(v ExportLocal) string { return v.Dest }).(pulumi.StringOutput)
+}
+
+// What happens to files that are in the folder and not in the image. Defaults to `copy`.
+func (o ExportLocalOutput) Mode() ExportModePtrOutput {
+	return o.ApplyT(func(v ExportLocal) *ExportMode { return v.Mode }).(ExportModePtrOutput)
 }
 
 type ExportLocalPtrOutput struct{ *pulumi.OutputState }
@@ -4506,7 +4534,7 @@ func (o ExportLocalPtrOutput) Elem() ExportLocalOutput {
 	}).(ExportLocalOutput)
 }
 
-// Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+// Path of the folder, relative to the program. Keep it out of the build context.
 func (o ExportLocalPtrOutput) Dest() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ExportLocal) *string {
 		if v == nil {
@@ -4514,6 +4542,16 @@ func (o ExportLocalPtrOutput) Dest() pulumi.StringPtrOutput {
 		}
 		return &v.Dest
 	}).(pulumi.StringPtrOutput)
+}
+
+// What happens to files that are in the folder and not in the image. Defaults to `copy`.
+func (o ExportLocalPtrOutput) Mode() ExportModePtrOutput {
+	return o.ApplyT(func(v *ExportLocal) *ExportMode {
+		if v == nil {
+			return nil
+		}
+		return v.Mode
+	}).(ExportModePtrOutput)
 }
 
 // An image as an archive or a folder.

@@ -119,7 +119,7 @@ export interface CacheFromLocalArgs {
  */
 export interface CacheFromRegistryArgs {
     /**
-     * Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+     * Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
      */
     ref: pulumi.Input<string>;
 }
@@ -286,6 +286,10 @@ export interface CacheToLocalArgs {
      * Which layers to keep. Defaults to `min`.
      */
     mode?: pulumi.Input<enums.CacheMode>;
+    /**
+     * Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
+     */
+    reset?: pulumi.Input<boolean>;
 }
 
 /**
@@ -321,7 +325,7 @@ export interface CacheToRegistryArgs {
      */
     ociMediaTypes?: pulumi.Input<boolean>;
     /**
-     * Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+     * Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
      */
     ref: pulumi.Input<string>;
 }
@@ -579,9 +583,13 @@ export interface ExportImageArgs {
  */
 export interface ExportLocalArgs {
     /**
-     * Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+     * Path of the folder, relative to the program. Keep it out of the build context.
      */
     dest: pulumi.Input<string>;
+    /**
+     * What happens to files that are in the folder and not in the image. Defaults to `copy`.
+     */
+    mode?: pulumi.Input<enums.ExportMode>;
 }
 
 /**

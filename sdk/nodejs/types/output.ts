@@ -7,6 +7,408 @@ import * as outputs from "../types/output";
 import * as enums from "../types/enums";
 
 /**
+ * Where a build reads files from.
+ */
+export interface BuildContext {
+    /**
+     * A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+     */
+    location?: string;
+    /**
+     * More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
+     */
+    named?: {[key: string]: outputs.Context};
+}
+
+/**
+ * The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.
+ */
+export interface BuilderConfig {
+    /**
+     * Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port of a Docker Engine is recognized.
+     */
+    endpoint?: string;
+    /**
+     * Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
+     */
+    name?: string;
+    /**
+     * Certificates for a `tcp://` endpoint. Defaults to no TLS.
+     */
+    tls?: outputs.TLS;
+}
+
+/**
+ * A cache to import: exactly one kind.
+ */
+export interface CacheFrom {
+    /**
+     * A container of Azure Blob Storage.
+     */
+    azblob?: outputs.CacheFromAzureBlob;
+    /**
+     * Whether to leave this entry out. Defaults to false.
+     */
+    disabled?: boolean;
+    /**
+     * The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
+     */
+    gha?: outputs.CacheFromGitHubActions;
+    /**
+     * A folder on this machine.
+     */
+    local?: outputs.CacheFromLocal;
+    /**
+     * The options of a cache in one line, as `docker buildx build --cache-from` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
+     */
+    raw?: string;
+    /**
+     * An image in a registry that holds a cache, or an image with an inline cache.
+     */
+    registry?: outputs.CacheFromRegistry;
+    /**
+     * A bucket of Amazon S3, or of a service with the same protocol.
+     */
+    s3?: outputs.CacheFromS3;
+}
+
+/**
+ * A cache in Azure Blob Storage.
+ */
+export interface CacheFromAzureBlob {
+    /**
+     * URL of the storage account, such as `https://shop.blob.core.windows.net`.
+     */
+    accountUrl?: string;
+    /**
+     * Name of the cache.
+     */
+    name: string;
+    /**
+     * Key of the storage account. Without it, the builder uses an identity that it finds itself.
+     */
+    secretAccessKey?: string;
+}
+
+/**
+ * The cache of GitHub Actions. Its address and token come from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
+ */
+export interface CacheFromGitHubActions {
+    /**
+     * Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
+     */
+    scope?: string;
+}
+
+/**
+ * A cache in a folder.
+ */
+export interface CacheFromLocal {
+    /**
+     * Digest of the cache in the folder. Defaults to the one that was written last.
+     */
+    digest?: string;
+    /**
+     * Path of the folder, relative to the program.
+     */
+    src: string;
+}
+
+/**
+ * A cache in a registry.
+ */
+export interface CacheFromRegistry {
+    /**
+     * Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
+     */
+    ref: string;
+}
+
+/**
+ * A cache in a bucket of Amazon S3, or of a service with the same protocol.
+ */
+export interface CacheFromS3 {
+    /**
+     * Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
+     */
+    accessKeyId?: string;
+    /**
+     * Prefix of the keys of blobs. Defaults to `blobs/`.
+     */
+    blobsPrefix?: string;
+    /**
+     * Name of the bucket.
+     */
+    bucket: string;
+    /**
+     * URL of the service, if it is not Amazon S3.
+     */
+    endpointUrl?: string;
+    /**
+     * Prefix of the keys of manifests. Defaults to `manifests/`.
+     */
+    manifestsPrefix?: string;
+    /**
+     * Name of the cache in the bucket. Defaults to `buildkit`.
+     */
+    name?: string;
+    /**
+     * Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
+     */
+    region?: string;
+    /**
+     * Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
+     */
+    secretAccessKey?: string;
+    /**
+     * Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
+     */
+    sessionToken?: string;
+    /**
+     * Whether URLs have the bucket in the path and not in the host. Defaults to false.
+     */
+    usePathStyle?: boolean;
+}
+
+/**
+ * A cache to export: exactly one kind.
+ */
+export interface CacheTo {
+    /**
+     * A container of Azure Blob Storage.
+     */
+    azblob?: outputs.CacheToAzureBlob;
+    /**
+     * Whether to leave this entry out. Defaults to false.
+     */
+    disabled?: boolean;
+    /**
+     * The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
+     */
+    gha?: outputs.CacheToGitHubActions;
+    /**
+     * The image itself. It then contains what other builders need to reuse the layers of its last stage.
+     */
+    inline?: outputs.CacheToInline;
+    /**
+     * A folder on this machine.
+     */
+    local?: outputs.CacheToLocal;
+    /**
+     * The options of a cache in one line, as `docker buildx build --cache-to` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
+     */
+    raw?: string;
+    /**
+     * An image in a registry that holds a cache.
+     */
+    registry?: outputs.CacheToRegistry;
+    /**
+     * A bucket of Amazon S3, or of a service with the same protocol.
+     */
+    s3?: outputs.CacheToS3;
+}
+
+/**
+ * A cache in Azure Blob Storage.
+ */
+export interface CacheToAzureBlob {
+    /**
+     * URL of the storage account, such as `https://shop.blob.core.windows.net`.
+     */
+    accountUrl?: string;
+    /**
+     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     */
+    ignoreError?: boolean;
+    /**
+     * Which layers to keep. Defaults to `min`.
+     */
+    mode?: enums.CacheMode;
+    /**
+     * Name of the cache.
+     */
+    name: string;
+    /**
+     * Key of the storage account. Without it, the builder uses an identity that it finds itself.
+     */
+    secretAccessKey?: string;
+}
+
+/**
+ * The cache of GitHub Actions, to write.
+ */
+export interface CacheToGitHubActions {
+    /**
+     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     */
+    ignoreError?: boolean;
+    /**
+     * Which layers to keep. Defaults to `min`.
+     */
+    mode?: enums.CacheMode;
+    /**
+     * Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
+     */
+    scope?: string;
+}
+
+/**
+ * A cache in the image itself.
+ */
+export interface CacheToInline {
+}
+
+/**
+ * A cache in a folder.
+ */
+export interface CacheToLocal {
+    /**
+     * How to compress layers. Defaults to `gzip`.
+     */
+    compression?: enums.CompressionType;
+    /**
+     * Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
+     */
+    compressionLevel?: number;
+    /**
+     * Path of the folder, relative to the program. Keep it out of the build context.
+     */
+    dest: string;
+    /**
+     * Whether to compress existing layers again. Defaults to false.
+     */
+    forceCompression?: boolean;
+    /**
+     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     */
+    ignoreError?: boolean;
+    /**
+     * Which layers to keep. Defaults to `min`.
+     */
+    mode?: enums.CacheMode;
+    /**
+     * Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
+     */
+    reset?: boolean;
+}
+
+/**
+ * A cache in a registry.
+ */
+export interface CacheToRegistry {
+    /**
+     * How to compress layers. Defaults to `gzip`.
+     */
+    compression?: enums.CompressionType;
+    /**
+     * Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
+     */
+    compressionLevel?: number;
+    /**
+     * Whether to compress existing layers again. Defaults to false.
+     */
+    forceCompression?: boolean;
+    /**
+     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     */
+    ignoreError?: boolean;
+    /**
+     * Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
+     */
+    imageManifest?: boolean;
+    /**
+     * Which layers to keep. Defaults to `min`.
+     */
+    mode?: enums.CacheMode;
+    /**
+     * Whether to use OCI media types. Defaults to true.
+     */
+    ociMediaTypes?: boolean;
+    /**
+     * Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
+     */
+    ref: string;
+}
+
+/**
+ * A cache in a bucket of Amazon S3, or of a service with the same protocol.
+ */
+export interface CacheToS3 {
+    /**
+     * Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
+     */
+    accessKeyId?: string;
+    /**
+     * Prefix of the keys of blobs. Defaults to `blobs/`.
+     */
+    blobsPrefix?: string;
+    /**
+     * Name of the bucket.
+     */
+    bucket: string;
+    /**
+     * URL of the service, if it is not Amazon S3.
+     */
+    endpointUrl?: string;
+    /**
+     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     */
+    ignoreError?: boolean;
+    /**
+     * Prefix of the keys of manifests. Defaults to `manifests/`.
+     */
+    manifestsPrefix?: string;
+    /**
+     * Which layers to keep. Defaults to `min`.
+     */
+    mode?: enums.CacheMode;
+    /**
+     * Name of the cache in the bucket. Defaults to `buildkit`.
+     */
+    name?: string;
+    /**
+     * Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
+     */
+    region?: string;
+    /**
+     * Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
+     */
+    secretAccessKey?: string;
+    /**
+     * Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
+     */
+    sessionToken?: string;
+    /**
+     * Whether URLs have the bucket in the path and not in the host. Defaults to false.
+     */
+    usePathStyle?: boolean;
+}
+
+/**
+ * One more build context.
+ */
+export interface Context {
+    /**
+     * A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+     */
+    location: string;
+}
+
+/**
+ * The Dockerfile: either `location` or `inline`.
+ */
+export interface Dockerfile {
+    /**
+     * Text of the Dockerfile.
+     */
+    inline?: string;
+    /**
+     * Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+     */
+    location?: string;
+}
+
+/**
  * Which AWS credentials to use at Amazon ECR. Without settings, the AWS SDK finds them: in the environment, in `~/.aws` with its profiles and SSO sessions, or in the role of the machine. The plugin looks for them only when a registry of Amazon ECR wants a login.
  */
 export interface ECR {
@@ -181,9 +583,13 @@ export interface ExportImage {
  */
 export interface ExportLocal {
     /**
-     * Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+     * Path of the folder, relative to the program. Keep it out of the build context.
      */
     dest: string;
+    /**
+     * What happens to files that are in the folder and not in the image. Defaults to `copy`.
+     */
+    mode?: enums.ExportMode;
 }
 
 /**

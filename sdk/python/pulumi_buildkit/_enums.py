@@ -9,6 +9,7 @@ from enum import Enum
 __all__ = [
     'CacheMode',
     'CompressionType',
+    'ExportMode',
     'NetworkMode',
     'Platform',
     'ProvenanceMode',
@@ -45,6 +46,18 @@ class CompressionType(_builtins.str, Enum):
     UNCOMPRESSED = "uncompressed"
     """
     No compression.
+    """
+
+
+@pulumi.type_token("buildkit:index:ExportMode")
+class ExportMode(_builtins.str, Enum):
+    COPY = "copy"
+    """
+    They stay.
+    """
+    DELETE = "delete"
+    """
+    They are removed, so the folder has the files of the image and no others. An older builder refuses it.
     """
 
 

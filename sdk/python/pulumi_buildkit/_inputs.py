@@ -376,7 +376,7 @@ class CacheFromRegistryArgsDict(TypedDict):
     """
     ref: pulumi.Input[_builtins.str]
     """
-    Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+    Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
     """
 
 @pulumi.input_type
@@ -386,7 +386,7 @@ class CacheFromRegistryArgs:
         """
         A cache in a registry.
 
-        :param pulumi.Input[_builtins.str] ref: Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+        :param pulumi.Input[_builtins.str] ref: Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
         """
         pulumi.set(__self__, "ref", ref)
 
@@ -394,7 +394,7 @@ class CacheFromRegistryArgs:
     @pulumi.getter
     def ref(self) -> pulumi.Input[_builtins.str]:
         """
-        Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+        Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
         """
         return pulumi.get(self, "ref")
 
@@ -1000,6 +1000,10 @@ class CacheToLocalArgsDict(TypedDict):
     """
     Which layers to keep. Defaults to `min`.
     """
+    reset: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
+    """
 
 @pulumi.input_type
 class CacheToLocalArgs:
@@ -1009,7 +1013,8 @@ class CacheToLocalArgs:
                  compression_level: Optional[pulumi.Input[_builtins.int]] = None,
                  force_compression: Optional[pulumi.Input[_builtins.bool]] = None,
                  ignore_error: Optional[pulumi.Input[_builtins.bool]] = None,
-                 mode: Optional[pulumi.Input['CacheMode']] = None):
+                 mode: Optional[pulumi.Input['CacheMode']] = None,
+                 reset: Optional[pulumi.Input[_builtins.bool]] = None):
         """
         A cache in a folder.
 
@@ -1019,6 +1024,7 @@ class CacheToLocalArgs:
         :param pulumi.Input[_builtins.bool] force_compression: Whether to compress existing layers again. Defaults to false.
         :param pulumi.Input[_builtins.bool] ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
         :param pulumi.Input['CacheMode'] mode: Which layers to keep. Defaults to `min`.
+        :param pulumi.Input[_builtins.bool] reset: Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
         """
         pulumi.set(__self__, "dest", dest)
         if compression is not None:
@@ -1031,6 +1037,8 @@ class CacheToLocalArgs:
             pulumi.set(__self__, "ignore_error", ignore_error)
         if mode is not None:
             pulumi.set(__self__, "mode", mode)
+        if reset is not None:
+            pulumi.set(__self__, "reset", reset)
 
     @_builtins.property
     @pulumi.getter
@@ -1104,6 +1112,18 @@ class CacheToLocalArgs:
     def mode(self, value: Optional[pulumi.Input['CacheMode']]):
         pulumi.set(self, "mode", value)
 
+    @_builtins.property
+    @pulumi.getter
+    def reset(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
+        """
+        return pulumi.get(self, "reset")
+
+    @reset.setter
+    def reset(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "reset", value)
+
 
 class CacheToRegistryArgsDict(TypedDict):
     """
@@ -1111,7 +1131,7 @@ class CacheToRegistryArgsDict(TypedDict):
     """
     ref: pulumi.Input[_builtins.str]
     """
-    Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+    Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
     """
     compression: NotRequired[pulumi.Input['CompressionType']]
     """
@@ -1156,7 +1176,7 @@ class CacheToRegistryArgs:
         """
         A cache in a registry.
 
-        :param pulumi.Input[_builtins.str] ref: Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+        :param pulumi.Input[_builtins.str] ref: Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
         :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`.
         :param pulumi.Input[_builtins.int] compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param pulumi.Input[_builtins.bool] force_compression: Whether to compress existing layers again. Defaults to false.
@@ -1185,7 +1205,7 @@ class CacheToRegistryArgs:
     @pulumi.getter
     def ref(self) -> pulumi.Input[_builtins.str]:
         """
-        Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+        Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
         """
         return pulumi.get(self, "ref")
 
@@ -2375,31 +2395,51 @@ class ExportLocalArgsDict(TypedDict):
     """
     dest: pulumi.Input[_builtins.str]
     """
-    Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+    Path of the folder, relative to the program. Keep it out of the build context.
+    """
+    mode: NotRequired[pulumi.Input['ExportMode']]
+    """
+    What happens to files that are in the folder and not in the image. Defaults to `copy`.
     """
 
 @pulumi.input_type
 class ExportLocalArgs:
     def __init__(__self__, *,
-                 dest: pulumi.Input[_builtins.str]):
+                 dest: pulumi.Input[_builtins.str],
+                 mode: Optional[pulumi.Input['ExportMode']] = None):
         """
         The files of an image, in a folder. Several platforms get a folder each in it. Only plain files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.
 
-        :param pulumi.Input[_builtins.str] dest: Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+        :param pulumi.Input[_builtins.str] dest: Path of the folder, relative to the program. Keep it out of the build context.
+        :param pulumi.Input['ExportMode'] mode: What happens to files that are in the folder and not in the image. Defaults to `copy`.
         """
         pulumi.set(__self__, "dest", dest)
+        if mode is not None:
+            pulumi.set(__self__, "mode", mode)
 
     @_builtins.property
     @pulumi.getter
     def dest(self) -> pulumi.Input[_builtins.str]:
         """
-        Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+        Path of the folder, relative to the program. Keep it out of the build context.
         """
         return pulumi.get(self, "dest")
 
     @dest.setter
     def dest(self, value: pulumi.Input[_builtins.str]):
         pulumi.set(self, "dest", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def mode(self) -> Optional[pulumi.Input['ExportMode']]:
+        """
+        What happens to files that are in the folder and not in the image. Defaults to `copy`.
+        """
+        return pulumi.get(self, "mode")
+
+    @mode.setter
+    def mode(self, value: Optional[pulumi.Input['ExportMode']]):
+        pulumi.set(self, "mode", value)
 
 
 class ExportOCIArgsDict(TypedDict):

@@ -23,6 +23,7 @@ __all__ = ['ImageArgs', 'Image']
 class ImageArgs:
     def __init__(__self__, *,
                  add_hosts: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 allow: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  annotations: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  base_digests: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_args: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
@@ -33,11 +34,14 @@ class ImageArgs:
                  context: Optional[pulumi.Input['BuildContextArgs']] = None,
                  context_hash: Optional[pulumi.Input[_builtins.str]] = None,
                  dockerfile: Optional[pulumi.Input['DockerfileArgs']] = None,
+                 exec_: Optional[pulumi.Input[_builtins.bool]] = None,
                  exports: Optional[pulumi.Input[Sequence[pulumi.Input['ExportArgs']]]] = None,
+                 ignore_secrets_in_diff_calculation: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  labels: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  load: Optional[pulumi.Input[_builtins.bool]] = None,
                  network: Optional[pulumi.Input['NetworkMode']] = None,
                  no_cache: Optional[pulumi.Input[_builtins.bool]] = None,
+                 no_cache_filter: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  platforms: Optional[pulumi.Input[Sequence[pulumi.Input['Platform']]]] = None,
                  provenance: Optional[pulumi.Input['ProvenanceArgs']] = None,
                  pull: Optional[pulumi.Input[_builtins.bool]] = None,
@@ -56,7 +60,8 @@ class ImageArgs:
         """
         The set of arguments for constructing a Image resource.
 
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] add_hosts: Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] add_hosts: Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`, or with several addresses `db=10.0.0.5,fd00::5`. The address `host-gateway` stands for the machine of a Docker Engine, if that engine itself builds.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] allow: What steps may do that a builder refuses by default: `network.host` for `RUN --network=host`, `security.insecure` for `RUN --security=insecure`, `device` or `device=NAME` for `RUN --device`. The builder must allow it too; the plugin's own daemon allows only `network.host`. A change never causes a build.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifest of each platform and, if there is one, of the index. Registries and scanners read them without pulling the image.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] base_digests: The digest to build with for each base image, by its reference, such as `alpine:3.20`. With `pull`, missing entries are looked up, and a preview shows which base image is new.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] build_args: Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
@@ -67,11 +72,14 @@ class ImageArgs:
         :param pulumi.Input['BuildContextArgs'] context: The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
         :param pulumi.Input[_builtins.str] context_hash: The digest of everything that the build reads from this machine: the Dockerfile and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.
         :param pulumi.Input['DockerfileArgs'] dockerfile: The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.
+        :param pulumi.Input[_builtins.bool] exec_: Without effect, for programs that were written for docker-build: there it runs the command `docker buildx build`. The plugin connects to the builder itself. True gives a warning. Defaults to false.
         :param pulumi.Input[Sequence[pulumi.Input['ExportArgs']]] exports: What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] ignore_secrets_in_diff_calculation: Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: Labels of the image. A secret among them is refused.
         :param pulumi.Input[_builtins.bool] load: Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
         :param pulumi.Input['NetworkMode'] network: The network of steps. On the plugin's own daemon each step has its own network, which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides for itself. Defaults to `default`.
         :param pulumi.Input[_builtins.bool] no_cache: Whether to run every step again, without the builder's cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] no_cache_filter: Stages of the Dockerfile whose steps run again, as with `noCache`. The other stages take what the builder has. It cannot be set with `noCache`.
         :param pulumi.Input[Sequence[pulumi.Input['Platform']]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. In a language with strings for enums, every other platform that exists can be written, too. Defaults to the builder's own platform.
         :param pulumi.Input['ProvenanceArgs'] provenance: Attach a record of how the image was made (SLSA). It changes the digest on every build, and makes an index even of one platform, which AWS Lambda refuses. Off by default.
         :param pulumi.Input[_builtins.bool] pull: Whether new base images and new commits cause a build. If true, every preview and update asks registries for the digests of the base images, which `baseDigests` then holds. It also asks git servers for the commit behind the branch or tag of a git context. If false, only the text of the Dockerfile and the URL count, and the builder may use base images that it has. Defaults to false.
@@ -90,6 +98,8 @@ class ImageArgs:
         """
         if add_hosts is not None:
             pulumi.set(__self__, "add_hosts", add_hosts)
+        if allow is not None:
+            pulumi.set(__self__, "allow", allow)
         if annotations is not None:
             pulumi.set(__self__, "annotations", annotations)
         if base_digests is not None:
@@ -110,8 +120,12 @@ class ImageArgs:
             pulumi.set(__self__, "context_hash", context_hash)
         if dockerfile is not None:
             pulumi.set(__self__, "dockerfile", dockerfile)
+        if exec_ is not None:
+            pulumi.set(__self__, "exec_", exec_)
         if exports is not None:
             pulumi.set(__self__, "exports", exports)
+        if ignore_secrets_in_diff_calculation is not None:
+            pulumi.set(__self__, "ignore_secrets_in_diff_calculation", ignore_secrets_in_diff_calculation)
         if labels is not None:
             pulumi.set(__self__, "labels", labels)
         if load is not None:
@@ -120,6 +134,8 @@ class ImageArgs:
             pulumi.set(__self__, "network", network)
         if no_cache is not None:
             pulumi.set(__self__, "no_cache", no_cache)
+        if no_cache_filter is not None:
+            pulumi.set(__self__, "no_cache_filter", no_cache_filter)
         if platforms is not None:
             pulumi.set(__self__, "platforms", platforms)
         if provenance is not None:
@@ -155,13 +171,25 @@ class ImageArgs:
     @pulumi.getter(name="addHosts")
     def add_hosts(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+        Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`, or with several addresses `db=10.0.0.5,fd00::5`. The address `host-gateway` stands for the machine of a Docker Engine, if that engine itself builds.
         """
         return pulumi.get(self, "add_hosts")
 
     @add_hosts.setter
     def add_hosts(self, value: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]):
         pulumi.set(self, "add_hosts", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def allow(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        What steps may do that a builder refuses by default: `network.host` for `RUN --network=host`, `security.insecure` for `RUN --security=insecure`, `device` or `device=NAME` for `RUN --device`. The builder must allow it too; the plugin's own daemon allows only `network.host`. A change never causes a build.
+        """
+        return pulumi.get(self, "allow")
+
+    @allow.setter
+    def allow(self, value: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "allow", value)
 
     @_builtins.property
     @pulumi.getter
@@ -284,6 +312,18 @@ class ImageArgs:
         pulumi.set(self, "dockerfile", value)
 
     @_builtins.property
+    @pulumi.getter(name="exec")
+    def exec_(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Without effect, for programs that were written for docker-build: there it runs the command `docker buildx build`. The plugin connects to the builder itself. True gives a warning. Defaults to false.
+        """
+        return pulumi.get(self, "exec_")
+
+    @exec_.setter
+    def exec_(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "exec_", value)
+
+    @_builtins.property
     @pulumi.getter
     def exports(self) -> Optional[pulumi.Input[Sequence[pulumi.Input['ExportArgs']]]]:
         """
@@ -294,6 +334,18 @@ class ImageArgs:
     @exports.setter
     def exports(self, value: Optional[pulumi.Input[Sequence[pulumi.Input['ExportArgs']]]]):
         pulumi.set(self, "exports", value)
+
+    @_builtins.property
+    @pulumi.getter(name="ignoreSecretsInDiffCalculation")
+    def ignore_secrets_in_diff_calculation(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
+        """
+        return pulumi.get(self, "ignore_secrets_in_diff_calculation")
+
+    @ignore_secrets_in_diff_calculation.setter
+    def ignore_secrets_in_diff_calculation(self, value: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "ignore_secrets_in_diff_calculation", value)
 
     @_builtins.property
     @pulumi.getter
@@ -342,6 +394,18 @@ class ImageArgs:
     @no_cache.setter
     def no_cache(self, value: Optional[pulumi.Input[_builtins.bool]]):
         pulumi.set(self, "no_cache", value)
+
+    @_builtins.property
+    @pulumi.getter(name="noCacheFilter")
+    def no_cache_filter(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Stages of the Dockerfile whose steps run again, as with `noCache`. The other stages take what the builder has. It cannot be set with `noCache`.
+        """
+        return pulumi.get(self, "no_cache_filter")
+
+    @no_cache_filter.setter
+    def no_cache_filter(self, value: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "no_cache_filter", value)
 
     @_builtins.property
     @pulumi.getter
@@ -531,6 +595,7 @@ class Image(pulumi.CustomResource):
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
                  add_hosts: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 allow: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  annotations: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  base_digests: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_args: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
@@ -541,11 +606,14 @@ class Image(pulumi.CustomResource):
                  context: Optional[pulumi.Input[Union['BuildContextArgs', 'BuildContextArgsDict']]] = None,
                  context_hash: Optional[pulumi.Input[_builtins.str]] = None,
                  dockerfile: Optional[pulumi.Input[Union['DockerfileArgs', 'DockerfileArgsDict']]] = None,
+                 exec_: Optional[pulumi.Input[_builtins.bool]] = None,
                  exports: Optional[pulumi.Input[Sequence[pulumi.Input[Union['ExportArgs', 'ExportArgsDict']]]]] = None,
+                 ignore_secrets_in_diff_calculation: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  labels: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  load: Optional[pulumi.Input[_builtins.bool]] = None,
                  network: Optional[pulumi.Input['NetworkMode']] = None,
                  no_cache: Optional[pulumi.Input[_builtins.bool]] = None,
+                 no_cache_filter: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  platforms: Optional[pulumi.Input[Sequence[pulumi.Input['Platform']]]] = None,
                  provenance: Optional[pulumi.Input[Union['ProvenanceArgs', 'ProvenanceArgsDict']]] = None,
                  pull: Optional[pulumi.Input[_builtins.bool]] = None,
@@ -625,7 +693,8 @@ class Image(pulumi.CustomResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] add_hosts: Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] add_hosts: Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`, or with several addresses `db=10.0.0.5,fd00::5`. The address `host-gateway` stands for the machine of a Docker Engine, if that engine itself builds.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] allow: What steps may do that a builder refuses by default: `network.host` for `RUN --network=host`, `security.insecure` for `RUN --security=insecure`, `device` or `device=NAME` for `RUN --device`. The builder must allow it too; the plugin's own daemon allows only `network.host`. A change never causes a build.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifest of each platform and, if there is one, of the index. Registries and scanners read them without pulling the image.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] base_digests: The digest to build with for each base image, by its reference, such as `alpine:3.20`. With `pull`, missing entries are looked up, and a preview shows which base image is new.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] build_args: Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
@@ -636,11 +705,14 @@ class Image(pulumi.CustomResource):
         :param pulumi.Input[Union['BuildContextArgs', 'BuildContextArgsDict']] context: The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
         :param pulumi.Input[_builtins.str] context_hash: The digest of everything that the build reads from this machine: the Dockerfile and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.
         :param pulumi.Input[Union['DockerfileArgs', 'DockerfileArgsDict']] dockerfile: The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.
+        :param pulumi.Input[_builtins.bool] exec_: Without effect, for programs that were written for docker-build: there it runs the command `docker buildx build`. The plugin connects to the builder itself. True gives a warning. Defaults to false.
         :param pulumi.Input[Sequence[pulumi.Input[Union['ExportArgs', 'ExportArgsDict']]]] exports: What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] ignore_secrets_in_diff_calculation: Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: Labels of the image. A secret among them is refused.
         :param pulumi.Input[_builtins.bool] load: Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
         :param pulumi.Input['NetworkMode'] network: The network of steps. On the plugin's own daemon each step has its own network, which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides for itself. Defaults to `default`.
         :param pulumi.Input[_builtins.bool] no_cache: Whether to run every step again, without the builder's cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] no_cache_filter: Stages of the Dockerfile whose steps run again, as with `noCache`. The other stages take what the builder has. It cannot be set with `noCache`.
         :param pulumi.Input[Sequence[pulumi.Input['Platform']]] platforms: Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single manifest. In a language with strings for enums, every other platform that exists can be written, too. Defaults to the builder's own platform.
         :param pulumi.Input[Union['ProvenanceArgs', 'ProvenanceArgsDict']] provenance: Attach a record of how the image was made (SLSA). It changes the digest on every build, and makes an index even of one platform, which AWS Lambda refuses. Off by default.
         :param pulumi.Input[_builtins.bool] pull: Whether new base images and new commits cause a build. If true, every preview and update asks registries for the digests of the base images, which `baseDigests` then holds. It also asks git servers for the commit behind the branch or tag of a git context. If false, only the text of the Dockerfile and the URL count, and the builder may use base images that it has. Defaults to false.
@@ -740,6 +812,7 @@ class Image(pulumi.CustomResource):
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
                  add_hosts: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 allow: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  annotations: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  base_digests: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  build_args: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
@@ -750,11 +823,14 @@ class Image(pulumi.CustomResource):
                  context: Optional[pulumi.Input[Union['BuildContextArgs', 'BuildContextArgsDict']]] = None,
                  context_hash: Optional[pulumi.Input[_builtins.str]] = None,
                  dockerfile: Optional[pulumi.Input[Union['DockerfileArgs', 'DockerfileArgsDict']]] = None,
+                 exec_: Optional[pulumi.Input[_builtins.bool]] = None,
                  exports: Optional[pulumi.Input[Sequence[pulumi.Input[Union['ExportArgs', 'ExportArgsDict']]]]] = None,
+                 ignore_secrets_in_diff_calculation: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  labels: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  load: Optional[pulumi.Input[_builtins.bool]] = None,
                  network: Optional[pulumi.Input['NetworkMode']] = None,
                  no_cache: Optional[pulumi.Input[_builtins.bool]] = None,
+                 no_cache_filter: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  platforms: Optional[pulumi.Input[Sequence[pulumi.Input['Platform']]]] = None,
                  provenance: Optional[pulumi.Input[Union['ProvenanceArgs', 'ProvenanceArgsDict']]] = None,
                  pull: Optional[pulumi.Input[_builtins.bool]] = None,
@@ -780,6 +856,7 @@ class Image(pulumi.CustomResource):
             __props__ = ImageArgs.__new__(ImageArgs)
 
             __props__.__dict__["add_hosts"] = add_hosts
+            __props__.__dict__["allow"] = allow
             __props__.__dict__["annotations"] = annotations
             __props__.__dict__["base_digests"] = base_digests
             __props__.__dict__["build_args"] = build_args
@@ -790,11 +867,14 @@ class Image(pulumi.CustomResource):
             __props__.__dict__["context"] = context
             __props__.__dict__["context_hash"] = context_hash
             __props__.__dict__["dockerfile"] = dockerfile
+            __props__.__dict__["exec_"] = exec_
             __props__.__dict__["exports"] = exports
+            __props__.__dict__["ignore_secrets_in_diff_calculation"] = ignore_secrets_in_diff_calculation
             __props__.__dict__["labels"] = labels
             __props__.__dict__["load"] = load
             __props__.__dict__["network"] = network
             __props__.__dict__["no_cache"] = no_cache
+            __props__.__dict__["no_cache_filter"] = no_cache_filter
             __props__.__dict__["platforms"] = platforms
             __props__.__dict__["provenance"] = provenance
             __props__.__dict__["pull"] = pull
@@ -840,18 +920,31 @@ class Image(pulumi.CustomResource):
         __props__ = ImageArgs.__new__(ImageArgs)
 
         __props__.__dict__["add_hosts"] = None
+        __props__.__dict__["allow"] = None
         __props__.__dict__["annotations"] = None
         __props__.__dict__["build_args"] = None
+        __props__.__dict__["build_on_preview"] = None
+        __props__.__dict__["builder"] = None
+        __props__.__dict__["cache_from"] = None
+        __props__.__dict__["cache_to"] = None
+        __props__.__dict__["context"] = None
         __props__.__dict__["context_hash"] = None
         __props__.__dict__["digest"] = None
+        __props__.__dict__["dockerfile"] = None
+        __props__.__dict__["exec_"] = None
         __props__.__dict__["exports"] = None
+        __props__.__dict__["ignore_secrets_in_diff_calculation"] = None
         __props__.__dict__["labels"] = None
         __props__.__dict__["load"] = None
         __props__.__dict__["manifests"] = None
         __props__.__dict__["network"] = None
+        __props__.__dict__["no_cache"] = None
+        __props__.__dict__["no_cache_filter"] = None
         __props__.__dict__["platforms"] = None
         __props__.__dict__["provenance"] = None
+        __props__.__dict__["pull"] = None
         __props__.__dict__["push"] = None
+        __props__.__dict__["push_timeout"] = None
         __props__.__dict__["ref"] = None
         __props__.__dict__["refs"] = None
         __props__.__dict__["repo_digest"] = None
@@ -860,6 +953,7 @@ class Image(pulumi.CustomResource):
         __props__.__dict__["tags"] = None
         __props__.__dict__["target"] = None
         __props__.__dict__["test_targets"] = None
+        __props__.__dict__["watch"] = None
         return Image(resource_name, opts=opts, __props__=__props__)
 
     @_builtins.property
@@ -869,6 +963,14 @@ class Image(pulumi.CustomResource):
         The hosts that steps knew.
         """
         return pulumi.get(self, "add_hosts")
+
+    @_builtins.property
+    @pulumi.getter
+    def allow(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        What steps were allowed to do in the last update.
+        """
+        return pulumi.get(self, "allow")
 
     @_builtins.property
     @pulumi.getter
@@ -885,6 +987,46 @@ class Image(pulumi.CustomResource):
         The build arguments that were applied.
         """
         return pulumi.get(self, "build_args")
+
+    @_builtins.property
+    @pulumi.getter(name="buildOnPreview")
+    def build_on_preview(self) -> pulumi.Output[Optional[_builtins.bool]]:
+        """
+        Whether previews build, as of the last update.
+        """
+        return pulumi.get(self, "build_on_preview")
+
+    @_builtins.property
+    @pulumi.getter
+    def builder(self) -> pulumi.Output[Optional['outputs.BuilderConfig']]:
+        """
+        The builder that the program named in the last update, without certificates.
+        """
+        return pulumi.get(self, "builder")
+
+    @_builtins.property
+    @pulumi.getter(name="cacheFrom")
+    def cache_from(self) -> pulumi.Output[Optional[Sequence['outputs.CacheFrom']]]:
+        """
+        The caches to import in the last update, without credentials.
+        """
+        return pulumi.get(self, "cache_from")
+
+    @_builtins.property
+    @pulumi.getter(name="cacheTo")
+    def cache_to(self) -> pulumi.Output[Optional[Sequence['outputs.CacheTo']]]:
+        """
+        The caches to export in the last update, without credentials.
+        """
+        return pulumi.get(self, "cache_to")
+
+    @_builtins.property
+    @pulumi.getter
+    def context(self) -> pulumi.Output[Optional['outputs.BuildContext']]:
+        """
+        The build context of the last update, without logins in URLs.
+        """
+        return pulumi.get(self, "context")
 
     @_builtins.property
     @pulumi.getter(name="contextHash")
@@ -904,11 +1046,35 @@ class Image(pulumi.CustomResource):
 
     @_builtins.property
     @pulumi.getter
+    def dockerfile(self) -> pulumi.Output[Optional['outputs.Dockerfile']]:
+        """
+        The Dockerfile of the last update: where it is, or its text.
+        """
+        return pulumi.get(self, "dockerfile")
+
+    @_builtins.property
+    @pulumi.getter(name="exec")
+    def exec_(self) -> pulumi.Output[Optional[_builtins.bool]]:
+        """
+        As the program gave it in the last update.
+        """
+        return pulumi.get(self, "exec_")
+
+    @_builtins.property
+    @pulumi.getter
     def exports(self) -> pulumi.Output[Optional[Sequence['outputs.Export']]]:
         """
         What the build wrote beside the image, and how it wrote the image.
         """
         return pulumi.get(self, "exports")
+
+    @_builtins.property
+    @pulumi.getter(name="ignoreSecretsInDiffCalculation")
+    def ignore_secrets_in_diff_calculation(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        As the program gave it in the last update.
+        """
+        return pulumi.get(self, "ignore_secrets_in_diff_calculation")
 
     @_builtins.property
     @pulumi.getter
@@ -943,6 +1109,22 @@ class Image(pulumi.CustomResource):
         return pulumi.get(self, "network")
 
     @_builtins.property
+    @pulumi.getter(name="noCache")
+    def no_cache(self) -> pulumi.Output[Optional[_builtins.bool]]:
+        """
+        Whether the last build ran every step again.
+        """
+        return pulumi.get(self, "no_cache")
+
+    @_builtins.property
+    @pulumi.getter(name="noCacheFilter")
+    def no_cache_filter(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        The stages whose steps the last build ran again.
+        """
+        return pulumi.get(self, "no_cache_filter")
+
+    @_builtins.property
     @pulumi.getter
     def platforms(self) -> pulumi.Output[Optional[Sequence['Platform']]]:
         """
@@ -960,11 +1142,27 @@ class Image(pulumi.CustomResource):
 
     @_builtins.property
     @pulumi.getter
+    def pull(self) -> pulumi.Output[Optional[_builtins.bool]]:
+        """
+        Whether new base images and commits caused a build in the last update.
+        """
+        return pulumi.get(self, "pull")
+
+    @_builtins.property
+    @pulumi.getter
     def push(self) -> pulumi.Output[Optional[_builtins.bool]]:
         """
         Whether the image was to be pushed.
         """
         return pulumi.get(self, "push")
+
+    @_builtins.property
+    @pulumi.getter(name="pushTimeout")
+    def push_timeout(self) -> pulumi.Output[Optional[_builtins.int]]:
+        """
+        How many seconds a push was tried, as of the last update.
+        """
+        return pulumi.get(self, "push_timeout")
 
     @_builtins.property
     @pulumi.getter
@@ -1029,4 +1227,12 @@ class Image(pulumi.CustomResource):
         The stages that were built before the image.
         """
         return pulumi.get(self, "test_targets")
+
+    @_builtins.property
+    @pulumi.getter
+    def watch(self) -> pulumi.Output[Optional['Watch']]:
+        """
+        Which part of the build contexts counted in the last update.
+        """
+        return pulumi.get(self, "watch")
 

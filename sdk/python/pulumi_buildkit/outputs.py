@@ -17,6 +17,23 @@ from . import outputs
 from ._enums import *
 
 __all__ = [
+    'BuildContext',
+    'BuilderConfig',
+    'CacheFrom',
+    'CacheFromAzureBlob',
+    'CacheFromGitHubActions',
+    'CacheFromLocal',
+    'CacheFromRegistry',
+    'CacheFromS3',
+    'CacheTo',
+    'CacheToAzureBlob',
+    'CacheToGitHubActions',
+    'CacheToInline',
+    'CacheToLocal',
+    'CacheToRegistry',
+    'CacheToS3',
+    'Context',
+    'Dockerfile',
     'ECR',
     'Export',
     'ExportCacheOnly',
@@ -32,6 +49,1264 @@ __all__ = [
     'SBOM',
     'TLS',
 ]
+
+@pulumi.output_type
+class BuildContext(dict):
+    """
+    Where a build reads files from.
+    """
+    def __init__(__self__, *,
+                 location: Optional[_builtins.str] = None,
+                 named: Optional[Mapping[str, 'outputs.Context']] = None):
+        """
+        Where a build reads files from.
+
+        :param _builtins.str location: A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+        :param Mapping[str, 'Context'] named: More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
+        """
+        if location is not None:
+            pulumi.set(__self__, "location", location)
+        if named is not None:
+            pulumi.set(__self__, "named", named)
+
+    @_builtins.property
+    @pulumi.getter
+    def location(self) -> Optional[_builtins.str]:
+        """
+        A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+        """
+        return pulumi.get(self, "location")
+
+    @_builtins.property
+    @pulumi.getter
+    def named(self) -> Optional[Mapping[str, 'outputs.Context']]:
+        """
+        More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
+        """
+        return pulumi.get(self, "named")
+
+
+@pulumi.output_type
+class BuilderConfig(dict):
+    """
+    The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.
+    """
+    def __init__(__self__, *,
+                 endpoint: Optional[_builtins.str] = None,
+                 name: Optional[_builtins.str] = None,
+                 tls: Optional['outputs.TLS'] = None):
+        """
+        The builder: a BuildKit daemon or a Docker Engine. Set `endpoint` or `name`, not both.
+
+        :param _builtins.str endpoint: Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port of a Docker Engine is recognized.
+        :param _builtins.str name: Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
+        :param 'TLS' tls: Certificates for a `tcp://` endpoint. Defaults to no TLS.
+        """
+        if endpoint is not None:
+            pulumi.set(__self__, "endpoint", endpoint)
+        if name is not None:
+            pulumi.set(__self__, "name", name)
+        if tls is not None:
+            pulumi.set(__self__, "tls", tls)
+
+    @_builtins.property
+    @pulumi.getter
+    def endpoint(self) -> Optional[_builtins.str]:
+        """
+        Address of the builder: `unix:///run/buildkit/buildkitd.sock`, `tcp://host:port`, `docker-container://name`, `podman-container://name`, `nerdctl-container://name`, `kube-pod://pod`, `ssh://user@host`, `npipe:////./pipe/buildkitd`, `docker://` for the current Docker Engine or `docker://context` for that of a Docker context, or `local://` for the plugin's own daemon. The socket or port of a Docker Engine is recognized.
+        """
+        return pulumi.get(self, "endpoint")
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> Optional[_builtins.str]:
+        """
+        Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
+        """
+        return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter
+    def tls(self) -> Optional['outputs.TLS']:
+        """
+        Certificates for a `tcp://` endpoint. Defaults to no TLS.
+        """
+        return pulumi.get(self, "tls")
+
+
+@pulumi.output_type
+class CacheFrom(dict):
+    """
+    A cache to import: exactly one kind.
+    """
+    def __init__(__self__, *,
+                 azblob: Optional['outputs.CacheFromAzureBlob'] = None,
+                 disabled: Optional[_builtins.bool] = None,
+                 gha: Optional['outputs.CacheFromGitHubActions'] = None,
+                 local: Optional['outputs.CacheFromLocal'] = None,
+                 raw: Optional[_builtins.str] = None,
+                 registry: Optional['outputs.CacheFromRegistry'] = None,
+                 s3: Optional['outputs.CacheFromS3'] = None):
+        """
+        A cache to import: exactly one kind.
+
+        :param 'CacheFromAzureBlob' azblob: A container of Azure Blob Storage.
+        :param _builtins.bool disabled: Whether to leave this entry out. Defaults to false.
+        :param 'CacheFromGitHubActions' gha: The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
+        :param 'CacheFromLocal' local: A folder on this machine.
+        :param _builtins.str raw: The options of a cache in one line, as `docker buildx build --cache-from` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
+        :param 'CacheFromRegistry' registry: An image in a registry that holds a cache, or an image with an inline cache.
+        :param 'CacheFromS3' s3: A bucket of Amazon S3, or of a service with the same protocol.
+        """
+        if azblob is not None:
+            pulumi.set(__self__, "azblob", azblob)
+        if disabled is not None:
+            pulumi.set(__self__, "disabled", disabled)
+        if gha is not None:
+            pulumi.set(__self__, "gha", gha)
+        if local is not None:
+            pulumi.set(__self__, "local", local)
+        if raw is not None:
+            pulumi.set(__self__, "raw", raw)
+        if registry is not None:
+            pulumi.set(__self__, "registry", registry)
+        if s3 is not None:
+            pulumi.set(__self__, "s3", s3)
+
+    @_builtins.property
+    @pulumi.getter
+    def azblob(self) -> Optional['outputs.CacheFromAzureBlob']:
+        """
+        A container of Azure Blob Storage.
+        """
+        return pulumi.get(self, "azblob")
+
+    @_builtins.property
+    @pulumi.getter
+    def disabled(self) -> Optional[_builtins.bool]:
+        """
+        Whether to leave this entry out. Defaults to false.
+        """
+        return pulumi.get(self, "disabled")
+
+    @_builtins.property
+    @pulumi.getter
+    def gha(self) -> Optional['outputs.CacheFromGitHubActions']:
+        """
+        The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
+        """
+        return pulumi.get(self, "gha")
+
+    @_builtins.property
+    @pulumi.getter
+    def local(self) -> Optional['outputs.CacheFromLocal']:
+        """
+        A folder on this machine.
+        """
+        return pulumi.get(self, "local")
+
+    @_builtins.property
+    @pulumi.getter
+    def raw(self) -> Optional[_builtins.str]:
+        """
+        The options of a cache in one line, as `docker buildx build --cache-from` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
+        """
+        return pulumi.get(self, "raw")
+
+    @_builtins.property
+    @pulumi.getter
+    def registry(self) -> Optional['outputs.CacheFromRegistry']:
+        """
+        An image in a registry that holds a cache, or an image with an inline cache.
+        """
+        return pulumi.get(self, "registry")
+
+    @_builtins.property
+    @pulumi.getter
+    def s3(self) -> Optional['outputs.CacheFromS3']:
+        """
+        A bucket of Amazon S3, or of a service with the same protocol.
+        """
+        return pulumi.get(self, "s3")
+
+
+@pulumi.output_type
+class CacheFromAzureBlob(dict):
+    """
+    A cache in Azure Blob Storage.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "accountUrl":
+            suggest = "account_url"
+        elif key == "secretAccessKey":
+            suggest = "secret_access_key"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in CacheFromAzureBlob. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        CacheFromAzureBlob.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        CacheFromAzureBlob.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 name: _builtins.str,
+                 account_url: Optional[_builtins.str] = None,
+                 secret_access_key: Optional[_builtins.str] = None):
+        """
+        A cache in Azure Blob Storage.
+
+        :param _builtins.str name: Name of the cache.
+        :param _builtins.str account_url: URL of the storage account, such as `https://shop.blob.core.windows.net`.
+        :param _builtins.str secret_access_key: Key of the storage account. Without it, the builder uses an identity that it finds itself.
+        """
+        pulumi.set(__self__, "name", name)
+        if account_url is not None:
+            pulumi.set(__self__, "account_url", account_url)
+        if secret_access_key is not None:
+            pulumi.set(__self__, "secret_access_key", secret_access_key)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> _builtins.str:
+        """
+        Name of the cache.
+        """
+        return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter(name="accountUrl")
+    def account_url(self) -> Optional[_builtins.str]:
+        """
+        URL of the storage account, such as `https://shop.blob.core.windows.net`.
+        """
+        return pulumi.get(self, "account_url")
+
+    @_builtins.property
+    @pulumi.getter(name="secretAccessKey")
+    def secret_access_key(self) -> Optional[_builtins.str]:
+        """
+        Key of the storage account. Without it, the builder uses an identity that it finds itself.
+        """
+        return pulumi.get(self, "secret_access_key")
+
+
+@pulumi.output_type
+class CacheFromGitHubActions(dict):
+    """
+    The cache of GitHub Actions. Its address and token come from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
+    """
+    def __init__(__self__, *,
+                 scope: Optional[_builtins.str] = None):
+        """
+        The cache of GitHub Actions. Its address and token come from the environment when a build starts; `crazy-max/ghaction-github-runtime` puts them there.
+
+        :param _builtins.str scope: Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
+        """
+        if scope is not None:
+            pulumi.set(__self__, "scope", scope)
+
+    @_builtins.property
+    @pulumi.getter
+    def scope(self) -> Optional[_builtins.str]:
+        """
+        Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
+        """
+        return pulumi.get(self, "scope")
+
+
+@pulumi.output_type
+class CacheFromLocal(dict):
+    """
+    A cache in a folder.
+    """
+    def __init__(__self__, *,
+                 src: _builtins.str,
+                 digest: Optional[_builtins.str] = None):
+        """
+        A cache in a folder.
+
+        :param _builtins.str src: Path of the folder, relative to the program.
+        :param _builtins.str digest: Digest of the cache in the folder. Defaults to the one that was written last.
+        """
+        pulumi.set(__self__, "src", src)
+        if digest is not None:
+            pulumi.set(__self__, "digest", digest)
+
+    @_builtins.property
+    @pulumi.getter
+    def src(self) -> _builtins.str:
+        """
+        Path of the folder, relative to the program.
+        """
+        return pulumi.get(self, "src")
+
+    @_builtins.property
+    @pulumi.getter
+    def digest(self) -> Optional[_builtins.str]:
+        """
+        Digest of the cache in the folder. Defaults to the one that was written last.
+        """
+        return pulumi.get(self, "digest")
+
+
+@pulumi.output_type
+class CacheFromRegistry(dict):
+    """
+    A cache in a registry.
+    """
+    def __init__(__self__, *,
+                 ref: _builtins.str):
+        """
+        A cache in a registry.
+
+        :param _builtins.str ref: Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
+        """
+        pulumi.set(__self__, "ref", ref)
+
+    @_builtins.property
+    @pulumi.getter
+    def ref(self) -> _builtins.str:
+        """
+        Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
+        """
+        return pulumi.get(self, "ref")
+
+
+@pulumi.output_type
+class CacheFromS3(dict):
+    """
+    A cache in a bucket of Amazon S3, or of a service with the same protocol.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "accessKeyId":
+            suggest = "access_key_id"
+        elif key == "blobsPrefix":
+            suggest = "blobs_prefix"
+        elif key == "endpointUrl":
+            suggest = "endpoint_url"
+        elif key == "manifestsPrefix":
+            suggest = "manifests_prefix"
+        elif key == "secretAccessKey":
+            suggest = "secret_access_key"
+        elif key == "sessionToken":
+            suggest = "session_token"
+        elif key == "usePathStyle":
+            suggest = "use_path_style"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in CacheFromS3. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        CacheFromS3.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        CacheFromS3.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 bucket: _builtins.str,
+                 access_key_id: Optional[_builtins.str] = None,
+                 blobs_prefix: Optional[_builtins.str] = None,
+                 endpoint_url: Optional[_builtins.str] = None,
+                 manifests_prefix: Optional[_builtins.str] = None,
+                 name: Optional[_builtins.str] = None,
+                 region: Optional[_builtins.str] = None,
+                 secret_access_key: Optional[_builtins.str] = None,
+                 session_token: Optional[_builtins.str] = None,
+                 use_path_style: Optional[_builtins.bool] = None):
+        """
+        A cache in a bucket of Amazon S3, or of a service with the same protocol.
+
+        :param _builtins.str bucket: Name of the bucket.
+        :param _builtins.str access_key_id: Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
+        :param _builtins.str blobs_prefix: Prefix of the keys of blobs. Defaults to `blobs/`.
+        :param _builtins.str endpoint_url: URL of the service, if it is not Amazon S3.
+        :param _builtins.str manifests_prefix: Prefix of the keys of manifests. Defaults to `manifests/`.
+        :param _builtins.str name: Name of the cache in the bucket. Defaults to `buildkit`.
+        :param _builtins.str region: Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
+        :param _builtins.str secret_access_key: Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
+        :param _builtins.str session_token: Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
+        :param _builtins.bool use_path_style: Whether URLs have the bucket in the path and not in the host. Defaults to false.
+        """
+        pulumi.set(__self__, "bucket", bucket)
+        if access_key_id is not None:
+            pulumi.set(__self__, "access_key_id", access_key_id)
+        if blobs_prefix is not None:
+            pulumi.set(__self__, "blobs_prefix", blobs_prefix)
+        if endpoint_url is not None:
+            pulumi.set(__self__, "endpoint_url", endpoint_url)
+        if manifests_prefix is not None:
+            pulumi.set(__self__, "manifests_prefix", manifests_prefix)
+        if name is not None:
+            pulumi.set(__self__, "name", name)
+        if region is not None:
+            pulumi.set(__self__, "region", region)
+        if secret_access_key is not None:
+            pulumi.set(__self__, "secret_access_key", secret_access_key)
+        if session_token is not None:
+            pulumi.set(__self__, "session_token", session_token)
+        if use_path_style is not None:
+            pulumi.set(__self__, "use_path_style", use_path_style)
+
+    @_builtins.property
+    @pulumi.getter
+    def bucket(self) -> _builtins.str:
+        """
+        Name of the bucket.
+        """
+        return pulumi.get(self, "bucket")
+
+    @_builtins.property
+    @pulumi.getter(name="accessKeyId")
+    def access_key_id(self) -> Optional[_builtins.str]:
+        """
+        Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
+        """
+        return pulumi.get(self, "access_key_id")
+
+    @_builtins.property
+    @pulumi.getter(name="blobsPrefix")
+    def blobs_prefix(self) -> Optional[_builtins.str]:
+        """
+        Prefix of the keys of blobs. Defaults to `blobs/`.
+        """
+        return pulumi.get(self, "blobs_prefix")
+
+    @_builtins.property
+    @pulumi.getter(name="endpointUrl")
+    def endpoint_url(self) -> Optional[_builtins.str]:
+        """
+        URL of the service, if it is not Amazon S3.
+        """
+        return pulumi.get(self, "endpoint_url")
+
+    @_builtins.property
+    @pulumi.getter(name="manifestsPrefix")
+    def manifests_prefix(self) -> Optional[_builtins.str]:
+        """
+        Prefix of the keys of manifests. Defaults to `manifests/`.
+        """
+        return pulumi.get(self, "manifests_prefix")
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> Optional[_builtins.str]:
+        """
+        Name of the cache in the bucket. Defaults to `buildkit`.
+        """
+        return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter
+    def region(self) -> Optional[_builtins.str]:
+        """
+        Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
+        """
+        return pulumi.get(self, "region")
+
+    @_builtins.property
+    @pulumi.getter(name="secretAccessKey")
+    def secret_access_key(self) -> Optional[_builtins.str]:
+        """
+        Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
+        """
+        return pulumi.get(self, "secret_access_key")
+
+    @_builtins.property
+    @pulumi.getter(name="sessionToken")
+    def session_token(self) -> Optional[_builtins.str]:
+        """
+        Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
+        """
+        return pulumi.get(self, "session_token")
+
+    @_builtins.property
+    @pulumi.getter(name="usePathStyle")
+    def use_path_style(self) -> Optional[_builtins.bool]:
+        """
+        Whether URLs have the bucket in the path and not in the host. Defaults to false.
+        """
+        return pulumi.get(self, "use_path_style")
+
+
+@pulumi.output_type
+class CacheTo(dict):
+    """
+    A cache to export: exactly one kind.
+    """
+    def __init__(__self__, *,
+                 azblob: Optional['outputs.CacheToAzureBlob'] = None,
+                 disabled: Optional[_builtins.bool] = None,
+                 gha: Optional['outputs.CacheToGitHubActions'] = None,
+                 inline: Optional['outputs.CacheToInline'] = None,
+                 local: Optional['outputs.CacheToLocal'] = None,
+                 raw: Optional[_builtins.str] = None,
+                 registry: Optional['outputs.CacheToRegistry'] = None,
+                 s3: Optional['outputs.CacheToS3'] = None):
+        """
+        A cache to export: exactly one kind.
+
+        :param 'CacheToAzureBlob' azblob: A container of Azure Blob Storage.
+        :param _builtins.bool disabled: Whether to leave this entry out. Defaults to false.
+        :param 'CacheToGitHubActions' gha: The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
+        :param 'CacheToInline' inline: The image itself. It then contains what other builders need to reuse the layers of its last stage.
+        :param 'CacheToLocal' local: A folder on this machine.
+        :param _builtins.str raw: The options of a cache in one line, as `docker buildx build --cache-to` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
+        :param 'CacheToRegistry' registry: An image in a registry that holds a cache.
+        :param 'CacheToS3' s3: A bucket of Amazon S3, or of a service with the same protocol.
+        """
+        if azblob is not None:
+            pulumi.set(__self__, "azblob", azblob)
+        if disabled is not None:
+            pulumi.set(__self__, "disabled", disabled)
+        if gha is not None:
+            pulumi.set(__self__, "gha", gha)
+        if inline is not None:
+            pulumi.set(__self__, "inline", inline)
+        if local is not None:
+            pulumi.set(__self__, "local", local)
+        if raw is not None:
+            pulumi.set(__self__, "raw", raw)
+        if registry is not None:
+            pulumi.set(__self__, "registry", registry)
+        if s3 is not None:
+            pulumi.set(__self__, "s3", s3)
+
+    @_builtins.property
+    @pulumi.getter
+    def azblob(self) -> Optional['outputs.CacheToAzureBlob']:
+        """
+        A container of Azure Blob Storage.
+        """
+        return pulumi.get(self, "azblob")
+
+    @_builtins.property
+    @pulumi.getter
+    def disabled(self) -> Optional[_builtins.bool]:
+        """
+        Whether to leave this entry out. Defaults to false.
+        """
+        return pulumi.get(self, "disabled")
+
+    @_builtins.property
+    @pulumi.getter
+    def gha(self) -> Optional['outputs.CacheToGitHubActions']:
+        """
+        The cache of GitHub Actions. Outside of a job of GitHub Actions, the entry is left out.
+        """
+        return pulumi.get(self, "gha")
+
+    @_builtins.property
+    @pulumi.getter
+    def inline(self) -> Optional['outputs.CacheToInline']:
+        """
+        The image itself. It then contains what other builders need to reuse the layers of its last stage.
+        """
+        return pulumi.get(self, "inline")
+
+    @_builtins.property
+    @pulumi.getter
+    def local(self) -> Optional['outputs.CacheToLocal']:
+        """
+        A folder on this machine.
+        """
+        return pulumi.get(self, "local")
+
+    @_builtins.property
+    @pulumi.getter
+    def raw(self) -> Optional[_builtins.str]:
+        """
+        The options of a cache in one line, as `docker buildx build --cache-to` takes them: `type=registry,ref=…`. A credential in it is stored as plain text, unless the whole text is a secret.
+        """
+        return pulumi.get(self, "raw")
+
+    @_builtins.property
+    @pulumi.getter
+    def registry(self) -> Optional['outputs.CacheToRegistry']:
+        """
+        An image in a registry that holds a cache.
+        """
+        return pulumi.get(self, "registry")
+
+    @_builtins.property
+    @pulumi.getter
+    def s3(self) -> Optional['outputs.CacheToS3']:
+        """
+        A bucket of Amazon S3, or of a service with the same protocol.
+        """
+        return pulumi.get(self, "s3")
+
+
+@pulumi.output_type
+class CacheToAzureBlob(dict):
+    """
+    A cache in Azure Blob Storage.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "accountUrl":
+            suggest = "account_url"
+        elif key == "ignoreError":
+            suggest = "ignore_error"
+        elif key == "secretAccessKey":
+            suggest = "secret_access_key"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in CacheToAzureBlob. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        CacheToAzureBlob.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        CacheToAzureBlob.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 name: _builtins.str,
+                 account_url: Optional[_builtins.str] = None,
+                 ignore_error: Optional[_builtins.bool] = None,
+                 mode: Optional['CacheMode'] = None,
+                 secret_access_key: Optional[_builtins.str] = None):
+        """
+        A cache in Azure Blob Storage.
+
+        :param _builtins.str name: Name of the cache.
+        :param _builtins.str account_url: URL of the storage account, such as `https://shop.blob.core.windows.net`.
+        :param _builtins.bool ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param 'CacheMode' mode: Which layers to keep. Defaults to `min`.
+        :param _builtins.str secret_access_key: Key of the storage account. Without it, the builder uses an identity that it finds itself.
+        """
+        pulumi.set(__self__, "name", name)
+        if account_url is not None:
+            pulumi.set(__self__, "account_url", account_url)
+        if ignore_error is not None:
+            pulumi.set(__self__, "ignore_error", ignore_error)
+        if mode is not None:
+            pulumi.set(__self__, "mode", mode)
+        if secret_access_key is not None:
+            pulumi.set(__self__, "secret_access_key", secret_access_key)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> _builtins.str:
+        """
+        Name of the cache.
+        """
+        return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter(name="accountUrl")
+    def account_url(self) -> Optional[_builtins.str]:
+        """
+        URL of the storage account, such as `https://shop.blob.core.windows.net`.
+        """
+        return pulumi.get(self, "account_url")
+
+    @_builtins.property
+    @pulumi.getter(name="ignoreError")
+    def ignore_error(self) -> Optional[_builtins.bool]:
+        """
+        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        """
+        return pulumi.get(self, "ignore_error")
+
+    @_builtins.property
+    @pulumi.getter
+    def mode(self) -> Optional['CacheMode']:
+        """
+        Which layers to keep. Defaults to `min`.
+        """
+        return pulumi.get(self, "mode")
+
+    @_builtins.property
+    @pulumi.getter(name="secretAccessKey")
+    def secret_access_key(self) -> Optional[_builtins.str]:
+        """
+        Key of the storage account. Without it, the builder uses an identity that it finds itself.
+        """
+        return pulumi.get(self, "secret_access_key")
+
+
+@pulumi.output_type
+class CacheToGitHubActions(dict):
+    """
+    The cache of GitHub Actions, to write.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "ignoreError":
+            suggest = "ignore_error"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in CacheToGitHubActions. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        CacheToGitHubActions.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        CacheToGitHubActions.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 ignore_error: Optional[_builtins.bool] = None,
+                 mode: Optional['CacheMode'] = None,
+                 scope: Optional[_builtins.str] = None):
+        """
+        The cache of GitHub Actions, to write.
+
+        :param _builtins.bool ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param 'CacheMode' mode: Which layers to keep. Defaults to `min`.
+        :param _builtins.str scope: Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
+        """
+        if ignore_error is not None:
+            pulumi.set(__self__, "ignore_error", ignore_error)
+        if mode is not None:
+            pulumi.set(__self__, "mode", mode)
+        if scope is not None:
+            pulumi.set(__self__, "scope", scope)
+
+    @_builtins.property
+    @pulumi.getter(name="ignoreError")
+    def ignore_error(self) -> Optional[_builtins.bool]:
+        """
+        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        """
+        return pulumi.get(self, "ignore_error")
+
+    @_builtins.property
+    @pulumi.getter
+    def mode(self) -> Optional['CacheMode']:
+        """
+        Which layers to keep. Defaults to `min`.
+        """
+        return pulumi.get(self, "mode")
+
+    @_builtins.property
+    @pulumi.getter
+    def scope(self) -> Optional[_builtins.str]:
+        """
+        Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
+        """
+        return pulumi.get(self, "scope")
+
+
+@pulumi.output_type
+class CacheToInline(dict):
+    """
+    A cache in the image itself.
+    """
+    def __init__(__self__):
+        """
+        A cache in the image itself.
+        """
+        pass
+
+
+@pulumi.output_type
+class CacheToLocal(dict):
+    """
+    A cache in a folder.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "compressionLevel":
+            suggest = "compression_level"
+        elif key == "forceCompression":
+            suggest = "force_compression"
+        elif key == "ignoreError":
+            suggest = "ignore_error"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in CacheToLocal. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        CacheToLocal.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        CacheToLocal.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 dest: _builtins.str,
+                 compression: Optional['CompressionType'] = None,
+                 compression_level: Optional[_builtins.int] = None,
+                 force_compression: Optional[_builtins.bool] = None,
+                 ignore_error: Optional[_builtins.bool] = None,
+                 mode: Optional['CacheMode'] = None,
+                 reset: Optional[_builtins.bool] = None):
+        """
+        A cache in a folder.
+
+        :param _builtins.str dest: Path of the folder, relative to the program. Keep it out of the build context.
+        :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`.
+        :param _builtins.int compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
+        :param _builtins.bool force_compression: Whether to compress existing layers again. Defaults to false.
+        :param _builtins.bool ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param 'CacheMode' mode: Which layers to keep. Defaults to `min`.
+        :param _builtins.bool reset: Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
+        """
+        pulumi.set(__self__, "dest", dest)
+        if compression is not None:
+            pulumi.set(__self__, "compression", compression)
+        if compression_level is not None:
+            pulumi.set(__self__, "compression_level", compression_level)
+        if force_compression is not None:
+            pulumi.set(__self__, "force_compression", force_compression)
+        if ignore_error is not None:
+            pulumi.set(__self__, "ignore_error", ignore_error)
+        if mode is not None:
+            pulumi.set(__self__, "mode", mode)
+        if reset is not None:
+            pulumi.set(__self__, "reset", reset)
+
+    @_builtins.property
+    @pulumi.getter
+    def dest(self) -> _builtins.str:
+        """
+        Path of the folder, relative to the program. Keep it out of the build context.
+        """
+        return pulumi.get(self, "dest")
+
+    @_builtins.property
+    @pulumi.getter
+    def compression(self) -> Optional['CompressionType']:
+        """
+        How to compress layers. Defaults to `gzip`.
+        """
+        return pulumi.get(self, "compression")
+
+    @_builtins.property
+    @pulumi.getter(name="compressionLevel")
+    def compression_level(self) -> Optional[_builtins.int]:
+        """
+        Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
+        """
+        return pulumi.get(self, "compression_level")
+
+    @_builtins.property
+    @pulumi.getter(name="forceCompression")
+    def force_compression(self) -> Optional[_builtins.bool]:
+        """
+        Whether to compress existing layers again. Defaults to false.
+        """
+        return pulumi.get(self, "force_compression")
+
+    @_builtins.property
+    @pulumi.getter(name="ignoreError")
+    def ignore_error(self) -> Optional[_builtins.bool]:
+        """
+        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        """
+        return pulumi.get(self, "ignore_error")
+
+    @_builtins.property
+    @pulumi.getter
+    def mode(self) -> Optional['CacheMode']:
+        """
+        Which layers to keep. Defaults to `min`.
+        """
+        return pulumi.get(self, "mode")
+
+    @_builtins.property
+    @pulumi.getter
+    def reset(self) -> Optional[_builtins.bool]:
+        """
+        Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
+        """
+        return pulumi.get(self, "reset")
+
+
+@pulumi.output_type
+class CacheToRegistry(dict):
+    """
+    A cache in a registry.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "compressionLevel":
+            suggest = "compression_level"
+        elif key == "forceCompression":
+            suggest = "force_compression"
+        elif key == "ignoreError":
+            suggest = "ignore_error"
+        elif key == "imageManifest":
+            suggest = "image_manifest"
+        elif key == "ociMediaTypes":
+            suggest = "oci_media_types"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in CacheToRegistry. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        CacheToRegistry.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        CacheToRegistry.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 ref: _builtins.str,
+                 compression: Optional['CompressionType'] = None,
+                 compression_level: Optional[_builtins.int] = None,
+                 force_compression: Optional[_builtins.bool] = None,
+                 ignore_error: Optional[_builtins.bool] = None,
+                 image_manifest: Optional[_builtins.bool] = None,
+                 mode: Optional['CacheMode'] = None,
+                 oci_media_types: Optional[_builtins.bool] = None):
+        """
+        A cache in a registry.
+
+        :param _builtins.str ref: Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
+        :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`.
+        :param _builtins.int compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
+        :param _builtins.bool force_compression: Whether to compress existing layers again. Defaults to false.
+        :param _builtins.bool ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param _builtins.bool image_manifest: Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
+        :param 'CacheMode' mode: Which layers to keep. Defaults to `min`.
+        :param _builtins.bool oci_media_types: Whether to use OCI media types. Defaults to true.
+        """
+        pulumi.set(__self__, "ref", ref)
+        if compression is not None:
+            pulumi.set(__self__, "compression", compression)
+        if compression_level is not None:
+            pulumi.set(__self__, "compression_level", compression_level)
+        if force_compression is not None:
+            pulumi.set(__self__, "force_compression", force_compression)
+        if ignore_error is not None:
+            pulumi.set(__self__, "ignore_error", ignore_error)
+        if image_manifest is not None:
+            pulumi.set(__self__, "image_manifest", image_manifest)
+        if mode is not None:
+            pulumi.set(__self__, "mode", mode)
+        if oci_media_types is not None:
+            pulumi.set(__self__, "oci_media_types", oci_media_types)
+
+    @_builtins.property
+    @pulumi.getter
+    def ref(self) -> _builtins.str:
+        """
+        Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
+        """
+        return pulumi.get(self, "ref")
+
+    @_builtins.property
+    @pulumi.getter
+    def compression(self) -> Optional['CompressionType']:
+        """
+        How to compress layers. Defaults to `gzip`.
+        """
+        return pulumi.get(self, "compression")
+
+    @_builtins.property
+    @pulumi.getter(name="compressionLevel")
+    def compression_level(self) -> Optional[_builtins.int]:
+        """
+        Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
+        """
+        return pulumi.get(self, "compression_level")
+
+    @_builtins.property
+    @pulumi.getter(name="forceCompression")
+    def force_compression(self) -> Optional[_builtins.bool]:
+        """
+        Whether to compress existing layers again. Defaults to false.
+        """
+        return pulumi.get(self, "force_compression")
+
+    @_builtins.property
+    @pulumi.getter(name="ignoreError")
+    def ignore_error(self) -> Optional[_builtins.bool]:
+        """
+        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        """
+        return pulumi.get(self, "ignore_error")
+
+    @_builtins.property
+    @pulumi.getter(name="imageManifest")
+    def image_manifest(self) -> Optional[_builtins.bool]:
+        """
+        Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
+        """
+        return pulumi.get(self, "image_manifest")
+
+    @_builtins.property
+    @pulumi.getter
+    def mode(self) -> Optional['CacheMode']:
+        """
+        Which layers to keep. Defaults to `min`.
+        """
+        return pulumi.get(self, "mode")
+
+    @_builtins.property
+    @pulumi.getter(name="ociMediaTypes")
+    def oci_media_types(self) -> Optional[_builtins.bool]:
+        """
+        Whether to use OCI media types. Defaults to true.
+        """
+        return pulumi.get(self, "oci_media_types")
+
+
+@pulumi.output_type
+class CacheToS3(dict):
+    """
+    A cache in a bucket of Amazon S3, or of a service with the same protocol.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "accessKeyId":
+            suggest = "access_key_id"
+        elif key == "blobsPrefix":
+            suggest = "blobs_prefix"
+        elif key == "endpointUrl":
+            suggest = "endpoint_url"
+        elif key == "ignoreError":
+            suggest = "ignore_error"
+        elif key == "manifestsPrefix":
+            suggest = "manifests_prefix"
+        elif key == "secretAccessKey":
+            suggest = "secret_access_key"
+        elif key == "sessionToken":
+            suggest = "session_token"
+        elif key == "usePathStyle":
+            suggest = "use_path_style"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in CacheToS3. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        CacheToS3.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        CacheToS3.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 bucket: _builtins.str,
+                 access_key_id: Optional[_builtins.str] = None,
+                 blobs_prefix: Optional[_builtins.str] = None,
+                 endpoint_url: Optional[_builtins.str] = None,
+                 ignore_error: Optional[_builtins.bool] = None,
+                 manifests_prefix: Optional[_builtins.str] = None,
+                 mode: Optional['CacheMode'] = None,
+                 name: Optional[_builtins.str] = None,
+                 region: Optional[_builtins.str] = None,
+                 secret_access_key: Optional[_builtins.str] = None,
+                 session_token: Optional[_builtins.str] = None,
+                 use_path_style: Optional[_builtins.bool] = None):
+        """
+        A cache in a bucket of Amazon S3, or of a service with the same protocol.
+
+        :param _builtins.str bucket: Name of the bucket.
+        :param _builtins.str access_key_id: Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
+        :param _builtins.str blobs_prefix: Prefix of the keys of blobs. Defaults to `blobs/`.
+        :param _builtins.str endpoint_url: URL of the service, if it is not Amazon S3.
+        :param _builtins.bool ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param _builtins.str manifests_prefix: Prefix of the keys of manifests. Defaults to `manifests/`.
+        :param 'CacheMode' mode: Which layers to keep. Defaults to `min`.
+        :param _builtins.str name: Name of the cache in the bucket. Defaults to `buildkit`.
+        :param _builtins.str region: Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
+        :param _builtins.str secret_access_key: Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
+        :param _builtins.str session_token: Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
+        :param _builtins.bool use_path_style: Whether URLs have the bucket in the path and not in the host. Defaults to false.
+        """
+        pulumi.set(__self__, "bucket", bucket)
+        if access_key_id is not None:
+            pulumi.set(__self__, "access_key_id", access_key_id)
+        if blobs_prefix is not None:
+            pulumi.set(__self__, "blobs_prefix", blobs_prefix)
+        if endpoint_url is not None:
+            pulumi.set(__self__, "endpoint_url", endpoint_url)
+        if ignore_error is not None:
+            pulumi.set(__self__, "ignore_error", ignore_error)
+        if manifests_prefix is not None:
+            pulumi.set(__self__, "manifests_prefix", manifests_prefix)
+        if mode is not None:
+            pulumi.set(__self__, "mode", mode)
+        if name is not None:
+            pulumi.set(__self__, "name", name)
+        if region is not None:
+            pulumi.set(__self__, "region", region)
+        if secret_access_key is not None:
+            pulumi.set(__self__, "secret_access_key", secret_access_key)
+        if session_token is not None:
+            pulumi.set(__self__, "session_token", session_token)
+        if use_path_style is not None:
+            pulumi.set(__self__, "use_path_style", use_path_style)
+
+    @_builtins.property
+    @pulumi.getter
+    def bucket(self) -> _builtins.str:
+        """
+        Name of the bucket.
+        """
+        return pulumi.get(self, "bucket")
+
+    @_builtins.property
+    @pulumi.getter(name="accessKeyId")
+    def access_key_id(self) -> Optional[_builtins.str]:
+        """
+        Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
+        """
+        return pulumi.get(self, "access_key_id")
+
+    @_builtins.property
+    @pulumi.getter(name="blobsPrefix")
+    def blobs_prefix(self) -> Optional[_builtins.str]:
+        """
+        Prefix of the keys of blobs. Defaults to `blobs/`.
+        """
+        return pulumi.get(self, "blobs_prefix")
+
+    @_builtins.property
+    @pulumi.getter(name="endpointUrl")
+    def endpoint_url(self) -> Optional[_builtins.str]:
+        """
+        URL of the service, if it is not Amazon S3.
+        """
+        return pulumi.get(self, "endpoint_url")
+
+    @_builtins.property
+    @pulumi.getter(name="ignoreError")
+    def ignore_error(self) -> Optional[_builtins.bool]:
+        """
+        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        """
+        return pulumi.get(self, "ignore_error")
+
+    @_builtins.property
+    @pulumi.getter(name="manifestsPrefix")
+    def manifests_prefix(self) -> Optional[_builtins.str]:
+        """
+        Prefix of the keys of manifests. Defaults to `manifests/`.
+        """
+        return pulumi.get(self, "manifests_prefix")
+
+    @_builtins.property
+    @pulumi.getter
+    def mode(self) -> Optional['CacheMode']:
+        """
+        Which layers to keep. Defaults to `min`.
+        """
+        return pulumi.get(self, "mode")
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> Optional[_builtins.str]:
+        """
+        Name of the cache in the bucket. Defaults to `buildkit`.
+        """
+        return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter
+    def region(self) -> Optional[_builtins.str]:
+        """
+        Region of the bucket. Defaults to the environment variable `AWS_REGION`, or else `AWS_DEFAULT_REGION`, read when a build starts.
+        """
+        return pulumi.get(self, "region")
+
+    @_builtins.property
+    @pulumi.getter(name="secretAccessKey")
+    def secret_access_key(self) -> Optional[_builtins.str]:
+        """
+        Secret of the access key. Defaults to `AWS_SECRET_ACCESS_KEY`, if `accessKeyId` comes from the environment.
+        """
+        return pulumi.get(self, "secret_access_key")
+
+    @_builtins.property
+    @pulumi.getter(name="sessionToken")
+    def session_token(self) -> Optional[_builtins.str]:
+        """
+        Token of a temporary access key. Defaults to `AWS_SESSION_TOKEN`, if `accessKeyId` comes from the environment.
+        """
+        return pulumi.get(self, "session_token")
+
+    @_builtins.property
+    @pulumi.getter(name="usePathStyle")
+    def use_path_style(self) -> Optional[_builtins.bool]:
+        """
+        Whether URLs have the bucket in the path and not in the host. Defaults to false.
+        """
+        return pulumi.get(self, "use_path_style")
+
+
+@pulumi.output_type
+class Context(dict):
+    """
+    One more build context.
+    """
+    def __init__(__self__, *,
+                 location: _builtins.str):
+        """
+        One more build context.
+
+        :param _builtins.str location: A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+        """
+        pulumi.set(__self__, "location", location)
+
+    @_builtins.property
+    @pulumi.getter
+    def location(self) -> _builtins.str:
+        """
+        A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+        """
+        return pulumi.get(self, "location")
+
+
+@pulumi.output_type
+class Dockerfile(dict):
+    """
+    The Dockerfile: either `location` or `inline`.
+    """
+    def __init__(__self__, *,
+                 inline: Optional[_builtins.str] = None,
+                 location: Optional[_builtins.str] = None):
+        """
+        The Dockerfile: either `location` or `inline`.
+
+        :param _builtins.str inline: Text of the Dockerfile.
+        :param _builtins.str location: Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+        """
+        if inline is not None:
+            pulumi.set(__self__, "inline", inline)
+        if location is not None:
+            pulumi.set(__self__, "location", location)
+
+    @_builtins.property
+    @pulumi.getter
+    def inline(self) -> Optional[_builtins.str]:
+        """
+        Text of the Dockerfile.
+        """
+        return pulumi.get(self, "inline")
+
+    @_builtins.property
+    @pulumi.getter
+    def location(self) -> Optional[_builtins.str]:
+        """
+        Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+        """
+        return pulumi.get(self, "location")
+
 
 @pulumi.output_type
 class ECR(dict):
@@ -567,21 +1842,33 @@ class ExportLocal(dict):
     The files of an image, in a folder. Several platforms get a folder each in it. Only plain files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.
     """
     def __init__(__self__, *,
-                 dest: _builtins.str):
+                 dest: _builtins.str,
+                 mode: Optional['ExportMode'] = None):
         """
         The files of an image, in a folder. Several platforms get a folder each in it. Only plain files are written: without setuid and setgid bits, and no devices, FIFOs and sockets. `tar` keeps them.
 
-        :param _builtins.str dest: Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+        :param _builtins.str dest: Path of the folder, relative to the program. Keep it out of the build context.
+        :param 'ExportMode' mode: What happens to files that are in the folder and not in the image. Defaults to `copy`.
         """
         pulumi.set(__self__, "dest", dest)
+        if mode is not None:
+            pulumi.set(__self__, "mode", mode)
 
     @_builtins.property
     @pulumi.getter
     def dest(self) -> _builtins.str:
         """
-        Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+        Path of the folder, relative to the program. Keep it out of the build context.
         """
         return pulumi.get(self, "dest")
+
+    @_builtins.property
+    @pulumi.getter
+    def mode(self) -> Optional['ExportMode']:
+        """
+        What happens to files that are in the folder and not in the image. Defaults to `copy`.
+        """
+        return pulumi.get(self, "mode")
 
 
 @pulumi.output_type
@@ -1115,6 +2402,23 @@ class TLS(dict):
     """
     Certificates for a connection to a builder. Each is the path of a PEM file, or PEM text, which begins with `-----BEGIN`.
     """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "serverName":
+            suggest = "server_name"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in TLS. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        TLS.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        TLS.__key_warning(key)
+        return super().get(key, default)
+
     def __init__(__self__, *,
                  ca: Optional[_builtins.str] = None,
                  cert: Optional[_builtins.str] = None,

@@ -33,7 +33,7 @@ func TestProgramsUseEveryInput(t *testing.T) {
 	want := everyInput(t)
 	for file, spell := range map[string]func(string) string{
 		"nodejs/index.ts":    func(name string) string { return `\b` + name + `: ` },
-		"python/__main__.py": func(name string) string { return `\b` + snake(name) + `(": |=)` },
+		"python/__main__.py": func(name string) string { return `\b` + snake(name) + `_?(": |=)` },
 		"go/main.go":         func(name string) string { return `\b` + upper(name) + `:\s` },
 		"dotnet/Program.cs":  func(name string) string { return `\b` + upper(name) + ` = ` },
 		"java/App.java":      func(name string) string { return `\.` + name + `_?\(.` },

@@ -36,6 +36,19 @@ export const CompressionType = {
 
 export type CompressionType = (typeof CompressionType)[keyof typeof CompressionType];
 
+export const ExportMode = {
+    /**
+     * They stay.
+     */
+    Copy: "copy",
+    /**
+     * They are removed, so the folder has the files of the image and no others. An older builder refuses it.
+     */
+    Delete: "delete",
+} as const;
+
+export type ExportMode = (typeof ExportMode)[keyof typeof ExportMode];
+
 export const NetworkMode = {
     /**
      * The builder's choice. On the plugin's own daemon, each step has its own network.

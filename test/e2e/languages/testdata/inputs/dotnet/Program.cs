@@ -52,6 +52,10 @@ return await Deployment.RunAsync(() =>
         {
             "addHosts",
         },
+        Allow = new[]
+        {
+            "allow",
+        },
         Annotations = 
         {
             { "key", "annotations" },
@@ -145,6 +149,7 @@ return await Deployment.RunAsync(() =>
                     ForceCompression = true,
                     IgnoreError = true,
                     Mode = Buildkit.CacheMode.Max,
+                    Reset = true,
                 },
                 Raw = "raw",
                 Registry = new Buildkit.Inputs.CacheToRegistryArgs
@@ -192,6 +197,7 @@ return await Deployment.RunAsync(() =>
             Inline = "inline",
             Location = "location",
         },
+        Exec = true,
         Exports = new[]
         {
             new Buildkit.Inputs.ExportArgs
@@ -240,6 +246,7 @@ return await Deployment.RunAsync(() =>
                 Local = new Buildkit.Inputs.ExportLocalArgs
                 {
                     Dest = "dest",
+                    Mode = Buildkit.ExportMode.Delete,
                 },
                 Oci = new Buildkit.Inputs.ExportOCIArgs
                 {
@@ -287,6 +294,10 @@ return await Deployment.RunAsync(() =>
                 },
             },
         },
+        IgnoreSecretsInDiffCalculation = new[]
+        {
+            "ignoreSecretsInDiffCalculation",
+        },
         Labels = 
         {
             { "key", "labels" },
@@ -294,6 +305,10 @@ return await Deployment.RunAsync(() =>
         Load = true,
         Network = Buildkit.NetworkMode.None,
         NoCache = true,
+        NoCacheFilter = new[]
+        {
+            "noCacheFilter",
+        },
         Platforms = new[]
         {
             Buildkit.Platform.Linux_amd64_v3,
@@ -359,18 +374,31 @@ return await Deployment.RunAsync(() =>
     return new Dictionary<string, object?>
     {
         ["addHosts"] = image.AddHosts,
+        ["allow"] = image.Allow,
         ["annotations"] = image.Annotations,
         ["buildArgs"] = image.BuildArgs,
+        ["buildOnPreview"] = image.BuildOnPreview,
+        ["builder"] = image.Builder,
+        ["cacheFrom"] = image.CacheFrom,
+        ["cacheTo"] = image.CacheTo,
+        ["context"] = image.Context,
         ["contextHash"] = image.ContextHash,
         ["digest"] = image.Digest,
+        ["dockerfile"] = image.Dockerfile,
+        ["exec"] = image.Exec,
         ["exports"] = image.Exports,
+        ["ignoreSecretsInDiffCalculation"] = image.IgnoreSecretsInDiffCalculation,
         ["labels"] = image.Labels,
         ["load"] = image.Load,
         ["manifests"] = image.Manifests,
         ["network"] = image.Network,
+        ["noCache"] = image.NoCache,
+        ["noCacheFilter"] = image.NoCacheFilter,
         ["platforms"] = image.Platforms,
         ["provenance"] = image.Provenance,
+        ["pull"] = image.Pull,
         ["push"] = image.Push,
+        ["pushTimeout"] = image.PushTimeout,
         ["ref"] = image.Ref,
         ["refs"] = image.Refs,
         ["repoDigest"] = image.RepoDigest,
@@ -379,6 +407,7 @@ return await Deployment.RunAsync(() =>
         ["tags"] = image.Tags,
         ["target"] = image.Target,
         ["testTargets"] = image.TestTargets,
+        ["watch"] = image.Watch,
     };
 });
 

@@ -47,6 +47,9 @@ func main() {
 			AddHosts: pulumi.StringArray{
 				pulumi.String("addHosts"),
 			},
+			Allow: pulumi.StringArray{
+				pulumi.String("allow"),
+			},
 			Annotations: pulumi.StringMap{
 				"key": pulumi.String("annotations"),
 			},
@@ -123,6 +126,7 @@ func main() {
 						ForceCompression: pulumi.Bool(true),
 						IgnoreError:      pulumi.Bool(true),
 						Mode:             buildkit.CacheModeMax,
+						Reset:            pulumi.Bool(true),
 					},
 					Raw: pulumi.String("raw"),
 					Registry: &buildkit.CacheToRegistryArgs{
@@ -164,6 +168,7 @@ func main() {
 				Inline:   pulumi.String("inline"),
 				Location: pulumi.String("location"),
 			},
+			Exec: pulumi.Bool(true),
 			Exports: buildkit.ExportArray{
 				&buildkit.ExportArgs{
 					Cacheonly: &buildkit.ExportCacheOnlyArgs{},
@@ -203,6 +208,7 @@ func main() {
 					},
 					Local: &buildkit.ExportLocalArgs{
 						Dest: pulumi.String("dest"),
+						Mode: buildkit.ExportModeDelete,
 					},
 					Oci: &buildkit.ExportOCIArgs{
 						Annotations: pulumi.StringMap{
@@ -243,12 +249,18 @@ func main() {
 					},
 				},
 			},
+			IgnoreSecretsInDiffCalculation: pulumi.StringArray{
+				pulumi.String("ignoreSecretsInDiffCalculation"),
+			},
 			Labels: pulumi.StringMap{
 				"key": pulumi.String("labels"),
 			},
 			Load:    pulumi.Bool(true),
 			Network: buildkit.NetworkModeNone,
 			NoCache: pulumi.Bool(true),
+			NoCacheFilter: pulumi.StringArray{
+				pulumi.String("noCacheFilter"),
+			},
 			Platforms: buildkit.PlatformArray{
 				buildkit.Platform_Linux_amd64_v3,
 			},
@@ -301,18 +313,31 @@ func main() {
 			return err
 		}
 		ctx.Export("addHosts", image.AddHosts)
+		ctx.Export("allow", image.Allow)
 		ctx.Export("annotations", image.Annotations)
 		ctx.Export("buildArgs", image.BuildArgs)
+		ctx.Export("buildOnPreview", image.BuildOnPreview)
+		ctx.Export("builder", image.Builder)
+		ctx.Export("cacheFrom", image.CacheFrom)
+		ctx.Export("cacheTo", image.CacheTo)
+		ctx.Export("context", image.Context)
 		ctx.Export("contextHash", image.ContextHash)
 		ctx.Export("digest", image.Digest)
+		ctx.Export("dockerfile", image.Dockerfile)
+		ctx.Export("exec", image.Exec)
 		ctx.Export("exports", image.Exports)
+		ctx.Export("ignoreSecretsInDiffCalculation", image.IgnoreSecretsInDiffCalculation)
 		ctx.Export("labels", image.Labels)
 		ctx.Export("load", image.Load)
 		ctx.Export("manifests", image.Manifests)
 		ctx.Export("network", image.Network)
+		ctx.Export("noCache", image.NoCache)
+		ctx.Export("noCacheFilter", image.NoCacheFilter)
 		ctx.Export("platforms", image.Platforms)
 		ctx.Export("provenance", image.Provenance)
+		ctx.Export("pull", image.Pull)
 		ctx.Export("push", image.Push)
+		ctx.Export("pushTimeout", image.PushTimeout)
 		ctx.Export("ref", image.Ref)
 		ctx.Export("refs", image.Refs)
 		ctx.Export("repoDigest", image.RepoDigest)
@@ -321,6 +346,7 @@ func main() {
 		ctx.Export("tags", image.Tags)
 		ctx.Export("target", image.Target)
 		ctx.Export("testTargets", image.TestTargets)
+		ctx.Export("watch", image.Watch)
 		return nil
 	})
 }

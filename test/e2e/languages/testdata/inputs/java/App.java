@@ -82,6 +82,7 @@ public class App {
 
         var image = new Image("image", ImageArgs.builder()
             .addHosts("addHosts")
+            .allow("allow")
             .annotations(Map.of("key", "annotations"))
             .baseDigests(Map.of("key", "baseDigests"))
             .buildArgs(Map.of("key", "buildArgs"))
@@ -150,6 +151,7 @@ public class App {
                     .forceCompression(true)
                     .ignoreError(true)
                     .mode(CacheMode.Max)
+                    .reset(true)
                     .build())
                 .raw("raw")
                 .registry(CacheToRegistryArgs.builder()
@@ -188,6 +190,7 @@ public class App {
                 .inline("inline")
                 .location("location")
                 .build())
+            .exec(true)
             .exports(ExportArgs.builder()
                 .cacheonly(ExportCacheOnlyArgs.builder()
                     .build())
@@ -219,6 +222,7 @@ public class App {
                     .build())
                 .local(ExportLocalArgs.builder()
                     .dest("dest")
+                    .mode(ExportMode.Delete)
                     .build())
                 .oci(ExportOCIArgs.builder()
                     .annotations(Map.of("key", "annotations"))
@@ -250,10 +254,12 @@ public class App {
                     .dest("dest")
                     .build())
                 .build())
+            .ignoreSecretsInDiffCalculation("ignoreSecretsInDiffCalculation")
             .labels(Map.of("key", "labels"))
             .load(true)
             .network(NetworkMode.None)
             .noCache(true)
+            .noCacheFilter("noCacheFilter")
             .platforms(Platform.Linux_amd64_v3)
             .provenance(ProvenanceArgs.builder()
                 .mode(ProvenanceMode.Max)
@@ -288,18 +294,31 @@ public class App {
             .build());
 
         ctx.export("addHosts", image.addHosts());
+        ctx.export("allow", image.allow());
         ctx.export("annotations", image.annotations());
         ctx.export("buildArgs", image.buildArgs());
+        ctx.export("buildOnPreview", image.buildOnPreview());
+        ctx.export("builder", image.builder_());
+        ctx.export("cacheFrom", image.cacheFrom());
+        ctx.export("cacheTo", image.cacheTo());
+        ctx.export("context", image.context());
         ctx.export("contextHash", image.contextHash());
         ctx.export("digest", image.digest());
+        ctx.export("dockerfile", image.dockerfile());
+        ctx.export("exec", image.exec());
         ctx.export("exports", image.exports());
+        ctx.export("ignoreSecretsInDiffCalculation", image.ignoreSecretsInDiffCalculation());
         ctx.export("labels", image.labels());
         ctx.export("load", image.load());
         ctx.export("manifests", image.manifests());
         ctx.export("network", image.network());
+        ctx.export("noCache", image.noCache());
+        ctx.export("noCacheFilter", image.noCacheFilter());
         ctx.export("platforms", image.platforms());
         ctx.export("provenance", image.provenance());
+        ctx.export("pull", image.pull());
         ctx.export("push", image.push());
+        ctx.export("pushTimeout", image.pushTimeout());
         ctx.export("ref", image.ref());
         ctx.export("refs", image.refs());
         ctx.export("repoDigest", image.repoDigest());
@@ -308,5 +327,6 @@ public class App {
         ctx.export("tags", image.tags());
         ctx.export("target", image.target());
         ctx.export("testTargets", image.testTargets());
+        ctx.export("watch", image.watch());
     }
 }

@@ -30,6 +30,7 @@ const configured = new buildkit.Provider("configured", {
 });
 const image = new buildkit.Image("image", {
     addHosts: ["addHosts"],
+    allow: ["allow"],
     annotations: {
         key: "annotations",
     },
@@ -103,6 +104,7 @@ const image = new buildkit.Image("image", {
             forceCompression: true,
             ignoreError: true,
             mode: buildkit.CacheMode.Max,
+            reset: true,
         },
         raw: "raw",
         registry: {
@@ -143,6 +145,7 @@ const image = new buildkit.Image("image", {
         inline: "inline",
         location: "location",
     },
+    exec: true,
     exports: [{
         cacheonly: {},
         disabled: true,
@@ -177,6 +180,7 @@ const image = new buildkit.Image("image", {
         },
         local: {
             dest: "dest",
+            mode: buildkit.ExportMode.Delete,
         },
         oci: {
             annotations: {
@@ -212,12 +216,14 @@ const image = new buildkit.Image("image", {
             dest: "dest",
         },
     }],
+    ignoreSecretsInDiffCalculation: ["ignoreSecretsInDiffCalculation"],
     labels: {
         key: "labels",
     },
     load: true,
     network: buildkit.NetworkMode.None,
     noCache: true,
+    noCacheFilter: ["noCacheFilter"],
     platforms: [buildkit.Platform.Linux_amd64_v3],
     provenance: {
         mode: buildkit.ProvenanceMode.Max,
@@ -255,18 +261,31 @@ const image = new buildkit.Image("image", {
     watch: buildkit.Watch.All,
 });
 export const addHosts = image.addHosts;
+export const allow = image.allow;
 export const annotations = image.annotations;
 export const buildArgs = image.buildArgs;
+export const buildOnPreview = image.buildOnPreview;
+export const builder = image.builder;
+export const cacheFrom = image.cacheFrom;
+export const cacheTo = image.cacheTo;
+export const context = image.context;
 export const contextHash = image.contextHash;
 export const digest = image.digest;
+export const dockerfile = image.dockerfile;
+export const exec = image.exec;
 export const exports = image.exports;
+export const ignoreSecretsInDiffCalculation = image.ignoreSecretsInDiffCalculation;
 export const labels = image.labels;
 export const load = image.load;
 export const manifests = image.manifests;
 export const network = image.network;
+export const noCache = image.noCache;
+export const noCacheFilter = image.noCacheFilter;
 export const platforms = image.platforms;
 export const provenance = image.provenance;
+export const pull = image.pull;
 export const push = image.push;
+export const pushTimeout = image.pushTimeout;
 export const ref = image.ref;
 export const refs = image.refs;
 export const repoDigest = image.repoDigest;
@@ -275,3 +294,4 @@ export const sourceDateEpoch = image.sourceDateEpoch;
 export const tags = image.tags;
 export const target = image.target;
 export const testTargets = image.testTargets;
+export const watch = image.watch;

@@ -29,6 +29,7 @@ configured = buildkit.Provider("configured",
     })
 image = buildkit.Image("image",
     add_hosts=["addHosts"],
+    allow=["allow"],
     annotations={
         "key": "annotations",
     },
@@ -102,6 +103,7 @@ image = buildkit.Image("image",
             "force_compression": True,
             "ignore_error": True,
             "mode": buildkit.CacheMode.MAX,
+            "reset": True,
         },
         "raw": "raw",
         "registry": {
@@ -142,6 +144,7 @@ image = buildkit.Image("image",
         "inline": "inline",
         "location": "location",
     },
+    exec_=True,
     exports=[{
         "cacheonly": {},
         "disabled": True,
@@ -176,6 +179,7 @@ image = buildkit.Image("image",
         },
         "local": {
             "dest": "dest",
+            "mode": buildkit.ExportMode.DELETE,
         },
         "oci": {
             "annotations": {
@@ -211,12 +215,14 @@ image = buildkit.Image("image",
             "dest": "dest",
         },
     }],
+    ignore_secrets_in_diff_calculation=["ignoreSecretsInDiffCalculation"],
     labels={
         "key": "labels",
     },
     load=True,
     network=buildkit.NetworkMode.NONE,
     no_cache=True,
+    no_cache_filter=["noCacheFilter"],
     platforms=[buildkit.Platform.LINUX_AMD64_V3],
     provenance={
         "mode": buildkit.ProvenanceMode.MAX,
@@ -253,18 +259,31 @@ image = buildkit.Image("image",
     test_targets=["testTargets"],
     watch=buildkit.Watch.ALL)
 pulumi.export("addHosts", image.add_hosts)
+pulumi.export("allow", image.allow)
 pulumi.export("annotations", image.annotations)
 pulumi.export("buildArgs", image.build_args)
+pulumi.export("buildOnPreview", image.build_on_preview)
+pulumi.export("builder", image.builder)
+pulumi.export("cacheFrom", image.cache_from)
+pulumi.export("cacheTo", image.cache_to)
+pulumi.export("context", image.context)
 pulumi.export("contextHash", image.context_hash)
 pulumi.export("digest", image.digest)
+pulumi.export("dockerfile", image.dockerfile)
+pulumi.export("exec", image.exec_)
 pulumi.export("exports", image.exports)
+pulumi.export("ignoreSecretsInDiffCalculation", image.ignore_secrets_in_diff_calculation)
 pulumi.export("labels", image.labels)
 pulumi.export("load", image.load)
 pulumi.export("manifests", image.manifests)
 pulumi.export("network", image.network)
+pulumi.export("noCache", image.no_cache)
+pulumi.export("noCacheFilter", image.no_cache_filter)
 pulumi.export("platforms", image.platforms)
 pulumi.export("provenance", image.provenance)
+pulumi.export("pull", image.pull)
 pulumi.export("push", image.push)
+pulumi.export("pushTimeout", image.push_timeout)
 pulumi.export("ref", image.ref)
 pulumi.export("refs", image.refs)
 pulumi.export("repoDigest", image.repo_digest)
@@ -273,3 +292,4 @@ pulumi.export("sourceDateEpoch", image.source_date_epoch)
 pulumi.export("tags", image.tags)
 pulumi.export("target", image.target)
 pulumi.export("testTargets", image.test_targets)
+pulumi.export("watch", image.watch)

@@ -12,6 +12,12 @@ import io.github.pulumibuildkit.buildkit.ImageArgs;
 import io.github.pulumibuildkit.buildkit.Utilities;
 import io.github.pulumibuildkit.buildkit.enums.NetworkMode;
 import io.github.pulumibuildkit.buildkit.enums.Platform;
+import io.github.pulumibuildkit.buildkit.enums.Watch;
+import io.github.pulumibuildkit.buildkit.outputs.BuildContext;
+import io.github.pulumibuildkit.buildkit.outputs.BuilderConfig;
+import io.github.pulumibuildkit.buildkit.outputs.CacheFrom;
+import io.github.pulumibuildkit.buildkit.outputs.CacheTo;
+import io.github.pulumibuildkit.buildkit.outputs.Dockerfile;
 import io.github.pulumibuildkit.buildkit.outputs.Manifest;
 import io.github.pulumibuildkit.buildkit.outputs.Provenance;
 import io.github.pulumibuildkit.buildkit.outputs.SBOM;
@@ -151,6 +157,20 @@ public class Image extends com.pulumi.resources.CustomResource {
         return Codegen.optional(this.addHosts);
     }
     /**
+     * What steps were allowed to do in the last update.
+     * 
+     */
+    @Export(name="allow", refs={List.class,String.class}, tree="[0,1]")
+    private Output</* @Nullable */ List<String>> allow;
+
+    /**
+     * @return What steps were allowed to do in the last update.
+     * 
+     */
+    public Output<Optional<List<String>>> allow() {
+        return Codegen.optional(this.allow);
+    }
+    /**
      * The annotations that were applied.
      * 
      */
@@ -177,6 +197,76 @@ public class Image extends com.pulumi.resources.CustomResource {
      */
     public Output<Optional<Map<String,String>>> buildArgs() {
         return Codegen.optional(this.buildArgs);
+    }
+    /**
+     * Whether previews build, as of the last update.
+     * 
+     */
+    @Export(name="buildOnPreview", refs={Boolean.class}, tree="[0]")
+    private Output</* @Nullable */ Boolean> buildOnPreview;
+
+    /**
+     * @return Whether previews build, as of the last update.
+     * 
+     */
+    public Output<Optional<Boolean>> buildOnPreview() {
+        return Codegen.optional(this.buildOnPreview);
+    }
+    /**
+     * The builder that the program named in the last update, without certificates.
+     * 
+     */
+    @Export(name="builder", refs={BuilderConfig.class}, tree="[0]")
+    private Output</* @Nullable */ BuilderConfig> builder;
+
+    /**
+     * @return The builder that the program named in the last update, without certificates.
+     * 
+     */
+    public Output<Optional<BuilderConfig>> builder_() {
+        return Codegen.optional(this.builder);
+    }
+    /**
+     * The caches to import in the last update, without credentials.
+     * 
+     */
+    @Export(name="cacheFrom", refs={List.class,CacheFrom.class}, tree="[0,1]")
+    private Output</* @Nullable */ List<CacheFrom>> cacheFrom;
+
+    /**
+     * @return The caches to import in the last update, without credentials.
+     * 
+     */
+    public Output<Optional<List<CacheFrom>>> cacheFrom() {
+        return Codegen.optional(this.cacheFrom);
+    }
+    /**
+     * The caches to export in the last update, without credentials.
+     * 
+     */
+    @Export(name="cacheTo", refs={List.class,CacheTo.class}, tree="[0,1]")
+    private Output</* @Nullable */ List<CacheTo>> cacheTo;
+
+    /**
+     * @return The caches to export in the last update, without credentials.
+     * 
+     */
+    public Output<Optional<List<CacheTo>>> cacheTo() {
+        return Codegen.optional(this.cacheTo);
+    }
+    /**
+     * The build context of the last update, without logins in URLs.
+     * 
+     */
+    @Export(name="context", refs={BuildContext.class}, tree="[0]")
+    private Output</* @Nullable */ BuildContext> context;
+
+    /**
+     * @return The build context of the last update, without logins in URLs.
+     * 
+     */
+    public Output<Optional<BuildContext>> context() {
+        return Codegen.optional(this.context);
     }
     /**
      * The digest of everything that the build read from this machine.
@@ -207,6 +297,34 @@ public class Image extends com.pulumi.resources.CustomResource {
         return this.digest;
     }
     /**
+     * The Dockerfile of the last update: where it is, or its text.
+     * 
+     */
+    @Export(name="dockerfile", refs={Dockerfile.class}, tree="[0]")
+    private Output</* @Nullable */ Dockerfile> dockerfile;
+
+    /**
+     * @return The Dockerfile of the last update: where it is, or its text.
+     * 
+     */
+    public Output<Optional<Dockerfile>> dockerfile() {
+        return Codegen.optional(this.dockerfile);
+    }
+    /**
+     * As the program gave it in the last update.
+     * 
+     */
+    @Export(name="exec", refs={Boolean.class}, tree="[0]")
+    private Output</* @Nullable */ Boolean> exec;
+
+    /**
+     * @return As the program gave it in the last update.
+     * 
+     */
+    public Output<Optional<Boolean>> exec() {
+        return Codegen.optional(this.exec);
+    }
+    /**
      * What the build wrote beside the image, and how it wrote the image.
      * 
      */
@@ -219,6 +337,20 @@ public class Image extends com.pulumi.resources.CustomResource {
      */
     public Output<Optional<List<io.github.pulumibuildkit.buildkit.outputs.Export>>> exports() {
         return Codegen.optional(this.exports);
+    }
+    /**
+     * As the program gave it in the last update.
+     * 
+     */
+    @Export(name="ignoreSecretsInDiffCalculation", refs={List.class,String.class}, tree="[0,1]")
+    private Output</* @Nullable */ List<String>> ignoreSecretsInDiffCalculation;
+
+    /**
+     * @return As the program gave it in the last update.
+     * 
+     */
+    public Output<Optional<List<String>>> ignoreSecretsInDiffCalculation() {
+        return Codegen.optional(this.ignoreSecretsInDiffCalculation);
     }
     /**
      * The labels that were applied.
@@ -277,6 +409,34 @@ public class Image extends com.pulumi.resources.CustomResource {
         return Codegen.optional(this.network);
     }
     /**
+     * Whether the last build ran every step again.
+     * 
+     */
+    @Export(name="noCache", refs={Boolean.class}, tree="[0]")
+    private Output</* @Nullable */ Boolean> noCache;
+
+    /**
+     * @return Whether the last build ran every step again.
+     * 
+     */
+    public Output<Optional<Boolean>> noCache() {
+        return Codegen.optional(this.noCache);
+    }
+    /**
+     * The stages whose steps the last build ran again.
+     * 
+     */
+    @Export(name="noCacheFilter", refs={List.class,String.class}, tree="[0,1]")
+    private Output</* @Nullable */ List<String>> noCacheFilter;
+
+    /**
+     * @return The stages whose steps the last build ran again.
+     * 
+     */
+    public Output<Optional<List<String>>> noCacheFilter() {
+        return Codegen.optional(this.noCacheFilter);
+    }
+    /**
      * The platforms as the program gave them.
      * 
      */
@@ -305,6 +465,20 @@ public class Image extends com.pulumi.resources.CustomResource {
         return Codegen.optional(this.provenance);
     }
     /**
+     * Whether new base images and commits caused a build in the last update.
+     * 
+     */
+    @Export(name="pull", refs={Boolean.class}, tree="[0]")
+    private Output</* @Nullable */ Boolean> pull;
+
+    /**
+     * @return Whether new base images and commits caused a build in the last update.
+     * 
+     */
+    public Output<Optional<Boolean>> pull() {
+        return Codegen.optional(this.pull);
+    }
+    /**
      * Whether the image was to be pushed.
      * 
      */
@@ -317,6 +491,20 @@ public class Image extends com.pulumi.resources.CustomResource {
      */
     public Output<Optional<Boolean>> push() {
         return Codegen.optional(this.push);
+    }
+    /**
+     * How many seconds a push was tried, as of the last update.
+     * 
+     */
+    @Export(name="pushTimeout", refs={Integer.class}, tree="[0]")
+    private Output</* @Nullable */ Integer> pushTimeout;
+
+    /**
+     * @return How many seconds a push was tried, as of the last update.
+     * 
+     */
+    public Output<Optional<Integer>> pushTimeout() {
+        return Codegen.optional(this.pushTimeout);
     }
     /**
      * The first tag with the digest: `host/repository:tag{@literal @}sha256:…`. Empty if nothing was pushed.
@@ -429,6 +617,20 @@ public class Image extends com.pulumi.resources.CustomResource {
      */
     public Output<Optional<List<String>>> testTargets() {
         return Codegen.optional(this.testTargets);
+    }
+    /**
+     * Which part of the build contexts counted in the last update.
+     * 
+     */
+    @Export(name="watch", refs={Watch.class}, tree="[0]")
+    private Output</* @Nullable */ Watch> watch;
+
+    /**
+     * @return Which part of the build contexts counted in the last update.
+     * 
+     */
+    public Output<Optional<Watch>> watch() {
+        return Codegen.optional(this.watch);
     }
 
     /**

@@ -34,18 +34,33 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     public static final ImageArgs Empty = new ImageArgs();
 
     /**
-     * Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+     * Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`, or with several addresses `db=10.0.0.5,fd00::5`. The address `host-gateway` stands for the machine of a Docker Engine, if that engine itself builds.
      * 
      */
     @Import(name="addHosts")
     private @Nullable Output<List<String>> addHosts;
 
     /**
-     * @return Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+     * @return Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`, or with several addresses `db=10.0.0.5,fd00::5`. The address `host-gateway` stands for the machine of a Docker Engine, if that engine itself builds.
      * 
      */
     public Optional<Output<List<String>>> addHosts() {
         return Optional.ofNullable(this.addHosts);
+    }
+
+    /**
+     * What steps may do that a builder refuses by default: `network.host` for `RUN --network=host`, `security.insecure` for `RUN --security=insecure`, `device` or `device=NAME` for `RUN --device`. The builder must allow it too; the plugin&#39;s own daemon allows only `network.host`. A change never causes a build.
+     * 
+     */
+    @Import(name="allow")
+    private @Nullable Output<List<String>> allow;
+
+    /**
+     * @return What steps may do that a builder refuses by default: `network.host` for `RUN --network=host`, `security.insecure` for `RUN --security=insecure`, `device` or `device=NAME` for `RUN --device`. The builder must allow it too; the plugin&#39;s own daemon allows only `network.host`. A change never causes a build.
+     * 
+     */
+    public Optional<Output<List<String>>> allow() {
+        return Optional.ofNullable(this.allow);
     }
 
     /**
@@ -199,6 +214,21 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Without effect, for programs that were written for docker-build: there it runs the command `docker buildx build`. The plugin connects to the builder itself. True gives a warning. Defaults to false.
+     * 
+     */
+    @Import(name="exec")
+    private @Nullable Output<Boolean> exec;
+
+    /**
+     * @return Without effect, for programs that were written for docker-build: there it runs the command `docker buildx build`. The plugin connects to the builder itself. True gives a warning. Defaults to false.
+     * 
+     */
+    public Optional<Output<Boolean>> exec() {
+        return Optional.ofNullable(this.exec);
+    }
+
+    /**
      * What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
      * 
      */
@@ -211,6 +241,21 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Output<List<ExportArgs>>> exports() {
         return Optional.ofNullable(this.exports);
+    }
+
+    /**
+     * Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
+     * 
+     */
+    @Import(name="ignoreSecretsInDiffCalculation")
+    private @Nullable Output<List<String>> ignoreSecretsInDiffCalculation;
+
+    /**
+     * @return Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
+     * 
+     */
+    public Optional<Output<List<String>>> ignoreSecretsInDiffCalculation() {
+        return Optional.ofNullable(this.ignoreSecretsInDiffCalculation);
     }
 
     /**
@@ -271,6 +316,21 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Output<Boolean>> noCache() {
         return Optional.ofNullable(this.noCache);
+    }
+
+    /**
+     * Stages of the Dockerfile whose steps run again, as with `noCache`. The other stages take what the builder has. It cannot be set with `noCache`.
+     * 
+     */
+    @Import(name="noCacheFilter")
+    private @Nullable Output<List<String>> noCacheFilter;
+
+    /**
+     * @return Stages of the Dockerfile whose steps run again, as with `noCache`. The other stages take what the builder has. It cannot be set with `noCache`.
+     * 
+     */
+    public Optional<Output<List<String>>> noCacheFilter() {
+        return Optional.ofNullable(this.noCacheFilter);
     }
 
     /**
@@ -502,6 +562,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
 
     private ImageArgs(ImageArgs $) {
         this.addHosts = $.addHosts;
+        this.allow = $.allow;
         this.annotations = $.annotations;
         this.baseDigests = $.baseDigests;
         this.buildArgs = $.buildArgs;
@@ -512,11 +573,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         this.context = $.context;
         this.contextHash = $.contextHash;
         this.dockerfile = $.dockerfile;
+        this.exec = $.exec;
         this.exports = $.exports;
+        this.ignoreSecretsInDiffCalculation = $.ignoreSecretsInDiffCalculation;
         this.labels = $.labels;
         this.load = $.load;
         this.network = $.network;
         this.noCache = $.noCache;
+        this.noCacheFilter = $.noCacheFilter;
         this.platforms = $.platforms;
         this.provenance = $.provenance;
         this.pull = $.pull;
@@ -553,7 +617,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param addHosts Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+         * @param addHosts Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`, or with several addresses `db=10.0.0.5,fd00::5`. The address `host-gateway` stands for the machine of a Docker Engine, if that engine itself builds.
          * 
          * @return builder
          * 
@@ -564,7 +628,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param addHosts Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+         * @param addHosts Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`, or with several addresses `db=10.0.0.5,fd00::5`. The address `host-gateway` stands for the machine of a Docker Engine, if that engine itself builds.
          * 
          * @return builder
          * 
@@ -574,13 +638,44 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param addHosts Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`.
+         * @param addHosts Hosts that steps know besides those of DNS, each as `name:address`: `db:10.0.0.5`, `db:fd00::5`, or with several addresses `db=10.0.0.5,fd00::5`. The address `host-gateway` stands for the machine of a Docker Engine, if that engine itself builds.
          * 
          * @return builder
          * 
          */
         public Builder addHosts(String... addHosts) {
             return addHosts(List.of(addHosts));
+        }
+
+        /**
+         * @param allow What steps may do that a builder refuses by default: `network.host` for `RUN --network=host`, `security.insecure` for `RUN --security=insecure`, `device` or `device=NAME` for `RUN --device`. The builder must allow it too; the plugin&#39;s own daemon allows only `network.host`. A change never causes a build.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder allow(@Nullable Output<List<String>> allow) {
+            $.allow = allow;
+            return this;
+        }
+
+        /**
+         * @param allow What steps may do that a builder refuses by default: `network.host` for `RUN --network=host`, `security.insecure` for `RUN --security=insecure`, `device` or `device=NAME` for `RUN --device`. The builder must allow it too; the plugin&#39;s own daemon allows only `network.host`. A change never causes a build.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder allow(List<String> allow) {
+            return allow(Output.of(allow));
+        }
+
+        /**
+         * @param allow What steps may do that a builder refuses by default: `network.host` for `RUN --network=host`, `security.insecure` for `RUN --security=insecure`, `device` or `device=NAME` for `RUN --device`. The builder must allow it too; the plugin&#39;s own daemon allows only `network.host`. A change never causes a build.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder allow(String... allow) {
+            return allow(List.of(allow));
         }
 
         /**
@@ -814,6 +909,27 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param exec Without effect, for programs that were written for docker-build: there it runs the command `docker buildx build`. The plugin connects to the builder itself. True gives a warning. Defaults to false.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder exec(@Nullable Output<Boolean> exec) {
+            $.exec = exec;
+            return this;
+        }
+
+        /**
+         * @param exec Without effect, for programs that were written for docker-build: there it runs the command `docker buildx build`. The plugin connects to the builder itself. True gives a warning. Defaults to false.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder exec(Boolean exec) {
+            return exec(Output.of(exec));
+        }
+
+        /**
          * @param exports What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
          * 
          * @return builder
@@ -842,6 +958,37 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder exports(ExportArgs... exports) {
             return exports(List.of(exports));
+        }
+
+        /**
+         * @param ignoreSecretsInDiffCalculation Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder ignoreSecretsInDiffCalculation(@Nullable Output<List<String>> ignoreSecretsInDiffCalculation) {
+            $.ignoreSecretsInDiffCalculation = ignoreSecretsInDiffCalculation;
+            return this;
+        }
+
+        /**
+         * @param ignoreSecretsInDiffCalculation Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder ignoreSecretsInDiffCalculation(List<String> ignoreSecretsInDiffCalculation) {
+            return ignoreSecretsInDiffCalculation(Output.of(ignoreSecretsInDiffCalculation));
+        }
+
+        /**
+         * @param ignoreSecretsInDiffCalculation Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder ignoreSecretsInDiffCalculation(String... ignoreSecretsInDiffCalculation) {
+            return ignoreSecretsInDiffCalculation(List.of(ignoreSecretsInDiffCalculation));
         }
 
         /**
@@ -926,6 +1073,37 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder noCache(Boolean noCache) {
             return noCache(Output.of(noCache));
+        }
+
+        /**
+         * @param noCacheFilter Stages of the Dockerfile whose steps run again, as with `noCache`. The other stages take what the builder has. It cannot be set with `noCache`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder noCacheFilter(@Nullable Output<List<String>> noCacheFilter) {
+            $.noCacheFilter = noCacheFilter;
+            return this;
+        }
+
+        /**
+         * @param noCacheFilter Stages of the Dockerfile whose steps run again, as with `noCache`. The other stages take what the builder has. It cannot be set with `noCache`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder noCacheFilter(List<String> noCacheFilter) {
+            return noCacheFilter(Output.of(noCacheFilter));
+        }
+
+        /**
+         * @param noCacheFilter Stages of the Dockerfile whose steps run again, as with `noCache`. The other stages take what the builder has. It cannot be set with `noCache`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder noCacheFilter(String... noCacheFilter) {
+            return noCacheFilter(List.of(noCacheFilter));
         }
 
         /**

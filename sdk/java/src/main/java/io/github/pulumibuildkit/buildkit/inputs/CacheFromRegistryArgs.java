@@ -19,14 +19,14 @@ public final class CacheFromRegistryArgs extends com.pulumi.resources.ResourceAr
     public static final CacheFromRegistryArgs Empty = new CacheFromRegistryArgs();
 
     /**
-     * Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+     * Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
      * 
      */
     @Import(name="ref", required=true)
     private Output<String> ref;
 
     /**
-     * @return Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+     * @return Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
      * 
      */
     public Output<String> ref() {
@@ -58,7 +58,7 @@ public final class CacheFromRegistryArgs extends com.pulumi.resources.ResourceAr
         }
 
         /**
-         * @param ref Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+         * @param ref Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
          * 
          * @return builder
          * 
@@ -69,7 +69,7 @@ public final class CacheFromRegistryArgs extends com.pulumi.resources.ResourceAr
         }
 
         /**
-         * @param ref Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+         * @param ref Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
          * 
          * @return builder
          * 

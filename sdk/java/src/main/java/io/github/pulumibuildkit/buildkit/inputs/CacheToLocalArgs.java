@@ -114,6 +114,21 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
         return Optional.ofNullable(this.mode);
     }
 
+    /**
+     * Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
+     * 
+     */
+    @Import(name="reset")
+    private @Nullable Output<Boolean> reset;
+
+    /**
+     * @return Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
+     * 
+     */
+    public Optional<Output<Boolean>> reset() {
+        return Optional.ofNullable(this.reset);
+    }
+
     private CacheToLocalArgs() {}
 
     private CacheToLocalArgs(CacheToLocalArgs $) {
@@ -123,6 +138,7 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
         this.forceCompression = $.forceCompression;
         this.ignoreError = $.ignoreError;
         this.mode = $.mode;
+        this.reset = $.reset;
     }
 
     public static Builder builder() {
@@ -267,6 +283,27 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder mode(CacheMode mode) {
             return mode(Output.of(mode));
+        }
+
+        /**
+         * @param reset Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder reset(@Nullable Output<Boolean> reset) {
+            $.reset = reset;
+            return this;
+        }
+
+        /**
+         * @param reset Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder reset(Boolean reset) {
+            return reset(Output.of(reset));
         }
 
         public CacheToLocalArgs build() {

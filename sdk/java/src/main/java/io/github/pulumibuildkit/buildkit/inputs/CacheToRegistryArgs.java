@@ -130,14 +130,14 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
     }
 
     /**
-     * Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+     * Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
      * 
      */
     @Import(name="ref", required=true)
     private Output<String> ref;
 
     /**
-     * @return Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+     * @return Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
      * 
      */
     public Output<String> ref() {
@@ -323,7 +323,7 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param ref Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+         * @param ref Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
          * 
          * @return builder
          * 
@@ -334,7 +334,7 @@ public final class CacheToRegistryArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param ref Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`.
+         * @param ref Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
          * 
          * @return builder
          * 

@@ -6,8 +6,11 @@ package io.github.pulumibuildkit.buildkit.inputs;
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
+import io.github.pulumibuildkit.buildkit.enums.ExportMode;
 import java.lang.String;
 import java.util.Objects;
+import java.util.Optional;
+import javax.annotation.Nullable;
 
 
 /**
@@ -19,24 +22,40 @@ public final class ExportLocalArgs extends com.pulumi.resources.ResourceArgs {
     public static final ExportLocalArgs Empty = new ExportLocalArgs();
 
     /**
-     * Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+     * Path of the folder, relative to the program. Keep it out of the build context.
      * 
      */
     @Import(name="dest", required=true)
     private Output<String> dest;
 
     /**
-     * @return Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+     * @return Path of the folder, relative to the program. Keep it out of the build context.
      * 
      */
     public Output<String> dest() {
         return this.dest;
     }
 
+    /**
+     * What happens to files that are in the folder and not in the image. Defaults to `copy`.
+     * 
+     */
+    @Import(name="mode")
+    private @Nullable Output<ExportMode> mode;
+
+    /**
+     * @return What happens to files that are in the folder and not in the image. Defaults to `copy`.
+     * 
+     */
+    public Optional<Output<ExportMode>> mode() {
+        return Optional.ofNullable(this.mode);
+    }
+
     private ExportLocalArgs() {}
 
     private ExportLocalArgs(ExportLocalArgs $) {
         this.dest = $.dest;
+        this.mode = $.mode;
     }
 
     public static Builder builder() {
@@ -58,7 +77,7 @@ public final class ExportLocalArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param dest Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+         * @param dest Path of the folder, relative to the program. Keep it out of the build context.
          * 
          * @return builder
          * 
@@ -69,13 +88,34 @@ public final class ExportLocalArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param dest Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+         * @param dest Path of the folder, relative to the program. Keep it out of the build context.
          * 
          * @return builder
          * 
          */
         public Builder dest(String dest) {
             return dest(Output.of(dest));
+        }
+
+        /**
+         * @param mode What happens to files that are in the folder and not in the image. Defaults to `copy`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder mode(@Nullable Output<ExportMode> mode) {
+            $.mode = mode;
+            return this;
+        }
+
+        /**
+         * @param mode What happens to files that are in the folder and not in the image. Defaults to `copy`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder mode(ExportMode mode) {
+            return mode(Output.of(mode));
         }
 
         public ExportLocalArgs build() {

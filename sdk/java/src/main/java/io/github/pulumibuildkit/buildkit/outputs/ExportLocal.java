@@ -5,24 +5,39 @@ package io.github.pulumibuildkit.buildkit.outputs;
 
 import com.pulumi.core.annotations.CustomType;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
+import io.github.pulumibuildkit.buildkit.enums.ExportMode;
 import java.lang.String;
 import java.util.Objects;
+import java.util.Optional;
+import javax.annotation.Nullable;
 
 @CustomType
 public final class ExportLocal {
     /**
-     * @return Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+     * @return Path of the folder, relative to the program. Keep it out of the build context.
      * 
      */
     private String dest;
+    /**
+     * @return What happens to files that are in the folder and not in the image. Defaults to `copy`.
+     * 
+     */
+    private @Nullable ExportMode mode;
 
     private ExportLocal() {}
     /**
-     * @return Path of the folder, relative to the program. Files that are there stay. Keep it out of the build context.
+     * @return Path of the folder, relative to the program. Keep it out of the build context.
      * 
      */
     public String dest() {
         return this.dest;
+    }
+    /**
+     * @return What happens to files that are in the folder and not in the image. Defaults to `copy`.
+     * 
+     */
+    public Optional<ExportMode> mode() {
+        return Optional.ofNullable(this.mode);
     }
 
     public static Builder builder() {
@@ -35,10 +50,12 @@ public final class ExportLocal {
     @CustomType.Builder
     public static final class Builder {
         private String dest;
+        private @Nullable ExportMode mode;
         public Builder() {}
         public Builder(ExportLocal defaults) {
     	      Objects.requireNonNull(defaults);
     	      this.dest = defaults.dest;
+    	      this.mode = defaults.mode;
         }
 
         @CustomType.Setter
@@ -49,9 +66,16 @@ public final class ExportLocal {
             this.dest = dest;
             return this;
         }
+        @CustomType.Setter
+        public Builder mode(@Nullable ExportMode mode) {
+
+            this.mode = mode;
+            return this;
+        }
         public ExportLocal build() {
             final var _resultValue = new ExportLocal();
             _resultValue.dest = dest;
+            _resultValue.mode = mode;
             return _resultValue;
         }
     }
