@@ -39,6 +39,8 @@ type ImageArgs struct {
 	NoCacheFilter   []string                `pulumi:"noCacheFilter,optional"`
 	Exec            *bool                   `pulumi:"exec,optional"`
 	IgnoreSecrets   []string                `pulumi:"ignoreSecretsInDiffCalculation,optional"`
+	VolatileArgs    []string                `pulumi:"volatileArgs,optional"`
+	WatchSecrets    []string                `pulumi:"watchSecrets,optional"`
 }
 
 // Annotate documents the inputs in the schema and in every SDK.
@@ -67,6 +69,9 @@ func (a *ImageArgs) Annotate(an infer.Annotator) {
 	an.Describe(&a.BuildArgs, "Values for the `ARG` instructions of the Dockerfile. The history of the image "+
 		"shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as "+
 		"BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.")
+	an.Describe(&a.VolatileArgs, "Names of `buildArgs` whose change is no reason to build, such as that of a commit or "+
+		"of a build number. The next build for another reason gets the current values. They are not part of `{hash}` "+
+		"either, so an image that is found by such a tag may have been built with other values. Empty by default.")
 	an.Describe(&a.Labels, "Labels of the image. A secret among them is refused.")
 	describeImage(a, an)
 	describeSteps(a, an)

@@ -14,10 +14,15 @@ func describeSecrets(a *ImageArgs, an infer.Annotator) {
 	an.Describe(&a.Secrets, "Secrets that steps of the Dockerfile can mount, by their id: `RUN "+
 		"--mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. "+
 		"The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; "+
-		"`secretSources` keeps them out of it. A change never causes a build.")
+		"`secretSources` keeps them out of it. A change causes a build only if `watchSecrets` has the id.")
 	an.Describe(&a.SecretSources, "Secrets like `secrets`, of which the program gives only the place: an "+
 		"environment variable or a file. The plugin reads them when a build starts, so no state has the values. "+
 		"A change never causes a build.")
+	an.Describe(&a.WatchSecrets, "Ids of `secrets` whose change causes a build, because what they hold shows in the "+
+		"image. Such a build runs every step again, as with `noCache`: a step in the builder's cache was made with "+
+		"the old secret. No hash covers a secret, so an image that another stack pushed to a tag with `{hash}` is "+
+		"used whatever its secrets were. A secret of `secretSources` cannot be watched, because no state has its "+
+		"value. Empty by default.")
 }
 
 // SecretSource is the place of a secret, which is read when a build starts.

@@ -92,6 +92,8 @@ var checks = []func(*checker){
 	checkSSH,
 	checkSecrets,
 	checkSecretSources,
+	checkWatchSecrets,
+	checkVolatileArgs,
 	checkPublicInputs,
 	checkCacheFrom,
 	checkCacheTo,

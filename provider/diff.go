@@ -10,21 +10,27 @@ import (
 )
 
 // diffInputs returns how the new inputs differ from the outputs, by property path, without what ignoreChanges covers.
-// It does not use the old inputs, because after a partial update they differ from what was applied.
-func diffInputs(outputs, inputs property.Map, ignoreChanges []string) map[string]p.PropertyDiff {
+//
+// It uses the old inputs for watched secrets only, which no output has: after a partial update the old inputs differ
+// from what was applied.
+func diffInputs(outputs, old, inputs property.Map, ignoreChanges []string) map[string]p.PropertyDiff {
 	changes := map[string]p.PropertyDiff{}
-	ignores, applied := ignoreMatcher(ignoreChanges), takeOver(outputs, inputs)
-	for _, in := range inputTable {
-		key := in.name
-		if in.equal == nil || in.equal(applied, inputs, key) {
-			continue
-		}
-		for path, kind := range leafChanges(key, applied.Get(key), inputs.Get(key)) {
+	ignores := ignoreMatcher(ignoreChanges)
+	note := func(all map[string]p.DiffKind) {
+		for path, kind := range all {
 			if !ignores(path) {
 				changes[path] = p.PropertyDiff{Kind: kind}
 			}
 		}
 	}
+	applied, wanted := withoutVolatile(takeOver(outputs, inputs), inputs)
+	for _, in := range inputTable {
+		key := in.name
+		if in.equal != nil && !in.equal(applied, wanted, key) {
+			note(leafChanges(key, applied.Get(key), wanted.Get(key)))
+		}
+	}
+	note(changedSecrets(old, inputs))
 	if len(changes) == 0 && isDockerBuildState(outputs) { // the update writes our outputs
 		changes["contextHash"] = p.PropertyDiff{Kind: p.Update}
 	}

@@ -161,6 +161,8 @@ var inputTable = []input{
 	{name: "noCacheFilter", builds: true, why: "says how to build, not what; it would be a reason once only"},
 	{name: "exec", why: "it has no effect"},
 	{name: "ignoreSecretsInDiffCalculation", why: "it has no effect"},
+	{name: "volatileArgs", builds: true, why: "says when to build, not what; see withoutVolatile"},
+	{name: "watchSecrets", builds: true, why: "the secrets that it names are compared; see changedSecrets"},
 }
 
 // The lists that the provider needs.

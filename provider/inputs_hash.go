@@ -36,7 +36,7 @@ func hashTarget(a ImageArgs) []string      { return []string{deref(a.Target)} }
 func hashPlatforms(a ImageArgs) []string {
 	return withCount(sortUnique(normalizePlatforms(a.Platforms)))
 }
-func hashBuildArgs(a ImageArgs) []string { return hashMap(a.BuildArgs) }
+func hashBuildArgs(a ImageArgs) []string { return hashMap(a.lastingArgs()) }
 func hashLabels(a ImageArgs) []string    { return hashMap(a.Labels) }
 
 func hashMap(m map[string]string) []string {

@@ -59,7 +59,7 @@ func TestListsOfInputs(t *testing.T) {
 		"image":   {imageInputs, image},
 		"build": {buildInputs, append([]string{
 			"allow", "buildOnPreview", "builder", "context", "dockerfile", "noCache", "noCacheFilter", "pull",
-			"secretSources", "secrets", "ssh", "watch",
+			"secretSources", "secrets", "ssh", "volatileArgs", "watch", "watchSecrets",
 		}, image...)},
 		"other outputs": {otherOutputs, []string{
 			"allow", "buildOnPreview", "builder", "cacheFrom", "cacheTo", "context", "dockerfile", "exec",

@@ -18,6 +18,7 @@ type request struct {
 	urn           resource.URN
 	inputs        property.Map // as Check returned them; they also say what is unknown
 	old           state        // what was applied before
+	oldInputs     property.Map // what the update before wanted
 	ignoreChanges []string
 	preview       bool
 	takesOver     bool // old is what docker-build applied; see takeOver
@@ -36,6 +37,8 @@ type operation struct {
 	makesImage bool     // somebody gets the image, or it is not known yet whether anybody does
 	unchanged  bool     // the state was applied from the same inputs, as far as they shape the image
 	plan       inputs.Plan
+
+	secretsChanged bool // a watched secret has changed, so that no image of before will do
 
 	waits    *waits
 	keychain *registry.Keychain
@@ -69,6 +72,10 @@ func newOperation(ctx context.Context, settings *settings, req request) (operati
 // resolveOperation returns the operation of a request without its connections. The error is about the first invalid
 // tag.
 func resolveOperation(req request, args ImageArgs) (operation, error) {
+	secretsChanged := len(changedSecrets(req.oldInputs, req.inputs)) > 0
+	if secretsChanged { // the builder's cache does not tell secrets apart
+		args.NoCache = &secretsChanged
+	}
 	op := operation{
 		request:   req,
 		args:      args,
@@ -76,6 +83,8 @@ func resolveOperation(req request, args ImageArgs) (operation, error) {
 		hash:      inputsHash(args),
 		platforms: normalizePlatforms(args.Platforms),
 		exports:   enabledExports(args),
+
+		secretsChanged: secretsChanged,
 	}
 	op.makesImage = makesImage(req.inputs, op.exports)
 	op.unchanged = op.isUnchanged()
@@ -100,16 +109,19 @@ func knownElements[T any](given property.Value, decoded []T) (complete []T) {
 	return complete
 }
 
-// isUnchanged tells whether every input that shapes the image equals what was applied.
-func (op operation) isUnchanged() bool { return len(op.changedInputs()) == 0 && op.old.isApplied() }
+// isUnchanged tells whether every input that shapes the image equals what was applied, watched secrets included.
+func (op operation) isUnchanged() bool {
+	return len(op.changedInputs()) == 0 && op.old.isApplied() && !op.secretsChanged
+}
 
 // changedInputs returns the names of the inputs that shape the image and differ from what was applied.
 func (op operation) changedInputs() (names []string) {
+	applied, wanted := withoutVolatile(op.old.outputs, op.inputs)
 	for _, in := range inputTable {
 		if in.hash == nil || in.name == "contextHash" && op.pinned {
 			continue
 		}
-		if !in.equal(op.old.outputs, op.inputs, in.name) {
+		if !in.equal(applied, wanted, in.name) {
 			names = append(names, in.name)
 		}
 	}
@@ -135,7 +147,7 @@ func (op operation) hasImage() bool { return op.old.digest != "" && op.unchanged
 
 // isBuilt tells, for a build that makes no image, whether an earlier build of the same inputs has done its work.
 func (op operation) isBuilt() bool {
-	return op.unchanged || !hasOtherExports(op.exports) && op.old.hasBuilt(op.hash)
+	return op.unchanged || !op.secretsChanged && !hasOtherExports(op.exports) && op.old.hasBuilt(op.hash)
 }
 
 // pastDigest returns the digest of an image of the same inputs: the applied one, or one that the state remembers. It
@@ -146,7 +158,7 @@ func (op operation) pastDigest() string {
 	if op.hasImage() {
 		return op.old.digest
 	}
-	if hasOtherExports(op.exports) { // only a build writes them
+	if op.secretsChanged || hasOtherExports(op.exports) { // only a build writes them
 		return ""
 	}
 	return op.old.digestFor(op.hash)

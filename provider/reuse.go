@@ -51,7 +51,7 @@ func findImage(ctx context.Context, op operation) (reuse, error) {
 
 // findCandidate returns the applied image, else the one behind a tag with {hash}, else one that the state remembers.
 func findCandidate(ctx context.Context, op operation) (reuse, error) {
-	if !op.hasImage() && !hasOtherExports(op.exports) {
+	if !op.hasImage() && !hasOtherExports(op.exports) && !op.secretsChanged {
 		if tagged, err := findByHash(ctx, op); err != nil || tagged.digest != "" {
 			return tagged, err
 		}

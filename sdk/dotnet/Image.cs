@@ -634,7 +634,7 @@ namespace PulumiBuildkit.Buildkit
         private InputMap<string>? _secrets;
 
         /// <summary>
-        /// Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
+        /// Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change causes a build only if `watchSecrets` has the id.
         /// </summary>
         public InputMap<string> Secrets
         {
@@ -694,11 +694,35 @@ namespace PulumiBuildkit.Buildkit
             set => _testTargets = value;
         }
 
+        [Input("volatileArgs")]
+        private InputList<string>? _volatileArgs;
+
+        /// <summary>
+        /// Names of `buildArgs` whose change is no reason to build, such as that of a commit or of a build number. The next build for another reason gets the current values. They are not part of `{hash}` either, so an image that is found by such a tag may have been built with other values. Empty by default.
+        /// </summary>
+        public InputList<string> VolatileArgs
+        {
+            get => _volatileArgs ?? (_volatileArgs = new InputList<string>());
+            set => _volatileArgs = value;
+        }
+
         /// <summary>
         /// Which part of the build contexts is hashed and sent. Defaults to `auto`.
         /// </summary>
         [Input("watch")]
         public Input<PulumiBuildkit.Buildkit.Watch>? Watch { get; set; }
+
+        [Input("watchSecrets")]
+        private InputList<string>? _watchSecrets;
+
+        /// <summary>
+        /// Ids of `secrets` whose change causes a build, because what they hold shows in the image. Such a build runs every step again, as with `noCache`: a step in the builder's cache was made with the old secret. No hash covers a secret, so an image that another stack pushed to a tag with `{hash}` is used whatever its secrets were. A secret of `secretSources` cannot be watched, because no state has its value. Empty by default.
+        /// </summary>
+        public InputList<string> WatchSecrets
+        {
+            get => _watchSecrets ?? (_watchSecrets = new InputList<string>());
+            set => _watchSecrets = value;
+        }
 
         public ImageArgs()
         {

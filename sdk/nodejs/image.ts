@@ -282,7 +282,9 @@ export class Image extends pulumi.CustomResource {
             resourceInputs["tags"] = args?.tags;
             resourceInputs["target"] = args?.target;
             resourceInputs["testTargets"] = args?.testTargets;
+            resourceInputs["volatileArgs"] = args?.volatileArgs;
             resourceInputs["watch"] = args?.watch;
+            resourceInputs["watchSecrets"] = args?.watchSecrets;
             resourceInputs["digest"] = undefined /*out*/;
             resourceInputs["manifests"] = undefined /*out*/;
             resourceInputs["ref"] = undefined /*out*/;
@@ -449,7 +451,7 @@ export interface ImageArgs {
      */
     secretSources?: pulumi.Input<{[key: string]: pulumi.Input<inputs.SecretSourceArgs>}>;
     /**
-     * Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
+     * Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change causes a build only if `watchSecrets` has the id.
      */
     secrets?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
@@ -473,7 +475,15 @@ export interface ImageArgs {
      */
     testTargets?: pulumi.Input<pulumi.Input<string>[]>;
     /**
+     * Names of `buildArgs` whose change is no reason to build, such as that of a commit or of a build number. The next build for another reason gets the current values. They are not part of `{hash}` either, so an image that is found by such a tag may have been built with other values. Empty by default.
+     */
+    volatileArgs?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
      * Which part of the build contexts is hashed and sent. Defaults to `auto`.
      */
     watch?: pulumi.Input<enums.Watch>;
+    /**
+     * Ids of `secrets` whose change causes a build, because what they hold shows in the image. Such a build runs every step again, as with `noCache`: a step in the builder's cache was made with the old secret. No hash covers a secret, so an image that another stack pushed to a tag with `{hash}` is used whatever its secrets were. A secret of `secretSources` cannot be watched, because no state has its value. Empty by default.
+     */
+    watchSecrets?: pulumi.Input<pulumi.Input<string>[]>;
 }

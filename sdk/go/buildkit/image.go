@@ -289,7 +289,7 @@ type imageArgs struct {
 	Sbom *SBOM `pulumi:"sbom"`
 	// Secrets like `secrets`, of which the program gives only the place: an environment variable or a file. The plugin reads them when a build starts, so no state has the values. A change never causes a build.
 	SecretSources map[string]SecretSource `pulumi:"secretSources"`
-	// Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
+	// Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change causes a build only if `watchSecrets` has the id.
 	Secrets map[string]string `pulumi:"secrets"`
 	// Seconds since 1970, such as the time of the last commit. No time in the image is later, and files of the build contexts get exactly this time. The same inputs then give the same digest on any machine, if the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`. That argument alone sets only the times of the image's configuration, not those of its files.
 	SourceDateEpoch *int `pulumi:"sourceDateEpoch"`
@@ -301,8 +301,12 @@ type imageArgs struct {
 	Target *string `pulumi:"target"`
 	// Stages of the Dockerfile to build before the image, for every platform. If a step of one fails, nothing is pushed. The files that these stages read count as inputs of the image.
 	TestTargets []string `pulumi:"testTargets"`
+	// Names of `buildArgs` whose change is no reason to build, such as that of a commit or of a build number. The next build for another reason gets the current values. They are not part of `{hash}` either, so an image that is found by such a tag may have been built with other values. Empty by default.
+	VolatileArgs []string `pulumi:"volatileArgs"`
 	// Which part of the build contexts is hashed and sent. Defaults to `auto`.
 	Watch *Watch `pulumi:"watch"`
+	// Ids of `secrets` whose change causes a build, because what they hold shows in the image. Such a build runs every step again, as with `noCache`: a step in the builder's cache was made with the old secret. No hash covers a secret, so an image that another stack pushed to a tag with `{hash}` is used whatever its secrets were. A secret of `secretSources` cannot be watched, because no state has its value. Empty by default.
+	WatchSecrets []string `pulumi:"watchSecrets"`
 }
 
 // The set of arguments for constructing a Image resource.
@@ -363,7 +367,7 @@ type ImageArgs struct {
 	Sbom SBOMPtrInput
 	// Secrets like `secrets`, of which the program gives only the place: an environment variable or a file. The plugin reads them when a build starts, so no state has the values. A change never causes a build.
 	SecretSources SecretSourceMapInput
-	// Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
+	// Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change causes a build only if `watchSecrets` has the id.
 	Secrets pulumi.StringMapInput
 	// Seconds since 1970, such as the time of the last commit. No time in the image is later, and files of the build contexts get exactly this time. The same inputs then give the same digest on any machine, if the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`. That argument alone sets only the times of the image's configuration, not those of its files.
 	SourceDateEpoch pulumi.IntPtrInput
@@ -375,8 +379,12 @@ type ImageArgs struct {
 	Target pulumi.StringPtrInput
 	// Stages of the Dockerfile to build before the image, for every platform. If a step of one fails, nothing is pushed. The files that these stages read count as inputs of the image.
 	TestTargets pulumi.StringArrayInput
+	// Names of `buildArgs` whose change is no reason to build, such as that of a commit or of a build number. The next build for another reason gets the current values. They are not part of `{hash}` either, so an image that is found by such a tag may have been built with other values. Empty by default.
+	VolatileArgs pulumi.StringArrayInput
 	// Which part of the build contexts is hashed and sent. Defaults to `auto`.
 	Watch WatchPtrInput
+	// Ids of `secrets` whose change causes a build, because what they hold shows in the image. Such a build runs every step again, as with `noCache`: a step in the builder's cache was made with the old secret. No hash covers a secret, so an image that another stack pushed to a tag with `{hash}` is used whatever its secrets were. A secret of `secretSources` cannot be watched, because no state has its value. Empty by default.
+	WatchSecrets pulumi.StringArrayInput
 }
 
 func (ImageArgs) ElementType() reflect.Type {

@@ -56,7 +56,9 @@ class ImageArgs:
                  tags: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  target: Optional[pulumi.Input[_builtins.str]] = None,
                  test_targets: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
-                 watch: Optional[pulumi.Input['Watch']] = None):
+                 volatile_args: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 watch: Optional[pulumi.Input['Watch']] = None,
+                 watch_secrets: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None):
         """
         The set of arguments for constructing a Image resource.
 
@@ -88,13 +90,15 @@ class ImageArgs:
         :param pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]] registries: Logins for registries, and how to reach them. A change never causes a build. For a host without a login here, the plugin uses the credentials of the cloud or of Docker (`docker login`, credential helpers).
         :param pulumi.Input['SBOMArgs'] sbom: Attach a list of what is in the image (SBOM). It makes an index even of one platform, which AWS Lambda refuses. Off by default.
         :param pulumi.Input[Mapping[str, pulumi.Input['SecretSourceArgs']]] secret_sources: Secrets like `secrets`, of which the program gives only the place: an environment variable or a file. The plugin reads them when a build starts, so no state has the values. A change never causes a build.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] secrets: Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] secrets: Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change causes a build only if `watchSecrets` has the id.
         :param pulumi.Input[_builtins.int] source_date_epoch: Seconds since 1970, such as the time of the last commit. No time in the image is later, and files of the build contexts get exactly this time. The same inputs then give the same digest on any machine, if the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`. That argument alone sets only the times of the image's configuration, not those of its files.
         :param pulumi.Input[Sequence[pulumi.Input['SSHArgs']]] ssh: SSH agents and keys that steps may sign in with: `RUN --mount=type=ssh`. Keys never leave this machine. A change never causes a build.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] tags: Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
         :param pulumi.Input[_builtins.str] target: The stage of the Dockerfile to build. Defaults to the last stage.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] test_targets: Stages of the Dockerfile to build before the image, for every platform. If a step of one fails, nothing is pushed. The files that these stages read count as inputs of the image.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] volatile_args: Names of `buildArgs` whose change is no reason to build, such as that of a commit or of a build number. The next build for another reason gets the current values. They are not part of `{hash}` either, so an image that is found by such a tag may have been built with other values. Empty by default.
         :param pulumi.Input['Watch'] watch: Which part of the build contexts is hashed and sent. Defaults to `auto`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] watch_secrets: Ids of `secrets` whose change causes a build, because what they hold shows in the image. Such a build runs every step again, as with `noCache`: a step in the builder's cache was made with the old secret. No hash covers a secret, so an image that another stack pushed to a tag with `{hash}` is used whatever its secrets were. A secret of `secretSources` cannot be watched, because no state has its value. Empty by default.
         """
         if add_hosts is not None:
             pulumi.set(__self__, "add_hosts", add_hosts)
@@ -164,8 +168,12 @@ class ImageArgs:
             pulumi.set(__self__, "target", target)
         if test_targets is not None:
             pulumi.set(__self__, "test_targets", test_targets)
+        if volatile_args is not None:
+            pulumi.set(__self__, "volatile_args", volatile_args)
         if watch is not None:
             pulumi.set(__self__, "watch", watch)
+        if watch_secrets is not None:
+            pulumi.set(__self__, "watch_secrets", watch_secrets)
 
     @_builtins.property
     @pulumi.getter(name="addHosts")
@@ -507,7 +515,7 @@ class ImageArgs:
     @pulumi.getter
     def secrets(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
+        Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change causes a build only if `watchSecrets` has the id.
         """
         return pulumi.get(self, "secrets")
 
@@ -576,6 +584,18 @@ class ImageArgs:
         pulumi.set(self, "test_targets", value)
 
     @_builtins.property
+    @pulumi.getter(name="volatileArgs")
+    def volatile_args(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Names of `buildArgs` whose change is no reason to build, such as that of a commit or of a build number. The next build for another reason gets the current values. They are not part of `{hash}` either, so an image that is found by such a tag may have been built with other values. Empty by default.
+        """
+        return pulumi.get(self, "volatile_args")
+
+    @volatile_args.setter
+    def volatile_args(self, value: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "volatile_args", value)
+
+    @_builtins.property
     @pulumi.getter
     def watch(self) -> Optional[pulumi.Input['Watch']]:
         """
@@ -586,6 +606,18 @@ class ImageArgs:
     @watch.setter
     def watch(self, value: Optional[pulumi.Input['Watch']]):
         pulumi.set(self, "watch", value)
+
+    @_builtins.property
+    @pulumi.getter(name="watchSecrets")
+    def watch_secrets(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Ids of `secrets` whose change causes a build, because what they hold shows in the image. Such a build runs every step again, as with `noCache`: a step in the builder's cache was made with the old secret. No hash covers a secret, so an image that another stack pushed to a tag with `{hash}` is used whatever its secrets were. A secret of `secretSources` cannot be watched, because no state has its value. Empty by default.
+        """
+        return pulumi.get(self, "watch_secrets")
+
+    @watch_secrets.setter
+    def watch_secrets(self, value: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "watch_secrets", value)
 
 
 @pulumi.type_token("buildkit:index:Image")
@@ -628,7 +660,9 @@ class Image(pulumi.CustomResource):
                  tags: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  target: Optional[pulumi.Input[_builtins.str]] = None,
                  test_targets: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 volatile_args: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  watch: Optional[pulumi.Input['Watch']] = None,
+                 watch_secrets: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  __props__=None):
         """
         A container image that BuildKit builds from a Dockerfile for one or several platforms, and pushes to a registry.
@@ -721,13 +755,15 @@ class Image(pulumi.CustomResource):
         :param pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]] registries: Logins for registries, and how to reach them. A change never causes a build. For a host without a login here, the plugin uses the credentials of the cloud or of Docker (`docker login`, credential helpers).
         :param pulumi.Input[Union['SBOMArgs', 'SBOMArgsDict']] sbom: Attach a list of what is in the image (SBOM). It makes an index even of one platform, which AWS Lambda refuses. Off by default.
         :param pulumi.Input[Mapping[str, pulumi.Input[Union['SecretSourceArgs', 'SecretSourceArgsDict']]]] secret_sources: Secrets like `secrets`, of which the program gives only the place: an environment variable or a file. The plugin reads them when a build starts, so no state has the values. A change never causes a build.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] secrets: Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] secrets: Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change causes a build only if `watchSecrets` has the id.
         :param pulumi.Input[_builtins.int] source_date_epoch: Seconds since 1970, such as the time of the last commit. No time in the image is later, and files of the build contexts get exactly this time. The same inputs then give the same digest on any machine, if the steps do the same. Steps see it as the build argument `SOURCE_DATE_EPOCH`. That argument alone sets only the times of the image's configuration, not those of its files.
         :param pulumi.Input[Sequence[pulumi.Input[Union['SSHArgs', 'SSHArgsDict']]]] ssh: SSH agents and keys that steps may sign in with: `RUN --mount=type=ssh`. Keys never leave this machine. A change never causes a build.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] tags: Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
         :param pulumi.Input[_builtins.str] target: The stage of the Dockerfile to build. Defaults to the last stage.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] test_targets: Stages of the Dockerfile to build before the image, for every platform. If a step of one fails, nothing is pushed. The files that these stages read count as inputs of the image.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] volatile_args: Names of `buildArgs` whose change is no reason to build, such as that of a commit or of a build number. The next build for another reason gets the current values. They are not part of `{hash}` either, so an image that is found by such a tag may have been built with other values. Empty by default.
         :param pulumi.Input['Watch'] watch: Which part of the build contexts is hashed and sent. Defaults to `auto`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] watch_secrets: Ids of `secrets` whose change causes a build, because what they hold shows in the image. Such a build runs every step again, as with `noCache`: a step in the builder's cache was made with the old secret. No hash covers a secret, so an image that another stack pushed to a tag with `{hash}` is used whatever its secrets were. A secret of `secretSources` cannot be watched, because no state has its value. Empty by default.
         """
         ...
     @overload
@@ -845,7 +881,9 @@ class Image(pulumi.CustomResource):
                  tags: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  target: Optional[pulumi.Input[_builtins.str]] = None,
                  test_targets: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 volatile_args: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  watch: Optional[pulumi.Input['Watch']] = None,
+                 watch_secrets: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
         if not isinstance(opts, pulumi.ResourceOptions):
@@ -889,7 +927,9 @@ class Image(pulumi.CustomResource):
             __props__.__dict__["tags"] = tags
             __props__.__dict__["target"] = target
             __props__.__dict__["test_targets"] = test_targets
+            __props__.__dict__["volatile_args"] = volatile_args
             __props__.__dict__["watch"] = watch
+            __props__.__dict__["watch_secrets"] = watch_secrets
             __props__.__dict__["digest"] = None
             __props__.__dict__["manifests"] = None
             __props__.__dict__["ref"] = None

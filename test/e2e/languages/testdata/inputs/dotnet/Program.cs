@@ -368,7 +368,15 @@ return await Deployment.RunAsync(() =>
         {
             "testTargets",
         },
+        VolatileArgs = new[]
+        {
+            "volatileArgs",
+        },
         Watch = Buildkit.Watch.All,
+        WatchSecrets = new[]
+        {
+            "watchSecrets",
+        },
     });
 
     return new Dictionary<string, object?>

@@ -307,7 +307,13 @@ func main() {
 			TestTargets: pulumi.StringArray{
 				pulumi.String("testTargets"),
 			},
+			VolatileArgs: pulumi.StringArray{
+				pulumi.String("volatileArgs"),
+			},
 			Watch: buildkit.WatchAll,
+			WatchSecrets: pulumi.StringArray{
+				pulumi.String("watchSecrets"),
+			},
 		})
 		if err != nil {
 			return err

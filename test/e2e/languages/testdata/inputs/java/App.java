@@ -290,7 +290,9 @@ public class App {
             .tags("tags")
             .target("target")
             .testTargets("testTargets")
+            .volatileArgs("volatileArgs")
             .watch(Watch.All)
+            .watchSecrets("watchSecrets")
             .build());
 
         ctx.export("addHosts", image.addHosts());

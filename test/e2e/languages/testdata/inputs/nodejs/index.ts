@@ -258,7 +258,9 @@ const image = new buildkit.Image("image", {
     tags: ["tags"],
     target: "target",
     testTargets: ["testTargets"],
+    volatileArgs: ["volatileArgs"],
     watch: buildkit.Watch.All,
+    watchSecrets: ["watchSecrets"],
 });
 export const addHosts = image.addHosts;
 export const allow = image.allow;

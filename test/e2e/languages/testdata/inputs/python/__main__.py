@@ -257,7 +257,9 @@ image = buildkit.Image("image",
     tags=["tags"],
     target="target",
     test_targets=["testTargets"],
-    watch=buildkit.Watch.ALL)
+    volatile_args=["volatileArgs"],
+    watch=buildkit.Watch.ALL,
+    watch_secrets=["watchSecrets"])
 pulumi.export("addHosts", image.add_hosts)
 pulumi.export("allow", image.allow)
 pulumi.export("annotations", image.annotations)

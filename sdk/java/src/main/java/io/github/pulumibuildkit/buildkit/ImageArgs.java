@@ -454,14 +454,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
+     * Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change causes a build only if `watchSecrets` has the id.
      * 
      */
     @Import(name="secrets")
     private @Nullable Output<Map<String,String>> secrets;
 
     /**
-     * @return Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
+     * @return Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change causes a build only if `watchSecrets` has the id.
      * 
      */
     public Optional<Output<Map<String,String>>> secrets() {
@@ -544,6 +544,21 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Names of `buildArgs` whose change is no reason to build, such as that of a commit or of a build number. The next build for another reason gets the current values. They are not part of `{hash}` either, so an image that is found by such a tag may have been built with other values. Empty by default.
+     * 
+     */
+    @Import(name="volatileArgs")
+    private @Nullable Output<List<String>> volatileArgs;
+
+    /**
+     * @return Names of `buildArgs` whose change is no reason to build, such as that of a commit or of a build number. The next build for another reason gets the current values. They are not part of `{hash}` either, so an image that is found by such a tag may have been built with other values. Empty by default.
+     * 
+     */
+    public Optional<Output<List<String>>> volatileArgs() {
+        return Optional.ofNullable(this.volatileArgs);
+    }
+
+    /**
      * Which part of the build contexts is hashed and sent. Defaults to `auto`.
      * 
      */
@@ -556,6 +571,21 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Output<Watch>> watch() {
         return Optional.ofNullable(this.watch);
+    }
+
+    /**
+     * Ids of `secrets` whose change causes a build, because what they hold shows in the image. Such a build runs every step again, as with `noCache`: a step in the builder&#39;s cache was made with the old secret. No hash covers a secret, so an image that another stack pushed to a tag with `{hash}` is used whatever its secrets were. A secret of `secretSources` cannot be watched, because no state has its value. Empty by default.
+     * 
+     */
+    @Import(name="watchSecrets")
+    private @Nullable Output<List<String>> watchSecrets;
+
+    /**
+     * @return Ids of `secrets` whose change causes a build, because what they hold shows in the image. Such a build runs every step again, as with `noCache`: a step in the builder&#39;s cache was made with the old secret. No hash covers a secret, so an image that another stack pushed to a tag with `{hash}` is used whatever its secrets were. A secret of `secretSources` cannot be watched, because no state has its value. Empty by default.
+     * 
+     */
+    public Optional<Output<List<String>>> watchSecrets() {
+        return Optional.ofNullable(this.watchSecrets);
     }
 
     private ImageArgs() {}
@@ -595,7 +625,9 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         this.tags = $.tags;
         this.target = $.target;
         this.testTargets = $.testTargets;
+        this.volatileArgs = $.volatileArgs;
         this.watch = $.watch;
+        this.watchSecrets = $.watchSecrets;
     }
 
     public static Builder builder() {
@@ -1295,7 +1327,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param secrets Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
+         * @param secrets Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change causes a build only if `watchSecrets` has the id.
          * 
          * @return builder
          * 
@@ -1306,7 +1338,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param secrets Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change never causes a build.
+         * @param secrets Secrets that steps of the Dockerfile can mount, by their id: `RUN --mount=type=secret,id=npm …`. During a build they stay in memory, and they are no part of the image. The output of a step shows them as `[secret]`. The state keeps them encrypted, like every secret input; `secretSources` keeps them out of it. A change causes a build only if `watchSecrets` has the id.
          * 
          * @return builder
          * 
@@ -1451,6 +1483,37 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param volatileArgs Names of `buildArgs` whose change is no reason to build, such as that of a commit or of a build number. The next build for another reason gets the current values. They are not part of `{hash}` either, so an image that is found by such a tag may have been built with other values. Empty by default.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder volatileArgs(@Nullable Output<List<String>> volatileArgs) {
+            $.volatileArgs = volatileArgs;
+            return this;
+        }
+
+        /**
+         * @param volatileArgs Names of `buildArgs` whose change is no reason to build, such as that of a commit or of a build number. The next build for another reason gets the current values. They are not part of `{hash}` either, so an image that is found by such a tag may have been built with other values. Empty by default.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder volatileArgs(List<String> volatileArgs) {
+            return volatileArgs(Output.of(volatileArgs));
+        }
+
+        /**
+         * @param volatileArgs Names of `buildArgs` whose change is no reason to build, such as that of a commit or of a build number. The next build for another reason gets the current values. They are not part of `{hash}` either, so an image that is found by such a tag may have been built with other values. Empty by default.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder volatileArgs(String... volatileArgs) {
+            return volatileArgs(List.of(volatileArgs));
+        }
+
+        /**
          * @param watch Which part of the build contexts is hashed and sent. Defaults to `auto`.
          * 
          * @return builder
@@ -1469,6 +1532,37 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder watch(Watch watch) {
             return watch(Output.of(watch));
+        }
+
+        /**
+         * @param watchSecrets Ids of `secrets` whose change causes a build, because what they hold shows in the image. Such a build runs every step again, as with `noCache`: a step in the builder&#39;s cache was made with the old secret. No hash covers a secret, so an image that another stack pushed to a tag with `{hash}` is used whatever its secrets were. A secret of `secretSources` cannot be watched, because no state has its value. Empty by default.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder watchSecrets(@Nullable Output<List<String>> watchSecrets) {
+            $.watchSecrets = watchSecrets;
+            return this;
+        }
+
+        /**
+         * @param watchSecrets Ids of `secrets` whose change causes a build, because what they hold shows in the image. Such a build runs every step again, as with `noCache`: a step in the builder&#39;s cache was made with the old secret. No hash covers a secret, so an image that another stack pushed to a tag with `{hash}` is used whatever its secrets were. A secret of `secretSources` cannot be watched, because no state has its value. Empty by default.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder watchSecrets(List<String> watchSecrets) {
+            return watchSecrets(Output.of(watchSecrets));
+        }
+
+        /**
+         * @param watchSecrets Ids of `secrets` whose change causes a build, because what they hold shows in the image. Such a build runs every step again, as with `noCache`: a step in the builder&#39;s cache was made with the old secret. No hash covers a secret, so an image that another stack pushed to a tag with `{hash}` is used whatever its secrets were. A secret of `secretSources` cannot be watched, because no state has its value. Empty by default.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder watchSecrets(String... watchSecrets) {
+            return watchSecrets(List.of(watchSecrets));
         }
 
         public ImageArgs build() {
