@@ -24,6 +24,7 @@ type Access struct {
 	CacheFrom    []Cache
 	CacheTo      []Cache
 	Exports      []Export
+	Proxies      map[string]string // of steps, by variable, such as HTTP_PROXY; a build argument of the plan wins
 	Guard        *Guard        // nil: the builder belongs to somebody else, who decides what it may run and reach
 	Log          *slog.Logger  // gets records of level debug, without secrets; nil: they are discarded
 	StallTimeout time.Duration // how long a registry may make no progress before the solve fails; 0: 2 minutes

@@ -141,8 +141,10 @@ func (s *solve) prepare(ctx context.Context, in *inputs.Inputs, access Access) (
 	if err := s.checkCacheFolders(access.CacheTo); err != nil {
 		return client.SolveOpt{}, err
 	}
+	options := s.plan.FrontendAttrs(in.Definition)
+	s.addProxies(options, access.Proxies)
 	return client.SolveOpt{
-		FrontendAttrs:        s.plan.FrontendAttrs(in.Definition),
+		FrontendAttrs:        options,
 		Exports:              exports,
 		Session:              attachables,
 		CacheImports:         s.cacheEntries(imports),

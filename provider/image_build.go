@@ -83,7 +83,6 @@ func newImageBuild(
 		release:  func() { builder.release(); turns.release() },
 		client:   settings.registryClient(ctx, op.waits, op.keychain, op.args.pushLimit()),
 	}
-	warnOfProxies(builder, op.plan, progress.log.warning)
 	b.access, err = newAccess(op, b.client, func(ctx context.Context) (engine.Address, error) {
 		return builder.loadTarget(ctx, settings.get())
 	})
@@ -94,6 +93,8 @@ func newImageBuild(
 		b.release()
 		return nil, err
 	}
+	b.access.Proxies = stepProxies(ctx, settings, op, builder, progress.log.warning)
+	warnOfProxies(builder, op.plan, b.access.Proxies, progress.log.warning)
 	b.access.Log = newDebugLog(ctx)
 	b.access.StallTimeout = cmp.Or(settings.stallTimeout, op.args.stallTimeout())
 	b.access.BytesWritten = buildkit.WriteCounter(ctx, builder.endpoint)

@@ -66,18 +66,22 @@ func isOfflineStep(plan inputs.Plan, err error, offline string) bool {
 	return ok && step.ExitCode != 0 && plan.Network == "" && offline != ""
 }
 
-// warnOfProxies warns of build arguments that name a proxy on the loopback of the machine, which steps do not reach.
-func warnOfProxies(b builder, plan inputs.Plan, warn func(string)) {
+// warnOfProxies warns of build arguments, and of proxies of the Docker configuration, that name a proxy on the loopback
+// of the machine, which steps do not reach.
+func warnOfProxies(b builder, plan inputs.Plan, configured map[string]string, warn func(string)) {
 	if b.embedded == nil && b.container == nil || plan.Network != "" {
 		return
 	}
-	for _, name := range slices.Sorted(maps.Keys(plan.BuildArgs)) {
-		if host, ok := loopbackProxy(name, plan.BuildArgs[name]); ok {
-			warn(fmt.Sprintf("buildArgs: %s names a proxy on %s, where steps reach only themselves: write another "+
-				"address of this "+
-				"machine, on which the proxy must listen, or set network: host", name, host))
+	warnOf := func(source string, proxies map[string]string) {
+		for _, name := range slices.Sorted(maps.Keys(proxies)) {
+			if host, ok := loopbackProxy(name, proxies[name]); ok {
+				warn(fmt.Sprintf("%s: %s names a proxy on %s, where steps reach only themselves: write another "+
+					"address of this machine, on which the proxy must listen, or set network: host", source, name, host))
+			}
 		}
 	}
+	warnOf("buildArgs", plan.BuildArgs)
+	warnOf("proxies of the Docker configuration", configured)
 }
 
 // loopbackProxy returns the host that a build argument names as a proxy, if it is on the machine's loopback.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Plan says what to build, as plain data. Building an equal plan from equal inputs again gives the same image.
@@ -67,6 +68,16 @@ func (p Plan) HasInlineCache() bool { return p.isTrueArg(inlineCacheArg) }
 // hasAttestations tells whether the image comes with attestations. Such an image is an index, whatever the number of
 // platforms, and no two builds have the same digest.
 func (p Plan) hasAttestations() bool { return p.Provenance != "" || p.SBOM != "" }
+
+// HasProxyArg tells whether a build argument sets a proxy variable of steps, in any case of its letters.
+func (p Plan) HasProxyArg(variable string) bool {
+	for name := range p.BuildArgs {
+		if strings.EqualFold(name, variable) {
+			return true
+		}
+	}
+	return false
+}
 
 // isTrueArg tells whether a build argument is true. A value that is no boolean counts as false.
 func (p Plan) isTrueArg(name string) bool {

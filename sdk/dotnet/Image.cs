@@ -430,7 +430,7 @@ namespace PulumiBuildkit.Buildkit
         private InputMap<string>? _buildArgs;
 
         /// <summary>
-        /// Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
+        /// Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`. Steps also get the `proxies` of Docker's `config.json`, unless an argument of the same name is here.
         /// </summary>
         public InputMap<string> BuildArgs
         {

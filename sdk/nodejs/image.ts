@@ -355,7 +355,7 @@ export interface ImageArgs {
      */
     baseDigests?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
-     * Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
+     * Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`. Steps also get the `proxies` of Docker's `config.json`, unless an argument of the same name is here.
      */
     buildArgs?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**

@@ -241,7 +241,7 @@ type imageArgs struct {
 	Annotations map[string]string `pulumi:"annotations"`
 	// The digest to build with for each base image, by its reference, such as `alpine:3.20`. With `pull`, missing entries are looked up, and a preview shows which base image is new.
 	BaseDigests map[string]string `pulumi:"baseDigests"`
-	// Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
+	// Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`. Steps also get the `proxies` of Docker's `config.json`, unless an argument of the same name is here.
 	BuildArgs map[string]string `pulumi:"buildArgs"`
 	// Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
 	BuildOnPreview *bool `pulumi:"buildOnPreview"`
@@ -319,7 +319,7 @@ type ImageArgs struct {
 	Annotations pulumi.StringMapInput
 	// The digest to build with for each base image, by its reference, such as `alpine:3.20`. With `pull`, missing entries are looked up, and a preview shows which base image is new.
 	BaseDigests pulumi.StringMapInput
-	// Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
+	// Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`. Steps also get the `proxies` of Docker's `config.json`, unless an argument of the same name is here.
 	BuildArgs pulumi.StringMapInput
 	// Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
 	BuildOnPreview pulumi.BoolPtrInput

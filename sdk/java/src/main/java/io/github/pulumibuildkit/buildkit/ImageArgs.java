@@ -94,14 +94,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
+     * Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`. Steps also get the `proxies` of Docker&#39;s `config.json`, unless an argument of the same name is here.
      * 
      */
     @Import(name="buildArgs")
     private @Nullable Output<Map<String,String>> buildArgs;
 
     /**
-     * @return Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
+     * @return Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`. Steps also get the `proxies` of Docker&#39;s `config.json`, unless an argument of the same name is here.
      * 
      */
     public Optional<Output<Map<String,String>>> buildArgs() {
@@ -753,7 +753,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param buildArgs Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
+         * @param buildArgs Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`. Steps also get the `proxies` of Docker&#39;s `config.json`, unless an argument of the same name is here.
          * 
          * @return builder
          * 
@@ -764,7 +764,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param buildArgs Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`.
+         * @param buildArgs Values for the `ARG` instructions of the Dockerfile. The history of the image shows them, so a secret among them is refused. The arguments that BuildKit itself acts on work as BuildKit documents them, such as `BUILDKIT_INLINE_CACHE`. Steps also get the `proxies` of Docker&#39;s `config.json`, unless an argument of the same name is here.
          * 
          * @return builder
          * 
