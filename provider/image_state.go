@@ -34,6 +34,8 @@ type ImageState struct {
 	PushTimeout     *int                `pulumi:"pushTimeout,optional"`
 	Exec            *bool               `pulumi:"exec,optional"`
 	IgnoreSecrets   []string            `pulumi:"ignoreSecretsInDiffCalculation,optional"`
+	VolatileArgs    []string            `pulumi:"volatileArgs,optional"`
+	WatchSecrets    []string            `pulumi:"watchSecrets,optional"`
 	ContextHash     string              `pulumi:"contextHash"`
 	Digest          string              `pulumi:"digest"`
 	Ref             string              `pulumi:"ref"`
@@ -73,6 +75,8 @@ func (s *ImageState) Annotate(an infer.Annotator) {
 	an.Describe(&s.PushTimeout, "How many seconds a push was tried, as of the last update.")
 	an.Describe(&s.Exec, "As the program gave it in the last update.")
 	an.Describe(&s.IgnoreSecrets, "As the program gave it in the last update.")
+	an.Describe(&s.VolatileArgs, "The build arguments whose change was no reason to build in the last update.")
+	an.Describe(&s.WatchSecrets, "The secrets whose change was a reason to build in the last update.")
 	an.Describe(&s.ContextHash, "The digest of everything that the build read from this machine.")
 	an.Describe(&s.Digest, "The digest of the index: `sha256:…`. With one platform and no attestation, it is the "+
 		"digest of the manifest. Empty if no image is made because it is not pushed, loaded or exported; "+

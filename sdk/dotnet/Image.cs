@@ -323,10 +323,22 @@ namespace PulumiBuildkit.Buildkit
         public Output<ImmutableArray<string>> TestTargets { get; private set; } = null!;
 
         /// <summary>
+        /// The build arguments whose change was no reason to build in the last update.
+        /// </summary>
+        [Output("volatileArgs")]
+        public Output<ImmutableArray<string>> VolatileArgs { get; private set; } = null!;
+
+        /// <summary>
         /// Which part of the build contexts counted in the last update.
         /// </summary>
         [Output("watch")]
         public Output<PulumiBuildkit.Buildkit.Watch?> Watch { get; private set; } = null!;
+
+        /// <summary>
+        /// The secrets whose change was a reason to build in the last update.
+        /// </summary>
+        [Output("watchSecrets")]
+        public Output<ImmutableArray<string>> WatchSecrets { get; private set; } = null!;
 
 
         /// <summary>

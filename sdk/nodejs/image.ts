@@ -233,9 +233,17 @@ export class Image extends pulumi.CustomResource {
      */
     declare public readonly testTargets: pulumi.Output<string[] | undefined>;
     /**
+     * The build arguments whose change was no reason to build in the last update.
+     */
+    declare public readonly volatileArgs: pulumi.Output<string[] | undefined>;
+    /**
      * Which part of the build contexts counted in the last update.
      */
     declare public readonly watch: pulumi.Output<enums.Watch | undefined>;
+    /**
+     * The secrets whose change was a reason to build in the last update.
+     */
+    declare public readonly watchSecrets: pulumi.Output<string[] | undefined>;
 
     /**
      * Create a Image resource with the given unique name, arguments, and options.
@@ -325,7 +333,9 @@ export class Image extends pulumi.CustomResource {
             resourceInputs["tags"] = undefined /*out*/;
             resourceInputs["target"] = undefined /*out*/;
             resourceInputs["testTargets"] = undefined /*out*/;
+            resourceInputs["volatileArgs"] = undefined /*out*/;
             resourceInputs["watch"] = undefined /*out*/;
+            resourceInputs["watchSecrets"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
         const aliasOpts = { aliases: [{ type: "docker-build:index:Image" }] };

@@ -180,8 +180,12 @@ type Image struct {
 	Target pulumi.StringPtrOutput `pulumi:"target"`
 	// The stages that were built before the image.
 	TestTargets pulumi.StringArrayOutput `pulumi:"testTargets"`
+	// The build arguments whose change was no reason to build in the last update.
+	VolatileArgs pulumi.StringArrayOutput `pulumi:"volatileArgs"`
 	// Which part of the build contexts counted in the last update.
 	Watch WatchPtrOutput `pulumi:"watch"`
+	// The secrets whose change was a reason to build in the last update.
+	WatchSecrets pulumi.StringArrayOutput `pulumi:"watchSecrets"`
 }
 
 // NewImage registers a new resource with the given unique name, arguments, and options.
@@ -644,9 +648,19 @@ func (o ImageOutput) TestTargets() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringArrayOutput { return v.TestTargets }).(pulumi.StringArrayOutput)
 }
 
+// The build arguments whose change was no reason to build in the last update.
+func (o ImageOutput) VolatileArgs() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *Image) pulumi.StringArrayOutput { return v.VolatileArgs }).(pulumi.StringArrayOutput)
+}
+
 // Which part of the build contexts counted in the last update.
 func (o ImageOutput) Watch() WatchPtrOutput {
 	return o.ApplyT(func(v *Image) WatchPtrOutput { return v.Watch }).(WatchPtrOutput)
+}
+
+// The secrets whose change was a reason to build in the last update.
+func (o ImageOutput) WatchSecrets() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *Image) pulumi.StringArrayOutput { return v.WatchSecrets }).(pulumi.StringArrayOutput)
 }
 
 type ImageArrayOutput struct{ *pulumi.OutputState }

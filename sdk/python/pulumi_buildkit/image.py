@@ -993,7 +993,9 @@ class Image(pulumi.CustomResource):
         __props__.__dict__["tags"] = None
         __props__.__dict__["target"] = None
         __props__.__dict__["test_targets"] = None
+        __props__.__dict__["volatile_args"] = None
         __props__.__dict__["watch"] = None
+        __props__.__dict__["watch_secrets"] = None
         return Image(resource_name, opts=opts, __props__=__props__)
 
     @_builtins.property
@@ -1269,10 +1271,26 @@ class Image(pulumi.CustomResource):
         return pulumi.get(self, "test_targets")
 
     @_builtins.property
+    @pulumi.getter(name="volatileArgs")
+    def volatile_args(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        The build arguments whose change was no reason to build in the last update.
+        """
+        return pulumi.get(self, "volatile_args")
+
+    @_builtins.property
     @pulumi.getter
     def watch(self) -> pulumi.Output[Optional['Watch']]:
         """
         Which part of the build contexts counted in the last update.
         """
         return pulumi.get(self, "watch")
+
+    @_builtins.property
+    @pulumi.getter(name="watchSecrets")
+    def watch_secrets(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        The secrets whose change was a reason to build in the last update.
+        """
+        return pulumi.get(self, "watch_secrets")
 

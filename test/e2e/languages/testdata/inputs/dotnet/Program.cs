@@ -415,7 +415,9 @@ return await Deployment.RunAsync(() =>
         ["tags"] = image.Tags,
         ["target"] = image.Target,
         ["testTargets"] = image.TestTargets,
+        ["volatileArgs"] = image.VolatileArgs,
         ["watch"] = image.Watch,
+        ["watchSecrets"] = image.WatchSecrets,
     };
 });
 

@@ -352,7 +352,9 @@ func main() {
 		ctx.Export("tags", image.Tags)
 		ctx.Export("target", image.Target)
 		ctx.Export("testTargets", image.TestTargets)
+		ctx.Export("volatileArgs", image.VolatileArgs)
 		ctx.Export("watch", image.Watch)
+		ctx.Export("watchSecrets", image.WatchSecrets)
 		return nil
 	})
 }

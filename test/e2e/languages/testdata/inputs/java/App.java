@@ -329,6 +329,8 @@ public class App {
         ctx.export("tags", image.tags());
         ctx.export("target", image.target());
         ctx.export("testTargets", image.testTargets());
+        ctx.export("volatileArgs", image.volatileArgs());
         ctx.export("watch", image.watch());
+        ctx.export("watchSecrets", image.watchSecrets());
     }
 }

@@ -296,4 +296,6 @@ export const sourceDateEpoch = image.sourceDateEpoch;
 export const tags = image.tags;
 export const target = image.target;
 export const testTargets = image.testTargets;
+export const volatileArgs = image.volatileArgs;
 export const watch = image.watch;
+export const watchSecrets = image.watchSecrets;

@@ -619,6 +619,20 @@ public class Image extends com.pulumi.resources.CustomResource {
         return Codegen.optional(this.testTargets);
     }
     /**
+     * The build arguments whose change was no reason to build in the last update.
+     * 
+     */
+    @Export(name="volatileArgs", refs={List.class,String.class}, tree="[0,1]")
+    private Output</* @Nullable */ List<String>> volatileArgs;
+
+    /**
+     * @return The build arguments whose change was no reason to build in the last update.
+     * 
+     */
+    public Output<Optional<List<String>>> volatileArgs() {
+        return Codegen.optional(this.volatileArgs);
+    }
+    /**
      * Which part of the build contexts counted in the last update.
      * 
      */
@@ -631,6 +645,20 @@ public class Image extends com.pulumi.resources.CustomResource {
      */
     public Output<Optional<Watch>> watch() {
         return Codegen.optional(this.watch);
+    }
+    /**
+     * The secrets whose change was a reason to build in the last update.
+     * 
+     */
+    @Export(name="watchSecrets", refs={List.class,String.class}, tree="[0,1]")
+    private Output</* @Nullable */ List<String>> watchSecrets;
+
+    /**
+     * @return The secrets whose change was a reason to build in the last update.
+     * 
+     */
+    public Output<Optional<List<String>>> watchSecrets() {
+        return Codegen.optional(this.watchSecrets);
     }
 
     /**
