@@ -29,7 +29,9 @@ func openWithProxies(t *testing.T, properties, proxies string) (s *stack.Test, c
 	config = filepath.Join(folder, "config.json")
 	must(t, os.WriteFile(config, []byte(`{"proxies": {"default": `+proxies+`}}`), 0o600))
 	files := map[string]string{"Dockerfile": proxiedDockerfile, "fail": "yes"}
-	return openAs(t, nil, project(t, properties, files), "DOCKER_CONFIG="+folder), config
+	return stack.New(t, stack.Config{
+		Bin: shared.Bin, Program: project(t, properties, files), Env: []string{"DOCKER_CONFIG=" + folder},
+	}), config
 }
 
 // Steps have the proxies of Docker's configuration, as with docker build, whether the Dockerfile declares them or not.
