@@ -53,7 +53,7 @@ func (e *Engine) StartBuilder(ctx context.Context, o BuilderOptions) (*Builder, 
 	if err != nil {
 		return nil, err
 	}
-	settings, err := json.Marshal(inside.Settings{Key: image.key(), Registries: o.Registries})
+	settings, err := json.Marshal(inside.Settings{Key: image.key(), Registries: o.Registries, Environ: inheritedEnviron()})
 	if err != nil {
 		return nil, err
 	}
@@ -77,22 +77,27 @@ func (e *Engine) StartBuilder(ctx context.Context, o BuilderOptions) (*Builder, 
 // Endpoint returns the address of the builder, for people.
 func (b *Builder) Endpoint() string { return "docker-container://" + b.name }
 
-// connectVariables are what the daemon in the container inherits of this process.
-var connectVariables = []string{
+// inheritedVariables are what the daemon in the container inherits of this process.
+var inheritedVariables = []string{
 	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
 	"PULUMI_BUILDKIT_DAEMON_IDLE",
+}
+
+// inheritedEnviron returns those of inheritedVariables that are set.
+func inheritedEnviron() map[string]string {
+	found := map[string]string{}
+	for _, name := range inheritedVariables {
+		if value := os.Getenv(name); value != "" {
+			found[name] = value
+		}
+	}
+	return found
 }
 
 // Dial returns a connection to the daemon, which is started if none runs. The daemon lives as long as a connection is
 // open.
 func (b *Builder) Dial(ctx context.Context) (net.Conn, error) {
-	var environ []string
-	for _, name := range connectVariables {
-		if value := os.Getenv(name); value != "" {
-			environ = append(environ, name+"="+value)
-		}
-	}
-	conn, err := b.exec(ctx, environ, inside.ConnectRole)
+	conn, err := b.exec(ctx, inside.ConnectRole)
 	if err != nil {
 		return nil, err
 	}

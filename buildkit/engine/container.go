@@ -132,9 +132,9 @@ func (c builderContainer) create(ctx context.Context) error {
 }
 
 // exec runs the program of the container in a role. A container that has ended meanwhile is started again.
-func (c builderContainer) exec(ctx context.Context, environ []string, role string) (net.Conn, error) {
+func (c builderContainer) exec(ctx context.Context, role string) (net.Conn, error) {
 	program := "/" + programFolder + inside.Program
-	conn, err := c.engine.exec(ctx, c.name, environ, program, role)
+	conn, err := c.engine.Exec(ctx, c.name, program, role)
 	_, isGone := errors.AsType[*NoContainerError](err)
 	if !isGone && !cerrdefs.IsConflict(err) { // a conflict: it exists and does not run
 		return conn, err
@@ -142,5 +142,5 @@ func (c builderContainer) exec(ctx context.Context, environ []string, role strin
 	if err := c.ensure(ctx); err != nil {
 		return nil, err
 	}
-	return c.engine.exec(ctx, c.name, environ, program, role)
+	return c.engine.Exec(ctx, c.name, program, role)
 }

@@ -53,12 +53,8 @@ func (e *Engine) StartContainer(ctx context.Context, name string) (started bool,
 // Exec runs a program in a running container and returns its standard input and output as a connection, which the
 // caller closes. A program that ends in an error ends the connection with what it wrote to standard error.
 func (e *Engine) Exec(ctx context.Context, container string, command ...string) (net.Conn, error) {
-	return e.exec(ctx, container, nil, command...)
-}
-
-func (e *Engine) exec(ctx context.Context, container string, environ []string, command ...string) (net.Conn, error) {
 	created, err := e.api.ExecCreate(ctx, container, client.ExecCreateOptions{
-		Cmd: command, Env: environ, AttachStdin: true, AttachStdout: true, AttachStderr: true,
+		Cmd: command, AttachStdin: true, AttachStdout: true, AttachStderr: true,
 	})
 	if cerrdefs.IsNotFound(err) {
 		return nil, &NoContainerError{Name: container, Host: e.address.Host}

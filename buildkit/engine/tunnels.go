@@ -178,7 +178,7 @@ func (c builderContainer) startTunnel(ctx context.Context, target tunnel.Target)
 	if err != nil {
 		return nil, "", err
 	}
-	conn, err := c.exec(ctx, nil, inside.TunnelRole)
+	conn, err := c.exec(ctx, inside.TunnelRole)
 	if err != nil {
 		return nil, "", err
 	}

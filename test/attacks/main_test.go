@@ -13,6 +13,7 @@
 package attacks
 
 import (
+	"errors"
 	"os"
 	"testing"
 
@@ -27,5 +28,10 @@ func TestMain(m *testing.M) {
 		_, _ = os.Stderr.WriteString(err.Error() + "\n")
 		os.Exit(1)
 	}
-	os.Exit(shared.Main(m, "../.."))
+	code := shared.Main(m, "../..")
+	if err := errors.Join(classicEngine.End(), ownEngine.End(), bridgedEngine.End()); err != nil {
+		_, _ = os.Stderr.WriteString(err.Error() + "\n")
+		code = 1
+	}
+	os.Exit(code)
 }

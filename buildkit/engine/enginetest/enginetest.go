@@ -29,6 +29,9 @@ type Engine struct {
 	Classic bool
 	// Apart gives it a network namespace with a loopback only, as that of a virtual machine is another one.
 	Apart bool
+	// Bridge gives its containers and the steps of its own BuildKit a network, in which they reach the machine's
+	// addresses. Without iptables they reach nothing else.
+	Bridge bool
 
 	once sync.Once
 	dir  string
@@ -65,6 +68,9 @@ func (e *Engine) Host(t testing.TB) string {
 	return e.host()
 }
 
+// Folder returns the folder that holds all that the engine writes.
+func (e *Engine) Folder() string { return e.dir }
+
 // Socket returns the path of the engine's socket.
 func (e *Engine) Socket() string { return filepath.Join(e.dir, "docker.sock") }
 
@@ -79,10 +85,14 @@ func (e *Engine) start(ctx context.Context, bin string) (err error) {
 		return err
 	}
 	defer func() { _ = log.Close() }()
+	bridge := "--bridge=none"
+	if e.Bridge {
+		bridge = "--bip=172.31.77.1/24"
+	}
 	e.cmd = exec.Command(filepath.Join(bin, "dockerd"),
 		"--host", e.host(), "--data-root", filepath.Join(e.dir, "data"), "--exec-root", filepath.Join(e.dir, "exec"),
 		"--pidfile", filepath.Join(e.dir, "pid"), "--config-file", filepath.Join(e.dir, "daemon.json"),
-		"--bridge=none", "--iptables=false", "--ip6tables=false", "--userland-proxy=false",
+		bridge, "--iptables=false", "--ip6tables=false", "--userland-proxy=false",
 		fmt.Sprintf("--feature=containerd-snapshotter=%t", !e.Classic))
 	e.cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH")) // containerd and runc
 	e.cmd.Stdout, e.cmd.Stderr = log, log

@@ -24,6 +24,11 @@ func Connect(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 	if err != nil {
 		return fmt.Errorf("the settings of the client: %w", err)
 	}
+	for name, value := range s.Environ {
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
 	temp, err := os.MkdirTemp("", "connect-")
 	if err != nil {
 		return err

@@ -23,6 +23,9 @@ type Settings struct {
 	Key string `json:"key"`
 	// Registries are reached in a way of their own, by host.
 	Registries map[string]Registry `json:"registries,omitempty"`
+	// Environ is what the daemon inherits of the client. It may hold the password of a proxy, which the engine would
+	// show and log in the environment of a process.
+	Environ map[string]string `json:"environ,omitempty"`
 }
 
 // Registry says how to reach one.
