@@ -81,8 +81,8 @@ var canaryForms = func() [][]byte {
 	return forms
 }()
 
-// lookFor records each canary in content.
-func lookFor(where string, content []byte) {
+// LookFor records each canary in content.
+func LookFor(where string, content []byte) {
 	for _, form := range canaryForms {
 		if at := bytes.Index(content, form); at >= 0 {
 			noteLeak(where, content, at)
@@ -97,7 +97,7 @@ func lookInStream(where string, r io.Reader) {
 	kept := 0
 	for {
 		n, err := io.ReadFull(r, buffer[kept:])
-		lookFor(where, buffer[:kept+n])
+		LookFor(where, buffer[:kept+n])
 		if err != nil {
 			return
 		}
@@ -105,9 +105,9 @@ func lookInStream(where string, r io.Reader) {
 	}
 }
 
-// lookInFolder records each canary in the files below root, also in gzip files. It skips the paths in except, and files
+// LookInFolder records each canary in the files below root, also in gzip files. It skips the paths in except, and files
 // that disappear meanwhile.
-func lookInFolder(root string, except ...string) {
+func LookInFolder(root string, except ...string) {
 	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -151,7 +151,7 @@ func watchArguments(ctx context.Context, cli string) {
 		for _, command := range commands {
 			arguments, err := os.ReadFile(command)
 			if err == nil && !bytes.HasPrefix(arguments, []byte(cli+"\x00")) {
-				lookFor("arguments of a process", arguments)
+				LookFor("arguments of a process", arguments)
 			}
 		}
 	}

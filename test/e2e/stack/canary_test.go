@@ -31,11 +31,11 @@ func TestSearchFindsEveryCanary(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(folder, "file"), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		lookInFolder(folder, filepath.Join(folder, "file"))
+		LookInFolder(folder, filepath.Join(folder, "file"))
 		if leakError() != nil {
 			t.Fatalf("%s: found although left out: %v", name, leakError())
 		}
-		lookInFolder(folder)
+		LookInFolder(folder)
 		if leakError() == nil {
 			t.Errorf("%s: not found", name)
 		}

@@ -117,7 +117,7 @@ func (p *Process) Wait() (Result, error) {
 		Stdout: p.stdout.String(), Stderr: p.stderr.String(),
 		Code: p.cmd.ProcessState.ExitCode(), Elapsed: time.Since(p.started),
 	}
-	lookFor("output of "+strings.Join(p.cmd.Args, " "), []byte(result.All()))
+	LookFor("output of "+strings.Join(p.cmd.Args, " "), []byte(result.All()))
 	if exit := new(exec.ExitError); err == nil || errors.As(err, &exit) {
 		return result, nil
 	}

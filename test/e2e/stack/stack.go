@@ -136,7 +136,7 @@ func (s *Stack) Close(ctx context.Context) error {
 	if strings.HasPrefix(s.Daemon, s.root) {
 		err = errors.Join(err, AwaitDaemonEnd(ctx, s.Daemon))
 	}
-	lookInFolder(s.root, filepath.Join(s.root, "program"), s.besideFile())
+	LookInFolder(s.root, filepath.Join(s.root, "program"), s.besideFile())
 	return errors.Join(err, os.RemoveAll(s.root))
 }
 

@@ -67,8 +67,8 @@ func (s *Suite) run(m *testing.M, root string) (code int, err error) {
 	defer func() { _ = os.RemoveAll(s.Daemon) }()
 	code = s.runWatched(m)
 	gone := AwaitDaemonEnd(context.Background(), s.Daemon)
-	lookInFolder(s.Daemon)
-	lookInFolder(s.Registry.dir)
+	LookInFolder(s.Daemon)
+	LookInFolder(s.Registry.dir)
 	return code, errors.Join(gone, leakError())
 }
 
