@@ -35,7 +35,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applyResult, e
 		return applyResult{}, err
 	}
 	logTakeOver(ctx, op, there.ok)
-	result := newApplied(op, there)
+	result := newApplyResult(op, there)
 	if !there.ok {
 		if err := checkTagsMove(ctx, r.settings, r.loader, op); err != nil {
 			return applyResult{}, err

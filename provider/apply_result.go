@@ -13,12 +13,12 @@ import (
 // applyResult is what apply has done so far.
 type applyResult struct {
 	digest    string
-	hash      string         // the contextHash, as appliedHash says
-	found     []string       // references that somebody else has pushed
+	hash      string         // the contextHash for the outputs; see appliedHash
+	others    []string       // references that somebody else has pushed
 	tags      []registry.Tag // that hold the digest now
 	manifests []registry.Manifest
 	builds    []pastBuild
-	unsure    bool // whether any of the tags that were applied before has moved is not known
+	unsure    bool // nobody knows whether a tag that held the old image has moved
 }
 
 // outputs returns the watched inputs as they were applied, and the digests. If nobody knows which tags moved, it
@@ -27,7 +27,7 @@ func (a applyResult) outputs(op operation) property.Map {
 	if a.unsure {
 		return op.old.outputs
 	}
-	out := mirror(op.inputs)
+	out := repeatedInputs(op.inputs)
 	if op.pinned {
 		out = out.Set("contextHash", property.New(a.hash))
 	}
@@ -36,12 +36,12 @@ func (a applyResult) outputs(op operation) property.Map {
 		out = out.Set("tags", list(moved))
 	}
 	out = setReferences(out, a.digest, references(a.tags), repositories(a.tags))
-	if others := a.othersAmong(references(a.tags), op.old.found); len(others) > 0 {
+	if others := a.othersAmong(references(a.tags), op.old.others); len(others) > 0 {
 		out = out.Set(othersKey, list(others))
 	}
 	return out.
-		Set("manifests", manifests(a.manifests, repositories(a.tags))).
-		Set(memoryKey, buildsValue(a.builds))
+		Set("manifests", manifestsValue(a.manifests, repositories(a.tags))).
+		Set(pastBuildsKey, pastBuildsValue(a.builds))
 }
 
 // partial returns why the operation is not complete although tags moved, or may have moved. It returns nil if no tag
@@ -66,8 +66,8 @@ func setReferences(out property.Map, digest string, refs, repositories []string)
 		Set("refs", list(refs))
 }
 
-// manifests returns the manifests as an output, by platform.
-func manifests(of []registry.Manifest, repositories []string) property.Value {
+// manifestsValue returns manifests as an output, by platform.
+func manifestsValue(of []registry.Manifest, repositories []string) property.Value {
 	byPlatform := map[string]property.Value{}
 	for _, m := range of {
 		repoDigest := ""
@@ -83,24 +83,24 @@ func manifests(of []registry.Manifest, repositories []string) property.Value {
 	return property.New(byPlatform)
 }
 
-// othersKey holds, in the outputs, the references that somebody else pushed. Like memoryKey it is hidden from diffs and
-// SDKs.
+// othersKey holds, in the outputs, the references that somebody else pushed. Like pastBuildsKey it is hidden from diffs
+// and SDKs.
 const othersKey = "__found"
 
 // othersAmong returns those of refs that somebody else pushed: those of the state, and those that apply found now.
 func (a applyResult) othersAmong(refs []string, before []string) []string {
 	return slices.DeleteFunc(slices.Clone(refs), func(ref string) bool {
-		return !slices.Contains(before, ref) && !slices.Contains(a.found, ref)
+		return !slices.Contains(before, ref) && !slices.Contains(a.others, ref)
 	})
 }
 
-// newApplied returns the result of an operation that reuses an image, if there is one.
-func newApplied(op operation, there reuse) applyResult {
+// newApplyResult returns the result of an operation before it builds. If there is an image to reuse, it has that image.
+func newApplyResult(op operation, there reuse) applyResult {
 	result := applyResult{
 		digest:    there.digest,
 		hash:      op.appliedHash(""),
 		manifests: there.manifests,
-		found:     there.found,
+		others:    there.others,
 		builds:    op.old.builds,
 	}
 	if op.takesOver && there.ok {
@@ -111,8 +111,8 @@ func newApplied(op operation, there reuse) applyResult {
 
 // noteBuild records in the result what was built.
 //
-// The memory gets only images of the files that contextHash stands for: a hash that the user set, or that ignoreChanges
-// keeps, may stand for others.
+// The state remembers an image only if its files are those that contextHash stands for. A hash that the user set, or
+// that ignoreChanges keeps, may stand for others.
 func (a *applyResult) noteBuild(op operation, built image) {
 	a.digest, a.hash = built.digest, op.appliedHash(built.hash)
 	if built.hash == deref(op.args.ContextHash) {

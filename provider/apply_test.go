@@ -35,7 +35,7 @@ func remember(t *testing.T, options ...registrytest.Option) remembered {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.state = property.Map{}.Set(memoryKey, buildsValue([]pastBuild{{inputsHash(args), r.digest}}))
+	r.state = property.Map{}.Set(pastBuildsKey, pastBuildsValue([]pastBuild{{inputsHash(args), r.digest}}))
 	return r
 }
 
@@ -152,7 +152,7 @@ func TestApplyReusesNoOtherPlatformsThanAskedFor(t *testing.T) {
 	r := remember(t)
 	digest := r.Push(t, "app", registrytest.Index(t, "linux/amd64"))
 	builds := stateOf(r.state).builds
-	r.state = r.state.Set(memoryKey, buildsValue([]pastBuild{{builds[0].inputs, digest}}))
+	r.state = r.state.Set(pastBuildsKey, pastBuildsValue([]pastBuild{{builds[0].inputs, digest}}))
 	nowhere := "unix://" + t.TempDir() + "/buildkitd.sock"
 	inputs := r.inputs(t, "app:v1").Set("builder", property.New(props(t, `{"endpoint": "`+nowhere+`"}`))).
 		Set("dockerfile", property.New(props(t, `{"inline": "FROM scratch"}`)))
@@ -174,7 +174,7 @@ func TestApplyTakesTheBuildersPlatformWhenNoneIsAskedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	digest := r.Push(t, "app", registrytest.Image(t, "linux/riscv64"))
-	r.state = property.Map{}.Set(memoryKey, buildsValue([]pastBuild{{inputsHash(args), digest}}))
+	r.state = property.Map{}.Set(pastBuildsKey, pastBuildsValue([]pastBuild{{inputsHash(args), digest}}))
 	res, err := r.update(inputs)
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +190,7 @@ func TestApplyKeepsAnImageUnderAHashGivenByHand(t *testing.T) {
 	t.Parallel()
 	r := remember(t)
 	inputs := r.inputs(t, "app:v2").Set("contextHash", property.New("by hand"))
-	r.state = mirror(inputs).Set("tags", list([]string{r.Host() + "/app:v1"})).Set("digest", property.New(r.digest))
+	r.state = repeatedInputs(inputs).Set("tags", list([]string{r.Host() + "/app:v1"})).Set("digest", property.New(r.digest))
 	res, err := r.update(inputs)
 	if err != nil || text(res.Properties, "digest") != r.digest || r.holds(t, "app:v2") != r.digest {
 		t.Errorf("got %v, %v", res.Properties, err)

@@ -46,7 +46,7 @@ type ImageArgs struct {
 // Annotate documents the inputs in the schema and in every SDK.
 func (a *ImageArgs) Annotate(an infer.Annotator) {
 	an.Describe(&a.Context, "The build context: the files that `COPY` and `ADD` can read. Defaults to the "+
-		"directory of the program.")
+		"folder of the program.")
 	an.Describe(&a.Dockerfile, "The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.")
 	an.Describe(&a.Platforms, "Platforms to build for, such as `linux/amd64` and `linux/arm64`, or with a "+
 		"variant, such as `linux/arm/v7`. Several platforms make an index (manifest list), one makes a single "+
@@ -126,10 +126,10 @@ type BuildContext struct {
 // Annotate documents the type.
 func (c *BuildContext) Annotate(an infer.Annotator) {
 	an.Describe(c, "Where a build reads files from.")
-	an.Describe(&c.Location, "A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or "+
+	an.Describe(&c.Location, "A folder, relative to the program. Files that `<Dockerfile>.dockerignore`, or "+
 		"else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as "+
 		"`https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. "+
-		"Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its "+
+		"Without `pull`, only a new URL counts as a change. A folder that exists comes first, even if its "+
 		"name could be a repository, such as `github.com/acme/app`. Defaults to `.`.")
 	an.Describe(&c.Named, "More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.")
 }
@@ -142,7 +142,7 @@ type Context struct {
 // Annotate documents the type.
 func (c *Context) Annotate(an infer.Annotator) {
 	an.Describe(c, "One more build context.")
-	an.Describe(&c.Location, "A directory, relative to the program, with its own `.dockerignore`. Or a git "+
+	an.Describe(&c.Location, "A folder, relative to the program, with its own `.dockerignore`. Or a git "+
 		"repository, the URL of an archive, or an image: `docker-image://reference`.")
 }
 

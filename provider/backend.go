@@ -15,8 +15,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// pulumiFolderName is the name of the folder in which Pulumi keeps what is its own: the state on a file backend, and
-// its home.
+// pulumiFolderName is the name of two folders of Pulumi: that of the state on a file backend, and its home.
 const pulumiFolderName = ".pulumi"
 
 // projectNames lists the possible names of a project file.

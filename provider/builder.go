@@ -22,13 +22,13 @@ import (
 
 // builder is what builds an image. The caller releases it after the build.
 type builder struct {
-	endpoint string // its address, for people and errors
+	endpoint string // for people and errors
 	reason   string // why this one was taken, for people; "" if the program names it
 	// connect returns a client, which the caller closes.
 	connect func(context.Context) (*client.Client, error)
 	release func()
 	prune   string // the command that removes its build cache; "" for the embedded daemon
-	// guarded: what strangers write into a Dockerfile must not make the builder do more than the program says.
+	// guarded: a Dockerfile must not make the builder do more than the program says.
 	guarded  bool
 	embedded *daemon.Lease // nil: another builder
 	// container is our BuildKit in a Docker Engine; nil: another builder.
@@ -37,18 +37,18 @@ type builder struct {
 	engine *engine.Address
 }
 
-// own reports whether the builder is the embedded daemon.
-func (b builder) own() bool { return b.embedded != nil }
+// isEmbedded tells whether the builder is the embedded daemon.
+func (b builder) isEmbedded() bool { return b.embedded != nil }
 
 // name returns what builds, for people.
 func (b builder) name() string {
-	if b.own() {
+	if b.isEmbedded() {
 		return "the embedded BuildKit daemon"
 	}
 	return b.endpoint
 }
 
-// connectDaemon returns the builder at the address of a BuildKit daemon. Nothing is dialed yet.
+// connectDaemon returns the builder at the endpoint of a BuildKit daemon. It dials nothing yet.
 func (f *builderFinder) connectDaemon(e endpoint.Endpoint, tls *endpoint.TLS) builder {
 	options := endpoint.Options{TLS: tls, AllowInsecure: f.config.allowsInsecureTCP()}
 	return builder{
@@ -80,8 +80,8 @@ func (f *builderFinder) startEmbedded(ctx context.Context) (builder, error) {
 // that of the option compatibility-version.
 const buildKitFloor = "v0.30.0"
 
-// connectEngine returns the BuildKit of a Docker Engine, or ours in a container of it where the engine cannot do what
-// the plugin needs.
+// connectEngine returns the BuildKit of a Docker Engine. If that cannot do what the plugin needs, it returns our
+// BuildKit in a container of the engine.
 func (f *builderFinder) connectEngine(ctx context.Context, a engine.Address) (builder, error) {
 	defer f.begin("waiting for the Docker Engine at " + a.Host + " to answer")()
 	e, err := f.dialEngine(ctx, a)
@@ -95,8 +95,10 @@ func (f *builderFinder) connectEngine(ctx context.Context, a engine.Address) (bu
 	return b, nil
 }
 
+// connectOpenEngine does the same for an engine that is connected. The caller closes the engine after an error.
+// connectOpenEngine does the same for an engine that is connected. The caller closes the engine after an error.
 func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine) (builder, error) {
-	able, err := e.Abilities(ctx)
+	abilities, err := e.Abilities(ctx)
 	if err != nil {
 		return builder{}, err
 	}
@@ -108,15 +110,15 @@ func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine)
 	if a.Source != a.Host { // else the endpoint says it all
 		b.reason = a.Source
 	}
-	if able.OS == "windows" {
+	if abilities.OS == "windows" {
 		return builder{}, &windowsEngineError{a}
 	}
 	hosts := f.hosts(ctx)
-	lack, err := f.lackOf(ctx, e, able, hosts)
+	missing, err := f.missingAbility(ctx, e, abilities, hosts)
 	if err != nil {
 		return builder{}, err
 	}
-	if lack == "" {
+	if missing == "" {
 		b.connect = e.BuildKit
 		return b, nil
 	}
@@ -126,12 +128,12 @@ func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine)
 	}
 	container, err := e.StartBuilder(ctx, engine.BuilderOptions{Registries: registries, Hosts: hosts, Note: f.note})
 	if err != nil {
-		return builder{}, fmt.Errorf("%s, and %w", lack, err)
+		return builder{}, fmt.Errorf("%s, and %w", missing, err)
 	}
 	b.endpoint, b.guarded, b.connect, b.container = container.Endpoint(), true, container.BuildKit, container
 	b.release = func() { container.Close(); _ = e.Close() }
 	where := cmp.Or(b.reason, "the Docker Engine at "+a.Host)
-	b.reason = fmt.Sprintf("%s; %s, so our BuildKit runs there", where, lack)
+	b.reason = fmt.Sprintf("%s; %s, so our BuildKit runs there", where, missing)
 	b.prune = dockerCommand(a) + " volume rm " + engine.Volume
 	return b, nil
 }
@@ -152,23 +154,24 @@ func (e *windowsEngineError) Error() string {
 	return "the Docker Engine at " + e.address.Host + " runs Windows containers, which BuildKit cannot build here"
 }
 
-// lackOf says what the BuildKit of an engine cannot do for the build, or "". hosts are the registries that it needs.
-func (f *builderFinder) lackOf(
-	ctx context.Context, e *engine.Engine, able engine.Abilities, hosts []string,
+// missingAbility returns what the BuildKit of an engine cannot do for the build, or "". hosts are the registries that
+// it needs.
+func (f *builderFinder) missingAbility(
+	ctx context.Context, e *engine.Engine, abilities engine.Abilities, hosts []string,
 ) (string, error) {
 	switch {
-	case able.Version == "":
+	case abilities.Version == "":
 		return "it has no BuildKit that tells its version", nil
-	case !able.Stores:
+	case !abilities.Stores:
 		return "its image store is not containerd's, which can push by digest", nil
-	case engine.IsOlder(able.Version, buildKitFloor):
-		return fmt.Sprintf("its BuildKit %s is older than %s", able.Version, buildKitFloor), nil
+	case engine.IsOlder(abilities.Version, buildKitFloor):
+		return fmt.Sprintf("its BuildKit %s is older than %s", abilities.Version, buildKitFloor), nil
 	}
-	missing, err := e.UnreachableHosts(ctx, hosts)
-	if len(missing) == 0 || err != nil {
+	unreachable, err := e.UnreachableHosts(ctx, hosts)
+	if len(unreachable) == 0 || err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("it does not reach %s on the loopback of this machine", strings.Join(missing, ", ")), nil
+	return fmt.Sprintf("it does not reach %s on the loopback of this machine", strings.Join(unreachable, ", ")), nil
 }
 
 // containerRegistries returns what the daemon in a container has to know about registries.
@@ -229,8 +232,8 @@ func (b builder) loadTarget(ctx context.Context, config Config) (engine.Address,
 	return a, explainRefusal(err, config)
 }
 
-// links returns the registries that are reached in a way of their own.
-func links(keychain *registry.Keychain) map[string]daemon.Registry {
+// daemonRegistries returns the registries that need a CA file or plain HTTP, as package daemon takes them.
+func daemonRegistries(keychain *registry.Keychain) map[string]daemon.Registry {
 	registries := map[string]daemon.Registry{}
 	for host, link := range keychain.Links() {
 		registries[host] = daemon.Registry{CAFile: link.CAFile, Project: link.Project, PlainHTTP: link.Insecure}

@@ -16,8 +16,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 )
 
-// builderFinder looks for the builder of one image. What somebody named is taken or is an error. Otherwise it takes the
-// first builder that can work, in this order:
+// builderFinder looks for the builder of one image. If the program or the environment names a builder, it takes that
+// one, or fails. Otherwise it takes the first builder that can work. The order is:
 //
 //  1. builder.endpoint or builder.name of the image
 //  2. the provider's host
@@ -28,13 +28,13 @@ import (
 //  7. the Docker Engine of the current Docker context
 //  8. the embedded daemon, on Linux as an ordinary user: in a user namespace, where its steps may do less
 type builderFinder struct {
-	asked     *BuilderConfig
+	input     *BuilderConfig
 	config    Config
 	embedded  daemon.Options
 	platforms []string
 	hosts     func(context.Context) []string // of the registries that the build needs
 	note      func(string)                   // shows a line
-	say       func(string)                   // shows a line that stays, once in a run
+	sayOnce   func(string)                   // shows a line that stays, once in a run
 	begin     func(waitingFor string) func() // marks a wait and returns what ends it
 	log       *slog.Logger
 }
@@ -43,7 +43,7 @@ type builderFinder struct {
 func (f *builderFinder) find(ctx context.Context) (b builder, err error) {
 	named, err := f.choice(ctx)
 	if err != nil || named != nil {
-		b, err = f.reach(ctx, named, err)
+		b, err = f.connectChoice(ctx, named, err)
 	} else {
 		b, err = f.discover(ctx)
 	}
@@ -52,14 +52,14 @@ func (f *builderFinder) find(ctx context.Context) (b builder, err error) {
 		f.log.Debug("builder taken", "endpoint", b.endpoint, "reason", reason)
 	}
 	if err == nil && b.reason != "" {
-		f.say(fmt.Sprintf("building on %s: %s", b.name(), b.reason))
+		f.sayOnce(fmt.Sprintf("building on %s: %s", b.name(), b.reason))
 	}
 	return b, err
 }
 
-// choice is a builder that somebody named.
+// choice is a builder that the program or the environment names.
 type choice struct {
-	source  string // who named it: an input or a variable
+	source  string // the variable or command that names it; "" for an input
 	address string // an endpoint, or ""
 	tls     *TLS
 	buildx  string // the name of a buildx builder, or ""
@@ -68,10 +68,10 @@ type choice struct {
 
 // choice returns the builder that the program or the environment names, or nil.
 func (f *builderFinder) choice(ctx context.Context) (*choice, error) {
-	if b := f.asked; b != nil && deref(b.Endpoint) != "" {
+	if b := f.input; b != nil && deref(b.Endpoint) != "" {
 		return &choice{source: "", address: *b.Endpoint, tls: b.TLS}, nil
 	}
-	if b := f.asked; b != nil && deref(b.Name) != "" {
+	if b := f.input; b != nil && deref(b.Name) != "" {
 		return &choice{source: "", buildx: *b.Name}, nil
 	}
 	if host := strings.TrimSpace(deref(f.config.Host)); host != "" {
@@ -80,11 +80,11 @@ func (f *builderFinder) choice(ctx context.Context) (*choice, error) {
 	if host := os.Getenv("BUILDKIT_HOST"); host != "" {
 		return &choice{source: "BUILDKIT_HOST", address: host}, nil
 	}
-	return f.choiceOfDocker(ctx)
+	return f.dockerChoice(ctx)
 }
 
-// choiceOfDocker returns the builder that somebody chose for the docker command, or nil.
-func (f *builderFinder) choiceOfDocker(ctx context.Context) (*choice, error) {
+// dockerChoice returns the builder that the environment or docker buildx use chooses for the docker command, or nil.
+func (f *builderFinder) dockerChoice(ctx context.Context) (*choice, error) {
 	if os.Getenv("DOCKER_HOST") != "" || os.Getenv("DOCKER_CONTEXT") != "" {
 		a, err := engine.Current(ctx)
 		return &choice{source: a.Source, engine: &a}, err
@@ -107,8 +107,8 @@ func (f *builderFinder) choiceOfDocker(ctx context.Context) (*choice, error) {
 	return &choice{source: "docker buildx use", buildx: name}, nil
 }
 
-// reach connects to a builder that somebody named.
-func (f *builderFinder) reach(ctx context.Context, c *choice, err error) (b builder, _ error) {
+// connectChoice connects to a builder that the program or the environment names.
+func (f *builderFinder) connectChoice(ctx context.Context, c *choice, err error) (b builder, _ error) {
 	switch {
 	case err != nil:
 		return builder{}, err
@@ -117,7 +117,7 @@ func (f *builderFinder) reach(ctx context.Context, c *choice, err error) (b buil
 	case c.engine != nil:
 		b, err = f.connectEngine(ctx, *c.engine)
 	default:
-		b, err = f.reachAddress(ctx, c)
+		b, err = f.connectAddress(ctx, c)
 	}
 	if err != nil && c.source != "" {
 		err = fmt.Errorf("%s: %w", c.source, err)
@@ -126,8 +126,8 @@ func (f *builderFinder) reach(ctx context.Context, c *choice, err error) (b buil
 	return b, err
 }
 
-// reachAddress connects to the builder at an address.
-func (f *builderFinder) reachAddress(ctx context.Context, c *choice) (builder, error) {
+// connectAddress connects to the builder at the address of a choice.
+func (f *builderFinder) connectAddress(ctx context.Context, c *choice) (builder, error) {
 	e, err := endpoint.Parse(c.address)
 	if err != nil {
 		return builder{}, err
@@ -178,7 +178,7 @@ func (e *noBuilderError) Error() string {
 	return "no builder can work here:\n" + strings.Join(lines, "\n")
 }
 
-// Unwrap returns the errors of all.
+// Unwrap returns the error of each builder that was tried.
 func (e *noBuilderError) Unwrap() []error { return e.tried }
 
 // discover returns the first builder that can work.
@@ -190,7 +190,7 @@ func (f *builderFinder) discover(ctx context.Context) (builder, error) {
 	}
 	for _, source := range sources {
 		b, err := source(ctx)
-		if err == nil && b.own() && len(none.tried) > 0 {
+		if err == nil && b.isEmbedded() && len(none.tried) > 0 {
 			b.reason = none.tried[0].Error()
 		}
 		if err == nil || ctx.Err() != nil || !canTryAnother(err) {
@@ -221,10 +221,10 @@ type unusedEngineError struct{ error }
 
 func (e *unusedEngineError) Unwrap() error { return e.error }
 
-// canTryAnother reports whether the builder that nobody named cannot be used at all, so that another one may be.
+// canTryAnother tells whether a builder that nobody named cannot work here at all. Another one is tried then.
 func canTryAnother(err error) bool { return isUnfit(err) || errors.As(err, new(*unusedEngineError)) }
 
-// isUnfit reports whether the embedded daemon cannot run on this machine at all.
+// isUnfit tells whether the embedded daemon cannot run on this machine at all.
 func isUnfit(err error) bool {
 	if _, ok := errors.AsType[*daemon.UnfitError](err); ok {
 		return true

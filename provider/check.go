@@ -12,7 +12,7 @@ import (
 // only if pull is set. It leaves unknown values alone: they count neither as wrong nor as missing.
 func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckResponse, error) {
 	schemaFailures := schemaErrors(property.New(req.Inputs), reflect.TypeFor[ImageArgs](), "")
-	req.Inputs = dropUnknownFields(property.New(req.Inputs), reflect.TypeFor[ImageArgs]()).AsMap()
+	req.Inputs = dropExtraFields(property.New(req.Inputs), reflect.TypeFor[ImageArgs]()).AsMap()
 	res, err := r.InferredResource.Check(ctx, req)
 	if err != nil {
 		return res, err
@@ -27,7 +27,7 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 		failures = schemaFailures
 	}
 	c := &checker{
-		ctx: ctx, raw: req.Inputs, args: args, config: r.settings.get(), failures: failures,
+		ctx: ctx, raw: req.Inputs, args: args, config: r.settings.configuration(), failures: failures,
 		promised: r.notes.promises(req.Urn),
 	}
 	for _, check := range checks {

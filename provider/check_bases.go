@@ -35,7 +35,7 @@ func checkBaseDigests(c *checker) {
 		seen[canonical] = ref
 		digest := c.args.BaseDigests[ref]
 		if !c.unknownAt(key("baseDigests"), key(ref)) && !imageDigest.MatchString(digest) {
-			c.fail(path, "%q is no digest: write sha256: and 64 hexadecimal digits", digest)
+			c.fail(path, "%q is not a digest: write sha256: and 64 hexadecimal digits", digest)
 		}
 	}
 }
@@ -101,7 +101,7 @@ func checkReach(ctx context.Context, settings *settings, c *checker, plan inputs
 	guard := settings.guard(c.args, c.raw)
 	for _, base := range bases {
 		if err := guard.CheckImage(ctx, plan, base); err != nil {
-			return explainRefusal(err, settings.get())
+			return explainRefusal(err, settings.configuration())
 		}
 	}
 	return nil

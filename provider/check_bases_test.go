@@ -127,7 +127,7 @@ func TestCheckOfBaseDigests(t *testing.T) {
 	for _, test := range []struct{ given, want string }{
 		{`{"alpine": "` + good + `"}`, ""},
 		{`{"alpine": "?"}`, ""},
-		{`{"alpine": "sha256:1"}`, "baseDigests.alpine: \"sha256:1\" is no digest"},
+		{`{"alpine": "sha256:1"}`, "baseDigests.alpine: \"sha256:1\" is not a digest"},
 		{`{"Alpine": "` + good + `"}`, "baseDigests.Alpine: \"Alpine\" cannot be the reference of a base image"},
 		{`{"alpine@` + good + `": "` + good + `"}`, "it names a digest already"},
 		{`{"alpine": "` + good + `", "docker.io/library/alpine:latest": "` + good + `"}`, "are one image"},

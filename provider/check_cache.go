@@ -117,7 +117,7 @@ func checkNotEmpty(c *checker, path, value, what string) {
 }
 
 func checkCacheReference(c *checker, path, ref string) {
-	options, err := referenceAttrs(ref)
+	options, err := referenceOptions(ref)
 	if err == nil {
 		ref = options["ref"]
 		if _, wrong := reference.ParseNormalizedNamed(ref); wrong != nil {
@@ -167,7 +167,7 @@ func checkCompression(c *checker, path string, given LayerCompression) {
 		highest = 22
 	}
 	if level := deref(given.CompressionLevel); level < 0 || level > highest {
-		c.fail(path+".compressionLevel", "%d is no level of %s: it is 0 to %d",
+		c.fail(path+".compressionLevel", "%d is not a level of %s: write 0 to %d",
 			level, cmp.Or(kind, CompressionGzip), highest)
 	}
 }

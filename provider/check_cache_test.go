@@ -57,7 +57,7 @@ var wrongCaches = map[string]struct{ inputs, path, reason string }{
 	},
 	"too high a level": {
 		`"cacheTo": [{"registry": {"ref": "a.io/b", "compressionLevel": 10}}]`,
-		"cacheTo[0].registry.compressionLevel", "10 is no level of gzip: it is 0 to 9",
+		"cacheTo[0].registry.compressionLevel", "10 is not a level of gzip: write 0 to 9",
 	},
 	"not an OCI manifest": {
 		`"cacheTo": [{"registry": {"ref": "a.io/b", "ociMediaTypes": false, "imageManifest": true}}]`,

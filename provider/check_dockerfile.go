@@ -135,12 +135,12 @@ func folderError(shown, folder string) error {
 
 // tildeError returns an error for a location that begins with ~, which only a shell expands. It says what to write.
 func tildeError(location, input string) error {
-	instead := "the path of the home directory"
+	instead := "the path of the home folder"
 	home, err := os.UserHomeDir()
 	if rest, own := strings.CutPrefix(location, "~/"); own && err == nil {
 		instead = filepath.Join(home, rest)
 	}
-	return fmt.Errorf("%q: only a shell replaces ~ by the home directory. Write %s in %s", location, instead, input)
+	return fmt.Errorf("%q: only a shell replaces ~ by the home folder. Write %s in %s", location, instead, input)
 }
 
 func isFolder(path string) bool {

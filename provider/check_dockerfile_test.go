@@ -126,12 +126,12 @@ var dockerfilePlaces = map[string]struct{ inputs, property, reason string }{
 	},
 	"home": {
 		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "~/app/Dockerfile"}}`, "dockerfile.location",
-		`"~/app/Dockerfile": only a shell replaces ~ by the home directory. Write HOME/app/Dockerfile in ` +
+		`"~/app/Dockerfile": only a shell replaces ~ by the home folder. Write HOME/app/Dockerfile in ` +
 			`dockerfile.location`,
 	},
 	"somebody's home": {
 		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "~me/Dockerfile"}}`, "dockerfile.location",
-		`"~me/Dockerfile": only a shell replaces ~ by the home directory. Write the path of the home directory in ` +
+		`"~me/Dockerfile": only a shell replaces ~ by the home folder. Write the path of the home folder in ` +
 			`dockerfile.location`,
 	},
 	"of a remote context": {
@@ -142,7 +142,7 @@ var dockerfilePlaces = map[string]struct{ inputs, property, reason string }{
 	},
 	"a context at home": {
 		`{"context": {"location": "~/app"}, "dockerfile": {"inline": "FROM scratch"}}`, "context.location",
-		`"~/app": only a shell replaces ~ by the home directory. Write HOME/app in context.location`,
+		`"~/app": only a shell replaces ~ by the home folder. Write HOME/app in context.location`,
 	},
 	"a named context by git's short form": {
 		`{"context": {"location": "DIR/app", "named": {"a": {"location": "git@example.com:a/b"}}}}`,

@@ -24,7 +24,7 @@ func encodingRemedy(e *inputs.EncodingError) string {
 		return "save it as UTF-8"
 	}
 	path := e.File
-	if strings.HasPrefix(path, "-") { // which is no option
+	if strings.HasPrefix(path, "-") { // a program would take it for an option
 		path = "./" + path
 	}
 	file := shell.Quote(path)

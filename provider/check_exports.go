@@ -42,7 +42,7 @@ func checkExports(c *checker) {
 
 // exportMistake returns an error that says what is wrong with an export, or nil.
 func exportMistake(c *checker, e export) error {
-	for _, name := range slices.Sorted(maps.Keys(e.attrs)) {
+	for _, name := range slices.Sorted(maps.Keys(e.options)) {
 		invalid := strings.HasSuffix(name, ".") || strings.ContainsFunc(name, unicode.IsSpace) || hasControl(name)
 		if strings.HasPrefix(name, "annotation") && invalid {
 			return fmt.Errorf("annotations: %q cannot be the name of an annotation: write one without white space",
@@ -58,7 +58,7 @@ func exportMistake(c *checker, e export) error {
 	case "docker":
 		return checkOnePlatform(c)
 	case "image", "registry":
-		if err := rawImageMistake(e.attrs); err != nil {
+		if err := rawImageMistake(e.options); err != nil {
 			return err
 		}
 		return imageMistake(c, e)
@@ -73,7 +73,7 @@ func exportMistake(c *checker, e export) error {
 // mirrorMistake returns an error if the mode of a local export is not known, or would remove the program. It returns nil
 // for any other export.
 func mirrorMistake(c *checker, e export) error {
-	switch mode := ExportMode(e.attrs["mode"]); {
+	switch mode := ExportMode(e.options["mode"]); {
 	case e.kind != "local", mode == "", mode == ExportModeCopy:
 		return nil
 	case mode != ExportModeDelete:
@@ -121,16 +121,16 @@ func resolveLinks(path string) string {
 func imageMistake(c *checker, e export) error {
 	push := pushes(c.raw)
 	needsOCI := len(c.args.Annotations) > 0 || c.args.Provenance != nil || c.args.SBOM != nil
-	_, given := e.attrs["push"]
-	asked := e.attrs.isOn("push")
+	_, given := e.options["push"]
+	asked := e.options.isOn("push")
 	switch {
-	case e.attrs["name"] != "":
+	case e.options["name"] != "":
 		return errors.New("names: the image goes to tags: put the references there")
-	case e.attrs.isOn("push-by-digest"):
+	case e.options.isOn("push-by-digest"):
 		return errors.New("pushByDigest: every image is pushed by digest first: leave it out")
-	case e.attrs.isOn("registry.insecure"):
+	case e.options.isOn("registry.insecure"):
 		return errors.New("insecure: set it in registries, for the host that it is about")
-	case e.attrs["oci-mediatypes"] == "false" && needsOCI:
+	case e.options["oci-mediatypes"] == "false" && needsOCI:
 		return errors.New("ociMediaTypes: annotations, provenance and sbom need the media types of OCI: leave it out")
 	case !isKnown(c.raw, "push", "tags"):
 		return nil

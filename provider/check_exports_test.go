@@ -157,12 +157,12 @@ func TestExportsBecomeOptions(t *testing.T) {
 			}
 			c.beside = strings.ReplaceAll(c.beside, "HASH", inputsHash(args))
 			c.beside = strings.ReplaceAll(c.beside, "SHORT", inputsHash(args)[:12])
-			if got := strings.Join(beside, "; "); got != c.beside || formatOptions(imageAttrs(args)) != c.image {
-				t.Errorf("got  %s | %s\nwant %s | %s", formatOptions(imageAttrs(args)), got, c.image, c.beside)
+			if got := strings.Join(beside, "; "); got != c.beside || formatOptions(imageOptions(args)) != c.image {
+				t.Errorf("got  %s | %s\nwant %s | %s", formatOptions(imageOptions(args)), got, c.image, c.beside)
 			}
 			preview := op.withoutOutput()
-			if left := otherExports(preview, nil); len(left) > 0 || formatOptions(imageAttrs(preview.args)) != c.image {
-				t.Errorf("a preview would leave %v and write the image with %v", left, imageAttrs(preview.args))
+			if left := otherExports(preview, nil); len(left) > 0 || formatOptions(imageOptions(preview.args)) != c.image {
+				t.Errorf("a preview would leave %v and write the image with %v", left, imageOptions(preview.args))
 			}
 			if got := hasOtherExports(op.exports); got != (c.beside != "") {
 				t.Errorf("leaves something: %v", got)
@@ -171,10 +171,10 @@ func TestExportsBecomeOptions(t *testing.T) {
 	}
 }
 
-func formatOptions(attrs map[string]string) string {
+func formatOptions(options map[string]string) string {
 	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(attrs)) {
-		parts = append(parts, fmt.Sprintf("%s=%s", name, attrs[name]))
+	for _, name := range slices.Sorted(maps.Keys(options)) {
+		parts = append(parts, fmt.Sprintf("%s=%s", name, options[name]))
 	}
 	return strings.Join(parts, " ")
 }
@@ -205,7 +205,7 @@ func TestWhatIsLeftBesideNeedsABuild(t *testing.T) {
 		}
 	}
 	same := op(`{"load": true}`)
-	same = operationOf(t, urn, same.inputs, stateOf(mirror(same.inputs).Set("digest", property.New(r.digest))))
+	same = operationOf(t, urn, same.inputs, stateOf(repeatedInputs(same.inputs).Set("digest", property.New(r.digest))))
 	if same.pastDigest() == "" {
 		t.Error("what was left already is left again")
 	}

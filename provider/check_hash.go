@@ -48,7 +48,7 @@ func fillContextHash(
 	}
 	in.Recognize(text(req.State, "contextHash"))
 	warnings := slices.Concat(inputWarnings(in.Warnings(ctx, plan)), loginWarnings(plan.Files),
-		tokenWarnings(plan.Files))
+		querySecretWarnings(plan.Files))
 	for _, warning := range warnings {
 		loggerOf(ctx).warning(warning)
 	}

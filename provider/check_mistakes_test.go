@@ -10,11 +10,11 @@ import (
 // mistakes holds inputs with one mistake each: the property of the failure and a part of its reason.
 var mistakes = map[string]struct{ inputs, property, reason string }{
 	"no such context": {
-		`{"context": {"location": "./nope"}}`, "context.location", `"./nope": no such directory: there is no /`,
+		`{"context": {"location": "./nope"}}`, "context.location", `"./nope": no such folder: there is no /`,
 	},
 	"context is a file": {
 		`{"context": {"location": "APP/Dockerfile"}, "dockerfile": {"inline": "FROM scratch"}}`, "context.location",
-		"is not a directory",
+		"is not a folder",
 	},
 	"unknown scheme of it": {
 		`{"context": {"location": "s3://bucket/a.tar"}, "dockerfile": {"inline": "FROM scratch"}}`,
@@ -22,7 +22,7 @@ var mistakes = map[string]struct{ inputs, property, reason string }{
 	},
 	"no named context": {
 		`{"context": {"location": "APP", "named": {"go": {"location": "nope"}}}}`, "context.named.go.location",
-		"no such directory",
+		"no such folder",
 	},
 	"named context nowhere": {
 		`{"context": {"location": "APP", "named": {"a": {"location": ""}}}}`, "context.named.a.location",

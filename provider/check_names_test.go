@@ -205,8 +205,8 @@ func FuzzRaw(f *testing.F) {
 		}
 		if hasControl(text) ||
 			form.isImage() &&
-				(form.attrs.isOn("push-by-digest") || form.attrs.isOn("registry.insecure") ||
-					form.attrs["name"] != "" || form.attrs.isOn("push")) {
+				(form.options.isOn("push-by-digest") || form.options.isOn("registry.insecure") ||
+					form.options["name"] != "" || form.options.isOn("push")) {
 			t.Errorf("%q passes as an export: %+v", text, form)
 		}
 	})

@@ -16,7 +16,7 @@ var cacheTypes = map[string]string{
 }
 
 // rawCacheMistake returns an error that says what is wrong with the options of a cache, or nil.
-func rawCacheMistake(input string, kind string, options attrs) error {
+func rawCacheMistake(input string, kind string, options optionMap) error {
 	needed, known := cacheTypes[kind]
 	if !known || kind == "inline" && input == "cacheFrom" {
 		return fmt.Errorf("type=%s is not known: it is registry, local, s3, gha or azblob, or inline in cacheTo", kind)
@@ -44,7 +44,7 @@ var credentialOptions = map[string]string{ //nolint:gosec // names of options
 }
 
 // warnOfCredentials warns if the options of a cache hold a credential and are not a secret.
-func warnOfCredentials(c *checker, path string, options attrs) {
+func warnOfCredentials(c *checker, path string, options optionMap) {
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		if better, ok := credentialOptions[name]; ok && options[name] != "" && !c.isSecret(path) {
 			c.warn("%s: %s is stored as plain text in the state: make the whole text a secret, or use %s",
@@ -54,7 +54,7 @@ func warnOfCredentials(c *checker, path string, options attrs) {
 }
 
 // rawImageMistake returns an error for an internal option of BuildKit, which would replace what was built.
-func rawImageMistake(options attrs) error {
+func rawImageMistake(options optionMap) error {
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		for _, reserved := range []string{"containerimage.", "unsafe-", "refs.", "frontend."} {
 			if strings.HasPrefix(name, reserved) {

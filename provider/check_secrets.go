@@ -53,7 +53,7 @@ func checkPublicInputs(c *checker) {
 	for _, input := range sortUnique(publicInputs) {
 		v, reason := c.raw.Get(input), inputNamed(input).public
 		switch {
-		case input == "tags": // checkTags does, tag by tag
+		case input == "tags": // checkTags refuses them, tag by tag
 		case !v.IsMap() && v.HasSecrets():
 			c.failWithoutValue(input, reason)
 		case v.IsMap():

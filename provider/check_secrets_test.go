@@ -44,7 +44,7 @@ func TestCheckOfSecrets(t *testing.T) {
 		},
 		"as an argument": {
 			`"buildArgs": {"TOKEN": "secret:hunter2", "A": "1"}`, "buildArgs.TOKEN",
-			"RUN --mount=type=secret,id=…), or say that it is none (unsecret)",
+			"RUN --mount=type=secret,id=…), or say that it is not a secret (unsecret)",
 		},
 		"as a proxy's": {
 			`"buildArgs": {"HTTP_PROXY": "secret:http://u:p@proxy:3128"}`, "buildArgs.HTTP_PROXY",

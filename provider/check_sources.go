@@ -22,7 +22,7 @@ func checkContext(c *checker) {
 	if inputs.IsRemote(c.args.contextDir()) || isAwaited(c.args.contextDir(), c.promised) {
 		return
 	}
-	if err := checkDirectory(c.args, c.args.contextDir(), "context.location"); err != nil {
+	if err := checkFolder(c.args, c.args.contextDir(), "context.location"); err != nil {
 		c.fail("context.location", "%v", withTarget(err, "context.location"))
 	}
 }
@@ -53,17 +53,17 @@ func checkNamedContexts(c *checker) {
 		if inputs.IsRemoteNamedContext(location) || isAwaited(location, c.promised) {
 			continue
 		}
-		if err := checkDirectory(c.args, location, path+".location"); err != nil {
+		if err := checkFolder(c.args, location, path+".location"); err != nil {
 			c.fail(path+".location", "%v", withTarget(err, path+".location"))
 		}
 	}
 }
 
-// checkDirectory returns an error if a directory does not exist or cannot be read. The error shows the absolute path,
-// so that nobody needs to ask what a relative path is relative to. input is the property that names the directory.
-func checkDirectory(a ImageArgs, dir, input string) error {
+// checkFolder returns an error if a folder does not exist or cannot be read. The error shows the absolute path,
+// so that nobody needs to ask what a relative path is relative to. input is the property that names the folder.
+func checkFolder(a ImageArgs, dir, input string) error {
 	if scheme, _, ok := strings.Cut(dir, "://"); ok {
-		return fmt.Errorf("%q: a build context is a directory, a git repository or the http(s) URL of an archive, "+
+		return fmt.Errorf("%q: a build context is a folder, a git repository or the http(s) URL of an archive, "+
 			"and a named one may be docker-image://reference; %s:// is not known", dir, scheme)
 	}
 	abs, err := filepath.Abs(dir)
@@ -77,12 +77,12 @@ func checkDirectory(a ImageArgs, dir, input string) error {
 	case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(dir, "~"):
 		return tildeError(dir, input)
 	case errors.Is(err, fs.ErrNotExist) && inputs.IsRemote(dir):
-		return fmt.Errorf("%q: no such directory: there is no %s. If a git repository is meant, write its URL with "+
+		return fmt.Errorf("%q: no such folder: there is no %s. If a git repository is meant, write its URL with "+
 			"the scheme: https://… or ssh://…", dir, abs)
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%q: no such directory: there is no %s. %s", dir, abs, madeElsewhereRemedy)
+		return fmt.Errorf("%q: no such folder: there is no %s. %s", dir, abs, madeElsewhereRemedy)
 	case isFile(abs, err):
-		return fmt.Errorf("%q: %s is not a directory", dir, abs)
+		return fmt.Errorf("%q: %s is not a folder", dir, abs)
 	}
 	return fmt.Errorf("%q: %w", dir, err)
 }

@@ -197,7 +197,7 @@ func TestDiffAndHashKnowWhatIsTheSame(t *testing.T) {
 		},
 	} {
 		applied, wanted := props(t, pair[0]), props(t, pair[1])
-		diff, err := serve(t).Diff(p.DiffRequest{ID: "app", Urn: urn, State: mirror(applied), Inputs: wanted})
+		diff, err := serve(t).Diff(p.DiffRequest{ID: "app", Urn: urn, State: repeatedInputs(applied), Inputs: wanted})
 		if err != nil || diff.HasChanges {
 			t.Errorf("%v: %v, %v", pair, diff, err)
 		}

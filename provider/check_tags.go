@@ -29,7 +29,7 @@ func checkTag(given string) error {
 	marks := hashMarks.FindAllString(given, -1)
 	for _, mark := range marks {
 		if _, ok := digitsOf(mark); !ok {
-			return fmt.Errorf("tag %q: %s is no hash. Write %s for all %d digits, or a short one for "+
+			return fmt.Errorf("tag %q: %s is not a hash. Write %s for all %d digits, or a short one for "+
 				"people to read, such as %s, with %d to %d digits",
 				given, mark, hashMark, hashDigits, formerMark, shortestHash, longestShort)
 		}
@@ -72,7 +72,7 @@ func restoreMarks(tag string, marks []string) string {
 }
 
 func digitsFor(mark string) int {
-	n, _ := digitsOf(mark) // checkTag has refused what is no number
+	n, _ := digitsOf(mark) // checkTag has refused other text
 	return n
 }
 

@@ -34,7 +34,7 @@ func checkPush(c *checker) {
 
 func checkPushTimeout(c *checker) {
 	if t := c.args.PushTimeout; t != nil && *t < 1 && isKnown(c.raw, "pushTimeout") && !c.hasFailure("pushTimeout") {
-		c.fail("pushTimeout", "%d seconds are no time for a push: give at least 1, or leave it out for 300", *t)
+		c.fail("pushTimeout", "%d seconds are too short for a push: give at least 1, or leave it out for 300", *t)
 	}
 }
 
@@ -59,7 +59,7 @@ func checkFrontends(c *checker, frontends []string) {
 	for i, entry := range frontends {
 		if err := buildkit.CheckFrontend(entry); err != nil && !c.unknownAt(key("frontends"), index(i)) {
 			c.fail(fmt.Sprintf("frontends[%d]", i),
-				"%q is no reference of an image, such as ghcr.io/acme/frontend or ghcr.io/acme/frontend:1: %v",
+				"%q is not the reference of an image, such as ghcr.io/acme/frontend or ghcr.io/acme/frontend:1: %v",
 				entry, err)
 		}
 	}

@@ -89,7 +89,7 @@ func (s sharedUse) text(urn resource.URN) string {
 		printable(both[0]), printable(both[1]), s.kind, printable(s.name))
 }
 
-// identity returns a text that differs for images with different inputs, even if their content is not known yet. Two
+// identityOf returns a text that differs for images with different inputs, even if their content is not known yet. Two
 // images with the same inputs are the same image, and may share their places.
 func identityOf(op operation) string {
 	if isKnown(op.inputs, "contextHash") {
@@ -99,7 +99,7 @@ func identityOf(op operation) string {
 	return digestOf(op.hash, files.Context, files.Dockerfile, string(files.Inline))
 }
 
-// uses returns the places that are known so far, in the order of the inputs.
+// usesOf returns the places that are known so far, in the order of the inputs.
 func usesOf(op operation) (all []use) {
 	for _, i := range slices.Sorted(maps.Keys(op.tags.at)) {
 		if isKnown(op.inputs, "push") { // otherwise there may be no push

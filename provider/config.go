@@ -72,18 +72,18 @@ func (c *Config) Annotate(an infer.Annotator) {
 
 // Check validates the configuration, all of it at once. It reads no file, asks no credential helper and dials nothing.
 func (Config) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckResponse[Config], error) {
-	known, unheard := splitConfig(req.NewInputs)
-	misfits := schemaErrors(property.New(known), reflect.TypeFor[Config](), "")
+	known, unrecognized := splitConfig(req.NewInputs)
+	schemaFailures := schemaErrors(property.New(known), reflect.TypeFor[Config](), "")
 	config, failures, err := infer.DefaultCheck[Config](ctx, known)
 	if err != nil {
 		return infer.CheckResponse[Config]{}, err
 	}
-	if len(misfits) > 0 {
-		failures = misfits
+	if len(schemaFailures) > 0 { // the same failures, with more detail
+		failures = schemaFailures
 	}
-	if len(unheard) > 0 {
-		loggerOf(ctx).warningf("the provider has no configuration %s: it is left alone; what there is: %s",
-			strings.Join(unheard, ", "), strings.Join(configKeys, ", "))
+	if len(unrecognized) > 0 {
+		loggerOf(ctx).warningf("the provider has no configuration %s, which is ignored; there are %s",
+			strings.Join(unrecognized, ", "), strings.Join(configKeys, ", "))
 	}
 	c := &checker{ctx: ctx, raw: known, args: ImageArgs{Registries: config.Registries}, failures: failures}
 	checkRegistries(c)
@@ -126,18 +126,18 @@ func isHTTP(text string) bool {
 // configKeys lists the properties of Config.
 var configKeys = []string{"allowInsecureTcp", "ecr", "frontends", "host", "maxParallelBuilds", "registries", "tls"}
 
-// splitConfig returns the properties of Config, and the keys that perhaps another version of the provider knows. It
-// leaves out what the engine adds.
-func splitConfig(m property.Map) (known property.Map, unheard []string) {
+// splitConfig returns the properties of Config, and the keys that Config does not have. Another version of the provider
+// may know these. It leaves out what the engine adds.
+func splitConfig(m property.Map) (known property.Map, unrecognized []string) {
 	for key, value := range m.All {
 		switch {
 		case slices.Contains(configKeys, key):
 			known = known.Set(key, value)
 		case key != "version" && key != "pluginDownloadURL" && !strings.HasPrefix(key, "__"):
-			unheard = append(unheard, key)
+			unrecognized = append(unrecognized, key)
 		}
 	}
-	return known, sortUnique(unheard)
+	return known, sortUnique(unrecognized)
 }
 
 // diffFunc is the method DiffConfig of a provider.

@@ -29,7 +29,7 @@ func deleteTags(
 	var failures []error
 	var deleted []string
 	for _, ref := range old.refs {
-		if slices.Contains(old.found, ref) || keep(ref, old.digest) {
+		if slices.Contains(old.others, ref) || keep(ref, old.digest) {
 			continue
 		}
 		if err := deleteTag(ctx, client, ref, old.digest); err != nil {

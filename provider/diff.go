@@ -57,7 +57,7 @@ func ignoreMatcher(patterns []string) func(path string) bool {
 }
 
 func equal(applied, wanted property.Map, key string) bool {
-	return plain(applied.Get(key)).Equals(plain(wanted.Get(key)))
+	return plainValue(applied.Get(key)).Equals(plainValue(wanted.Get(key)))
 }
 
 // equalTexts compares strings. One that is not set equals "".
@@ -65,22 +65,22 @@ func equalTexts(applied, wanted property.Map, key string) bool {
 	return isKnown(wanted, key) && text(applied, key) == text(wanted, key)
 }
 
-// plain returns a value without secretness and dependencies, for comparisons. It returns null for an empty collection,
-// because null, empty and absent mean the same.
-func plain(v property.Value) property.Value {
+// plainValue returns a value without secretness and dependencies, for comparisons. It returns null for an empty
+// collection, because null, empty and absent mean the same.
+func plainValue(v property.Value) property.Value {
 	switch {
 	case v.IsArray() && v.AsArray().Len() == 0, v.IsMap() && v.AsMap().Len() == 0:
 		return property.New(property.Null)
 	case v.IsArray():
 		var elements []property.Value
 		for _, e := range v.AsArray().All {
-			elements = append(elements, plain(e))
+			elements = append(elements, plainValue(e))
 		}
 		return property.New(elements)
 	case v.IsMap():
 		fields := map[string]property.Value{}
 		for k, e := range v.AsMap().All {
-			fields[k] = plain(e)
+			fields[k] = plainValue(e)
 		}
 		return property.New(fields)
 	}
@@ -126,7 +126,7 @@ func leafChanges(key string, old, wanted property.Value) map[string]p.DiffKind {
 		switch {
 		case !existed:
 			changes[path] = p.Add
-		case !plain(was).Equals(plain(value)):
+		case !plainValue(was).Equals(plainValue(value)):
 			changes[path] = p.Update
 		}
 	}

@@ -18,12 +18,12 @@ type selectOption func(kind, option string, v property.Value) bool
 // reduceExports returns the entries of exports without the options that drop selects, for comparisons.
 func reduceExports(exports property.Value, drop selectOption) property.Value {
 	if !exports.IsArray() {
-		return plain(exports)
+		return plainValue(exports)
 	}
 	var entries []property.Value
 	for _, e := range exports.AsArray().All {
 		if !e.IsMap() {
-			entries = append(entries, plain(e))
+			entries = append(entries, plainValue(e))
 			continue
 		}
 		entry := map[string]property.Value{}
@@ -32,19 +32,19 @@ func reduceExports(exports property.Value, drop selectOption) property.Value {
 			case v.IsMap():
 				entry[name] = reduceOptions(name, v.AsMap(), drop)
 			case !drop("", name, v):
-				entry[name] = plain(v)
+				entry[name] = plainValue(v)
 			}
 		}
 		entries = append(entries, property.New(entry))
 	}
-	return plain(property.New(entries))
+	return plainValue(property.New(entries))
 }
 
 func reduceOptions(kind string, options property.Map, drop selectOption) property.Value {
 	kept := map[string]property.Value{}
 	for name, v := range options.All {
 		if !drop(kind, name, v) {
-			kept[name] = plain(v)
+			kept[name] = plainValue(v)
 		}
 	}
 	return property.New(kept)
@@ -57,7 +57,7 @@ var falseByDefault = []string{
 
 // isZeroOption tells whether an option has the value that it has when it is not set.
 func isZeroOption(_, option string, v property.Value) bool {
-	v = plain(v)
+	v = plainValue(v)
 	return v.IsNull() || v.IsString() && v.AsString() == "" ||
 		v.IsBool() && !v.AsBool() && slices.Contains(falseByDefault, option)
 }
@@ -66,7 +66,7 @@ func isZeroOption(_, option string, v property.Value) bool {
 // BuildKit writes the same image for either value of ociMediaTypes.
 // https://github.com/pulumi/pulumi-docker-build/blob/v0.0.22/provider/internal/export.go
 func isDockerBuildDefault(kind, option string, v property.Value) bool {
-	v = plain(v)
+	v = plainValue(v)
 	switch option {
 	case "compression":
 		return v.IsString() && v.AsString() == string(CompressionGzip)

@@ -25,10 +25,12 @@ func describeChanges(in *inputs.Inputs, op operation) string {
 	if !ok || len(changes) == 0 {
 		return ""
 	}
-	return "contextHash changed: " + summary(changes)
+	return "contextHash changed: " + formatChanges(changes)
 }
 
-func summary(changes []source.Change) string {
+// formatChanges returns the first changes in one line, and the number of the others.
+// formatChanges returns the first changes in one line, and the number of the others.
+func formatChanges(changes []source.Change) string {
 	var parts []string
 	for _, c := range changes[:min(len(changes), maxChanges)] {
 		part := fmt.Sprintf("%s %s", c.Kind, printable(c.Path))

@@ -76,7 +76,7 @@ func TestPreviewSaysWhatChanged(t *testing.T) {
 
 func TestSummarySaysWhereAContextIs(t *testing.T) {
 	t.Parallel()
-	got := summary([]source.Change{
+	got := formatChanges([]source.Change{
 		{Kind: source.Modified, Path: "context.named.go", Detail: "a became b"}, {Kind: source.Unread, Path: "x y"},
 	})
 	if got != `modified context.named.go (a became b), no longer read "x y"` {

@@ -16,7 +16,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// image is a result of buildImage.
+// image is the result of buildImage.
 type image struct {
 	digest string // "" if nobody gets the image
 	hash   string // of the inputs
@@ -84,7 +84,7 @@ func newImageBuild(
 		client:   settings.registryClient(ctx, op.waits, op.keychain, op.args.pushLimit()),
 	}
 	b.access, err = newAccess(op, b.client, func(ctx context.Context) (engine.Address, error) {
-		return builder.loadTarget(ctx, settings.get())
+		return builder.loadTarget(ctx, settings.configuration())
 	})
 	if err = cmp.Or(err, checkMachineNetwork(builder, op.plan)); err == nil {
 		err = b.resolveGateway(ctx)
@@ -108,15 +108,15 @@ func newImageBuild(
 // findBuilder returns the builder of the image. The caller releases it.
 func findBuilder(ctx context.Context, settings *settings, op operation, progress *progress) (builder, error) {
 	finder := &builderFinder{
-		asked:     op.args.Builder,
-		config:    settings.get(),
+		input:     op.args.Builder,
+		config:    settings.configuration(),
 		platforms: op.plan.Platforms,
-		hosts:     func(ctx context.Context) []string { return registryHosts(ctx, op, settings.get()) },
-		embedded:  daemon.Options{Note: progress.showNote, Registries: links(op.keychain), Log: newDebugLog(ctx)},
+		hosts:     func(ctx context.Context) []string { return registryHosts(ctx, op, settings.configuration()) },
+		embedded:  daemon.Options{Note: progress.showNote, Registries: daemonRegistries(op.keychain), Log: newDebugLog(ctx)},
 		log:       newDebugLog(ctx),
 		note:      progress.showNote,
 		begin:     op.waits.begin,
-		say: func(line string) {
+		sayOnce: func(line string) {
 			if settings.isFirst(line) {
 				progress.log.infof("%s", line)
 			}
@@ -190,7 +190,7 @@ func (b *imageBuild) report(e buildkit.Event) {
 	b.progress.report(e)
 }
 
-// dropCaches takes out the cache exports, one of which did not answer. It returns an error if the program does not
+// dropCaches removes the cache exports, one of which did not answer. It returns an error if the program does not
 // ignore the errors of all of them. An inline cache stays, because it is written with the image.
 func (b *imageBuild) dropCaches(stalled error) error {
 	isInline := func(c buildkit.Cache) bool { return c.Type == "inline" }
@@ -208,7 +208,7 @@ func (b *imageBuild) dropCaches(stalled error) error {
 // explain adds to the error of a build what to do about it.
 func (b *imageBuild) explain(ctx context.Context, err error) error {
 	err = explainPlatform(ctx, b.settings, b.op, explainBuild(err))
-	err = explainRefusal(explainContext(explainDisk(b.builder, err)), b.settings.get())
+	err = explainRefusal(explainContext(explainDisk(b.builder, err)), b.settings.configuration())
 	return explainNetwork(ctx, b.builder, b.op.plan, err)
 }
 

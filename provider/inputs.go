@@ -63,19 +63,19 @@ var inputTable = []input{
 		why: "steps read them",
 		public: "a build argument can be read in the image's history and provenance, so it cannot be a secret: " +
 			"give it in secrets and mount it in the step that needs it (RUN --mount=type=secret,id=…), " +
-			"or say that it is none (unsecret)",
+			"or say that it is not a secret (unsecret)",
 	},
 	{
 		name: "labels", equal: equal, hash: hashLabels, builds: true,
 		why: "they are part of the image",
 		public: "a label can be read by everybody who has the image, so it cannot be a secret: " +
-			"take it from a plain value, or say that it is none (unsecret)",
+			"take it from a plain value, or say that it is not a secret (unsecret)",
 	},
 	{
 		name: "annotations", equal: equal, hash: hashAnnotations, builds: true,
 		why: "they are part of the image",
 		public: "an annotation can be read by everybody who can see the image, so it cannot be a secret: " +
-			"take it from a plain value, or say that it is none (unsecret)",
+			"take it from a plain value, or say that it is not a secret (unsecret)",
 	},
 	{
 		name: "testTargets", equal: equalSets, hash: hashTestTargets, files: needValid, bases: needValue, builds: true,
@@ -106,7 +106,7 @@ var inputTable = []input{
 		why: "it is attached to the image",
 	},
 	{
-		name: "exports", equal: equalExports, hash: hashImageAttrs, builds: true, delivers: true,
+		name: "exports", equal: equalExports, hash: hashImageOptions, builds: true, delivers: true,
 		why: "only a build writes them, and some say how the image is written",
 		public: "exports are repeated in the outputs, and annotations in them can be read by everybody who can see " +
 			"the image, so that nothing in them can be a secret: take it from a plain value, or say that it is none " +
@@ -121,44 +121,44 @@ var inputTable = []input{
 		name: "tags", equal: equalSets, delivers: true,
 		why: "they name the image, and are moved without a build",
 		public: "a tag is seen wherever the image is, so it cannot be a secret: " +
-			"take it from a plain value, or say that it is none (unsecret)",
+			"take it from a plain value, or say that it is not a secret (unsecret)",
 	},
 	{name: "push", equal: equalPush, delivers: true, why: "it says whether the tags are written"},
 
 	{
 		name: "context", files: needValid, bases: needValue, builds: true,
-		why: "moving a directory does not change what is in it; contextHash tells",
+		why: "a folder can move without a change; contextHash is the hash of what is in it",
 	},
 	{
 		name: "dockerfile", files: needValid, bases: needValue, builds: true,
-		why: "its text is part of contextHash; its place is not of the image",
+		why: "its text is part of contextHash; its place does not change the image",
 	},
-	{name: "watch", files: needValid, builds: true, why: "what it makes of the context shows in contextHash"},
-	{name: "pull", files: needValue, builds: true, why: "what it finds shows in contextHash and baseDigests"},
+	{name: "watch", files: needValid, builds: true, why: "its effect shows in contextHash"},
+	{name: "pull", files: needValue, builds: true, why: "its effect shows in contextHash and baseDigests"},
 	{
-		name: "secrets", builds: true, why: "another token makes no other image",
+		name: "secrets", builds: true, why: "another secret does not make another image",
 		hidden: "outputs hold no secrets",
 	},
 	{
-		name: "secretSources", builds: true, why: "another place of a token makes no other image",
+		name: "secretSources", builds: true, why: "another place of a secret does not make another image",
 		hidden: "nobody else needs to know where secrets are",
 	},
 	{
-		name: "ssh", builds: true, why: "another key makes no other image",
+		name: "ssh", builds: true, why: "another key does not make another image",
 		hidden: "nobody else needs to know where keys are",
 	},
-	{name: "noCache", builds: true, why: "says how to build, not what; it would be a reason once only"},
+	{name: "noCache", builds: true, why: "it says how to build, not what; it would be a reason only once"},
 	{name: "builder", builds: true, why: "the same inputs are the same image on every builder"},
-	{name: "buildOnPreview", builds: true, why: "is about previews only"},
-	{name: "cacheFrom", why: "a cache has no say in what is built"},
-	{name: "cacheTo", why: "what is kept for other builds is none of this image"},
+	{name: "buildOnPreview", builds: true, why: "it is only about previews"},
+	{name: "cacheFrom", why: "a cache does not change what is built"},
+	{name: "cacheTo", why: "a cache for other builds is not part of this image"},
 	{
 		name: "registries", why: "credentials are looked up when they are needed",
 		hidden: "outputs hold no credentials",
 	},
-	{name: "pushTimeout", why: "how long a push is tried is none of the image"},
+	{name: "pushTimeout", why: "how long a push is retried does not change the image"},
 	{name: "allow", builds: true, why: "it permits what the Dockerfile asks for, which shows in contextHash"},
-	{name: "noCacheFilter", builds: true, why: "says how to build, not what; it would be a reason once only"},
+	{name: "noCacheFilter", builds: true, why: "it says how to build, not what; it would be a reason only once"},
 	{name: "exec", why: "it has no effect"},
 	{name: "ignoreSecretsInDiffCalculation", why: "it has no effect"},
 	{name: "volatileArgs", builds: true, why: "says when to build, not what; see withoutVolatile"},
@@ -182,7 +182,7 @@ var (
 	deliveryInputs = inputsThat(func(in input) bool { return in.delivers })
 	// filesInputs must be valid, or the files that a build reads cannot be found.
 	filesInputs = inputsThat(func(in input) bool { return in.files == needValid })
-	// publicInputs are those that everybody can read who has the image.
+	// publicInputs are those that everybody with the image can read.
 	publicInputs = inputsThat(func(in input) bool { return in.public != "" })
 )
 

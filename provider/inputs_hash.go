@@ -76,10 +76,10 @@ func hashEpoch(a ImageArgs) []string {
 	return hashIfSet("sourceDateEpoch", strconv.Itoa(*a.SourceDateEpoch))
 }
 
-// hashImageAttrs hashes how the image is written, without the options of the builder's image store.
-func hashImageAttrs(a ImageArgs) []string {
-	options := imageAttrs(a)
-	maps.DeleteFunc(options, func(name, _ string) bool { return slices.Contains(imageStoreAttrs, name) })
+// hashImageOptions hashes how the image is written, without the options of the builder's image store.
+func hashImageOptions(a ImageArgs) []string {
+	options := imageOptions(a)
+	maps.DeleteFunc(options, func(name, _ string) bool { return slices.Contains(imageStoreOptions, name) })
 	return hashEntries("written", options)
 }
 

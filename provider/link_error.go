@@ -8,7 +8,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// linkError is an error about a link, with what became of it and a remedy.
+// linkError adds a remedy to an error about a link.
 type linkError struct {
 	cause  error
 	remedy string

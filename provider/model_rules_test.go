@@ -70,7 +70,7 @@ func (c *command) checkApplied(i int, e *entry) {
 // these inputs that the state remembers. It returns "" if there is none. The state remembers 20 images.
 func (c *command) expectedRollback(img *programImage, old *entry) string {
 	digest := old.pastDigests[img.content()]
-	if c.preview || img.keepsHash || len(img.wantedTags()) == 0 || digest == "" || len(old.pastDigests) >= memoryLimit {
+	if c.preview || img.keepsHash || len(img.wantedTags()) == 0 || digest == "" || len(old.pastDigests) >= pastBuildsLimit {
 		return ""
 	}
 	for _, tag := range img.wantedTags() {
@@ -191,7 +191,7 @@ func comparePreview(path string, before, after property.Value) {
 		for i, e := range before.AsArray().All {
 			comparePreview(fmt.Sprintf("%s[%d]", path, i), e, after.AsArray().Get(i))
 		}
-	case !plain(before).Equals(plain(after)):
+	case !plainValue(before).Equals(plainValue(after)):
 		violate("a preview shows the outputs of the update", "%s is %v, the preview showed %v", path, after, before)
 	}
 }

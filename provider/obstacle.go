@@ -38,7 +38,7 @@ func obstacle(ctx context.Context, op operation, promised promises) (reason stri
 	return "", sure
 }
 
-// unknownInputs returns the paths of the unknown values that a build needs.
+// unknownBuildInputs returns the paths of the unknown values that a build needs.
 func unknownBuildInputs(inputs property.Map) (paths []string) {
 	for _, name := range buildInputs {
 		if slices.Contains(computedInputs, name) {

@@ -8,9 +8,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// mirror returns the inputs that the outputs repeat. The watched ones are as they were given, because Diff compares
+// repeatedInputs returns the inputs that the outputs repeat. The watched ones are as they were given, because Diff compares
 // them. The others are there for programs to read, without secrets and credentials.
-func mirror(inputs property.Map) property.Map {
+func repeatedInputs(inputs property.Map) property.Map {
 	out := property.Map{}
 	for _, key := range watchedInputs {
 		if v, ok := inputs.GetOk(key); ok {

@@ -66,7 +66,7 @@ func TestOutputsRepeatNoCredential(t *testing.T) {
 // An input that is not set gives no output. A state of an earlier version lacks these outputs and is up to date.
 func TestOutputsOfAnEarlierVersion(t *testing.T) {
 	t.Parallel()
-	if out := mirror(props(t, `{"target": "app"}`)); out.Len() != 1 {
+	if out := repeatedInputs(props(t, `{"target": "app"}`)); out.Len() != 1 {
 		t.Errorf("outputs: %v", out)
 	}
 	diff, err := serve(t).Diff(p.DiffRequest{
@@ -81,7 +81,7 @@ func TestOutputsOfAnEarlierVersion(t *testing.T) {
 // A value that is not known yet is an unknown output.
 func TestUnknownOutputsOfInputs(t *testing.T) {
 	t.Parallel()
-	out := mirror(props(t, `{"builder": {"name": "?"}, "pull": "?", "cacheTo": [{"registry": {"ref": "?"}}, "?"]}`))
+	out := repeatedInputs(props(t, `{"builder": {"name": "?"}, "pull": "?", "cacheTo": [{"registry": {"ref": "?"}}, "?"]}`))
 	for _, path := range []string{"builder.name", "pull", "cacheTo[0].registry.ref", "cacheTo[1]"} {
 		if got := flatten("", property.New(out))["."+path]; !got.IsComputed() {
 			t.Errorf("%s is %v", path, got)

@@ -8,9 +8,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// newAccess returns what a build may use besides its inputs. Images are loaded into an engine. It returns an error if a
-// cache lacks something that the environment should give.
-func newAccess(op operation, client *registry.Client, into loadTarget) (buildkit.Access, error) {
+// newAccess returns what a build may use besides its inputs. into returns the engine into which images are loaded. It
+// returns an error if a cache lacks something that the environment should give.
+func newAccess(op operation, client *registry.Client, into loadTargetFunc) (buildkit.Access, error) {
 	from, to, err := caches(op.args)
 	if err != nil {
 		return buildkit.Access{}, err

@@ -55,16 +55,16 @@ func appendCache(
 func (c CacheFrom) cache() (buildkit.Cache, error) {
 	switch {
 	case c.Registry != nil:
-		options, err := referenceAttrs(c.Registry.Ref)
+		options, err := referenceOptions(c.Registry.Ref)
 		return buildkit.Cache{Type: "registry", Attrs: options}, err
 	case c.Local != nil:
-		return buildkit.Cache{Type: "local", Attrs: attrs{"src": c.Local.Src}.setText("digest", c.Local.Digest)}, nil
+		return buildkit.Cache{Type: "local", Attrs: optionMap{"src": c.Local.Src}.setText("digest", c.Local.Digest)}, nil
 	case c.S3 != nil:
-		return buildkit.Cache{Type: "s3", Attrs: c.S3.attrs()}, nil
+		return buildkit.Cache{Type: "s3", Attrs: c.S3.options()}, nil
 	case c.GHA != nil:
-		return buildkit.Cache{Type: "gha", Attrs: attrs{}.setText("scope", c.GHA.Scope)}, nil
+		return buildkit.Cache{Type: "gha", Attrs: optionMap{}.setText("scope", c.GHA.Scope)}, nil
 	case c.AZBlob != nil:
-		return buildkit.Cache{Type: "azblob", Attrs: c.AZBlob.attrs()}, nil
+		return buildkit.Cache{Type: "azblob", Attrs: c.AZBlob.options()}, nil
 	}
 	return rawCache(deref(c.Raw))
 }
@@ -73,17 +73,17 @@ func (c CacheFrom) cache() (buildkit.Cache, error) {
 func (c CacheTo) cache() (buildkit.Cache, error) {
 	switch {
 	case c.Registry != nil:
-		options, err := c.Registry.attrs()
+		options, err := c.Registry.options()
 		return buildkit.Cache{Type: "registry", Attrs: options}, err
 	case c.Local != nil:
-		return buildkit.Cache{Type: "local", Attrs: c.Local.attrs()}, nil
+		return buildkit.Cache{Type: "local", Attrs: c.Local.options()}, nil
 	case c.S3 != nil:
-		return buildkit.Cache{Type: "s3", Attrs: c.S3.attrs().setCacheWriting(c.S3.CacheWriting)}, nil
+		return buildkit.Cache{Type: "s3", Attrs: c.S3.options().setCacheWriting(c.S3.CacheWriting)}, nil
 	case c.GHA != nil:
-		options := attrs{}.setText("scope", c.GHA.Scope).setCacheWriting(c.GHA.CacheWriting)
+		options := optionMap{}.setText("scope", c.GHA.Scope).setCacheWriting(c.GHA.CacheWriting)
 		return buildkit.Cache{Type: "gha", Attrs: options}, nil
 	case c.AZBlob != nil:
-		return buildkit.Cache{Type: "azblob", Attrs: c.AZBlob.attrs().setCacheWriting(c.AZBlob.CacheWriting)}, nil
+		return buildkit.Cache{Type: "azblob", Attrs: c.AZBlob.options().setCacheWriting(c.AZBlob.CacheWriting)}, nil
 	case c.Inline != nil:
 		return buildkit.Cache{Type: "inline"}, nil
 	}
@@ -94,16 +94,16 @@ func (c CacheTo) cache() (buildkit.Cache, error) {
 func rawCache(text string) (buildkit.Cache, error) {
 	kind, options, err := parseRaw(text)
 	if err == nil && kind == "" {
-		kind, options = "registry", attrs{"ref": text}
+		kind, options = "registry", optionMap{"ref": text}
 	}
 	return buildkit.Cache{Type: kind, Attrs: options}, err
 }
 
-// referenceAttrs returns the reference of a cache, and the options behind it. docker-build passes a reference on as it
-// is, so programs write options there: registry.example.com/app:cache,mode=max.
-func referenceAttrs(text string) (attrs, error) {
+// referenceOptions returns the reference of a cache, and the options behind it. docker-build passes a reference on as
+// it is, so programs write options there: registry.example.com/app:cache,mode=max.
+func referenceOptions(text string) (optionMap, error) {
 	if !strings.Contains(text, ",") {
-		return attrs{"ref": text}, nil
+		return optionMap{"ref": text}, nil
 	}
 	kind, options, err := parseRaw("type=registry,ref=" + text)
 	if err == nil && kind != "registry" {
@@ -112,9 +112,9 @@ func referenceAttrs(text string) (attrs, error) {
 	return options, err
 }
 
-// attrs returns the options. Those of members come before those behind the reference.
-func (c CacheToRegistry) attrs() (attrs, error) {
-	options, err := referenceAttrs(c.Ref)
+// optionMap returns the options. Those of members come before those behind the reference.
+func (c CacheToRegistry) options() (optionMap, error) {
+	options, err := referenceOptions(c.Ref)
 	if err != nil {
 		return nil, err
 	}
@@ -127,12 +127,12 @@ func (c CacheToRegistry) attrs() (attrs, error) {
 	return options, nil
 }
 
-func (c CacheToLocal) attrs() attrs {
-	return attrs{"dest": c.Dest}.setFlag("reset", c.Reset).setCompression(c.LayerCompression).setCacheWriting(c.CacheWriting)
+func (c CacheToLocal) options() optionMap {
+	return optionMap{"dest": c.Dest}.setFlag("reset", c.Reset).setCompression(c.LayerCompression).setCacheWriting(c.CacheWriting)
 }
 
-func (c CacheFromS3) attrs() attrs {
-	return attrs{"bucket": c.Bucket}.
+func (c CacheFromS3) options() optionMap {
+	return optionMap{"bucket": c.Bucket}.
 		setText("region", c.Region).
 		setText("name", c.Name).
 		setText("endpoint_url", c.EndpointURL).
@@ -144,12 +144,12 @@ func (c CacheFromS3) attrs() attrs {
 		setText("session_token", c.SessionToken)
 }
 
-func (c CacheFromAzureBlob) attrs() attrs {
-	return attrs{"name": c.Name}.setText("account_url", c.AccountURL).setText("secret_access_key", c.SecretAccessKey)
+func (c CacheFromAzureBlob) options() optionMap {
+	return optionMap{"name": c.Name}.setText("account_url", c.AccountURL).setText("secret_access_key", c.SecretAccessKey)
 }
 
 // awsEnvironment adds what AWS tools take from the environment. It takes a whole key or none.
-func awsEnvironment(a attrs) error {
+func awsEnvironment(a optionMap) error {
 	if a["access_key_id"] == "" && a["secret_access_key"] == "" {
 		a.setFromEnvironment("access_key_id", "AWS_ACCESS_KEY_ID")
 		a.setFromEnvironment("secret_access_key", "AWS_SECRET_ACCESS_KEY")
@@ -164,7 +164,7 @@ func awsEnvironment(a attrs) error {
 }
 
 // actionsEnvironment adds what a job of GitHub Actions gives. It returns false outside a job.
-func actionsEnvironment(a attrs) bool {
+func actionsEnvironment(a optionMap) bool {
 	a.setFromEnvironment("token", "ACTIONS_RUNTIME_TOKEN")
 	a.setFromEnvironment("url", "ACTIONS_CACHE_URL")
 	a.setFromEnvironment("url_v2", "ACTIONS_RESULTS_URL")

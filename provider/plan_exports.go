@@ -13,17 +13,19 @@ import (
 
 // export is one entry of exports, converted to BuildKit's terms.
 type export struct {
-	kind   string // "tar", "local", "image", "registry", "oci", "docker", "cacheonly"
-	attrs  attrs  // by BuildKit's names
-	dest   string // path; "" loads a "docker" into the engine
-	folder bool   // write the OCI layout to a folder, not to an archive
+	kind    string    // "tar", "local", "image", "registry", "oci", "docker", "cacheonly"
+	options optionMap // by BuildKit's names
+	dest    string    // path; "" loads a "docker" into the engine
+	folder  bool      // write the OCI layout to a folder, not to an archive
 }
 
 // isImage tells whether the export says how to write the image that is pushed.
 func (e export) isImage() bool { return e.kind == "image" || e.kind == "registry" }
 
-// isFiles tells whether the export needs no image: it writes the files of the image, or nothing.
-func (e export) isFiles() bool { return e.kind == "tar" || e.kind == "local" || e.kind == "cacheonly" }
+// needsNoImage tells whether the export writes only the files of the image, or nothing.
+func (e export) needsNoImage() bool {
+	return e.kind == "tar" || e.kind == "local" || e.kind == "cacheonly"
+}
 
 // toExport converts the member that is set. It returns an error if raw cannot be parsed.
 func (e Export) toExport() (export, error) {
@@ -31,15 +33,15 @@ func (e Export) toExport() (export, error) {
 	case e.Tar != nil:
 		return export{kind: "tar", dest: e.Tar.Dest}, nil
 	case e.Local != nil:
-		options := attrs{}
+		options := optionMap{}
 		if e.Local.Mode != nil {
 			options["mode"] = string(*e.Local.Mode)
 		}
-		return export{kind: "local", attrs: options, dest: e.Local.Dest}, nil
+		return export{kind: "local", options: options, dest: e.Local.Dest}, nil
 	case e.Registry != nil:
-		return export{kind: "registry", attrs: e.Registry.attrs()}, nil
+		return export{kind: "registry", options: e.Registry.options()}, nil
 	case e.Image != nil:
-		return export{kind: "image", attrs: e.Image.attrs()}, nil
+		return export{kind: "image", options: e.Image.options()}, nil
 	case e.OCI != nil:
 		return e.OCI.toExport("oci"), nil
 	case e.Docker != nil:
@@ -56,7 +58,7 @@ func rawExport(text string) (export, error) {
 	if err != nil || kind == "" {
 		return export{kind: "local", dest: text}, err
 	}
-	raw := export{kind: kind, attrs: options, dest: options["dest"], folder: options["tar"] == "false"}
+	raw := export{kind: kind, options: options, dest: options["dest"], folder: options["tar"] == "false"}
 	delete(options, "dest")
 	delete(options, "tar")
 	if insecure, ok := options["insecure"]; ok {
@@ -66,8 +68,8 @@ func rawExport(text string) (export, error) {
 	return raw, nil
 }
 
-func (e ExportImage) attrs() attrs {
-	return attrs{}.
+func (e ExportImage) options() optionMap {
+	return optionMap{}.
 		setCompression(e.LayerCompression).
 		setFlag("oci-mediatypes", e.OCIMediaTypes).
 		setAnnotations(e.Annotations).
@@ -82,12 +84,12 @@ func (e ExportImage) attrs() attrs {
 }
 
 func (e ExportOCI) toExport(kind string) export {
-	options := attrs{}.
+	options := optionMap{}.
 		setCompression(e.LayerCompression).
 		setFlag("oci-mediatypes", e.OCIMediaTypes).
 		setAnnotations(e.Annotations).
 		setNames(e.Names)
-	return export{kind: kind, attrs: options, dest: deref(e.Dest), folder: e.Tar != nil && !*e.Tar}
+	return export{kind: kind, options: options, dest: deref(e.Dest), folder: e.Tar != nil && !*e.Tar}
 }
 
 // enabledExports returns the entries that are not disabled, and one for load. Check refuses those that cannot be
@@ -104,23 +106,23 @@ func enabledExports(a ImageArgs) (forms []export) {
 	return forms
 }
 
-// imageAttrs returns the options of the image that is pushed.
-func imageAttrs(a ImageArgs) map[string]string {
+// imageOptions returns the options of the image that is pushed.
+func imageOptions(a ImageArgs) map[string]string {
 	options := map[string]string{}
 	for _, form := range enabledExports(a) {
 		if form.isImage() {
-			maps.Copy(options, form.attrs)
+			maps.Copy(options, form.options)
 		}
 	}
 	delete(options, "push") // Check made sure that it equals the input push
 	return options
 }
 
-// imageStoreAttrs lists the options of the builder's image store. They do not change the image.
-var imageStoreAttrs = []string{"dangling-name-prefix", "name-canonical", "unpack", "store"}
+// imageStoreOptions lists the options of the builder's image store. They do not change the image.
+var imageStoreOptions = []string{"dangling-name-prefix", "name-canonical", "unpack", "store"}
 
-// hasOtherExports tells whether the build writes anything besides the pushed image. Nobody remembers whether that still
-// exists, so such a build must run.
+// hasOtherExports tells whether the build writes anything besides the pushed image. The state does not say whether that
+// still exists, so such a build must run.
 func hasOtherExports(enabled []export) bool {
 	return slices.ContainsFunc(enabled, func(e export) bool { return !e.isImage() && e.kind != "cacheonly" })
 }
@@ -132,7 +134,7 @@ const imageRemedy = "give tags to push it to, set load, or add an export of an i
 // true if that is not known yet.
 func makesImage(inputs property.Map, enabled []export) bool {
 	return pushes(inputs) || !isKnown(inputs, deliveryInputs...) ||
-		slices.ContainsFunc(enabled, func(e export) bool { return !e.isFiles() })
+		slices.ContainsFunc(enabled, func(e export) bool { return !e.needsNoImage() })
 }
 
 // logWithoutImage logs that a build makes no image, unless the program has exports.
@@ -143,23 +145,23 @@ func logWithoutImage(ctx context.Context, op operation) {
 	}
 }
 
-// loadTarget returns the engine into which an image is loaded.
-type loadTarget func(context.Context) (engine.Address, error)
+// loadTargetFunc returns the engine into which an image is loaded.
+type loadTargetFunc func(context.Context) (engine.Address, error)
 
 // otherExports returns what a build writes besides the pushed image.
-func otherExports(op operation, into loadTarget) (exports []buildkit.Export) {
+func otherExports(op operation, into loadTargetFunc) (exports []buildkit.Export) {
 	for _, form := range op.exports {
 		if form.isImage() || form.kind == "cacheonly" {
 			continue
 		}
 		open := func(ctx context.Context) (buildkit.Sink, error) { return form.openSink(ctx, into) }
-		one := buildkit.Export{Type: form.kind, Attrs: attrs{}, Open: open}
-		maps.Copy(one.Attrs, form.attrs)
+		one := buildkit.Export{Type: form.kind, Attrs: optionMap{}, Open: open}
+		maps.Copy(one.Attrs, form.options)
 		if form.kind == "local" {
 			one.Dir, one.Open = form.dest, nil
 		}
 		if form.kind == "oci" || form.kind == "docker" {
-			attrs(one.Attrs).setNames(imageNames(op))
+			optionMap(one.Attrs).setNames(imageNames(op))
 			if op.args.SourceDateEpoch != nil {
 				one.Attrs["rewrite-timestamp"] = "true"
 			}
@@ -179,7 +181,7 @@ func imageNames(op operation) []string {
 }
 
 // openSink opens the Docker Engine, folder or file that the export is written to.
-func (e export) openSink(ctx context.Context, into loadTarget) (buildkit.Sink, error) {
+func (e export) openSink(ctx context.Context, into loadTargetFunc) (buildkit.Sink, error) {
 	switch {
 	case e.dest == "":
 		address, err := into(ctx)

@@ -81,7 +81,7 @@ func labelPattern(label string) string {
 	var pattern strings.Builder
 	rest := 0
 	for _, at := range hashMarks.FindAllStringIndex(label, -1) {
-		n, _ := digitsOf(label[at[0]:at[1]]) // Check has refused what is no number
+		n, _ := digitsOf(label[at[0]:at[1]]) // Check has refused other text
 		fmt.Fprintf(&pattern, "%s[0-9a-f]{%d}", regexp.QuoteMeta(label[rest:at[0]]), n)
 		rest = at[1]
 	}

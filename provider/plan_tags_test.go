@@ -27,7 +27,7 @@ func TestCheckOfHashTags(t *testing.T) {
 		"a.io/x:{hash:12}":                                 "",
 		"a.io/x:{hash:8}-{hash:40}":                        "",
 		"a.io/x:{hash}-{hash:12}":                          "",
-		"a.io/x:{hash:7}":                                  "{hash:7} is no hash. Write {hash} for all 64 digits",
+		"a.io/x:{hash:7}":                                  "{hash:7} is not a hash. Write {hash} for all 64 digits",
 		"a.io/x:{hash:41}":                                 "8 to 40 digits",
 		"a.io/x:{hash:64}":                                 "{hash:64}",
 		"a.io/x:{hash:012}":                                "{hash:012}",

@@ -99,7 +99,7 @@ func (op operation) buildsOnPreview() bool {
 
 // previewOutputs returns the outputs that the update will have, as far as they are known.
 func previewOutputs(op operation, built image, hashKnown bool) property.Map {
-	out := mirror(op.inputs)
+	out := repeatedInputs(op.inputs)
 	switch {
 	case op.pinned && !hashKnown:
 		out = out.Set("contextHash", unknownValue())
@@ -107,7 +107,7 @@ func previewOutputs(op operation, built image, hashKnown bool) property.Map {
 		out = out.Set("contextHash", property.New(built.hash))
 	}
 	if !op.makesImage {
-		return setReferences(out, "", nil, nil).Set("manifests", manifests(nil, nil))
+		return setReferences(out, "", nil, nil).Set("manifests", manifestsValue(nil, nil))
 	}
 	for _, key := range []string{"digest", "ref", "repoDigest", "refs", "manifests"} {
 		out = out.Set(key, unknownValue())

@@ -9,7 +9,7 @@ import (
 // the project if there is none. It returns "" if that would be the whole machine.
 //
 // The engine starts the plugin in the folder of the program: that of Pulumi.yaml or, with main, one below it. A
-// repository that is the whole home directory does not count, because it holds more than the project.
+// repository that is the whole home folder does not count, because it holds more than the project.
 func projectFolder() string {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -46,7 +46,7 @@ func findAbove(dir string, names ...string) string {
 	}
 }
 
-// isHome tells whether dir is the home directory or a folder around it.
+// isHome tells whether dir is the home folder or a folder around it.
 func isHome(dir string) bool {
 	home, err := os.UserHomeDir()
 	if err != nil {

@@ -54,7 +54,7 @@ func TestPromisesInCheck(t *testing.T) {
 		}
 	}
 	missing := map[string]string{
-		based: "pull: base image: ", file: "no such directory: there is no " + out + ". " + madeElsewhereRemedy,
+		based: "pull: base image: ", file: "no such folder: there is no " + out + ". " + madeElsewhereRemedy,
 		recipe: madeElsewhereRemedy,
 	}
 	expect("before", missing)

@@ -21,7 +21,7 @@ func decode(ctx context.Context, inputs property.Map) (ImageArgs, []p.CheckFailu
 // decodeStored converts inputs that an earlier Check accepted. It leaves out what only another version of the provider
 // knows.
 func decodeStored(ctx context.Context, inputs property.Map) (ImageArgs, error) {
-	args, failures, err := decode(ctx, dropUnknownFields(property.New(inputs), reflect.TypeFor[ImageArgs]()).AsMap())
+	args, failures, err := decode(ctx, dropExtraFields(property.New(inputs), reflect.TypeFor[ImageArgs]()).AsMap())
 	if err == nil && len(failures) > 0 {
 		err = fmt.Errorf("%s: %s", failures[0].Property, failures[0].Reason)
 	}

@@ -14,7 +14,7 @@ import (
 
 // guardProvider returns a provider that serves the protocol as pulumi-go-provider does, with three differences. A panic
 // is the error of one call and does not end the others. customTimeouts are exact, where the framework cuts them to
-// whole seconds. Text of foreign origin is made fit to be shown.
+// whole seconds. Foreign text is made safe to show.
 func guardProvider(inner p.Provider) p.Provider {
 	out := inner
 	out.CheckConfig = wrap("CheckConfig", noTimeout, inner.CheckConfig)
@@ -33,7 +33,7 @@ func guardProvider(inner p.Provider) p.Provider {
 // noTimeout returns nil for a request that has no timeout.
 func noTimeout[Req any](*Req) *float64 { return nil }
 
-// wrap returns a call with a time limit, whose panics are errors and whose texts are fit to be shown.
+// wrap returns a call that has a time limit, turns a panic into an error and returns texts that are safe to show.
 func wrap[Req, Res any](
 	name string, timeout func(*Req) *float64, inner func(context.Context, Req) (Res, error),
 ) func(context.Context, Req) (Res, error) {

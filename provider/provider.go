@@ -74,7 +74,8 @@ func metadata() schema.Metadata {
 				"pyproject": map[string]any{"enabled": true},
 			},
 			"csharp": map[string]any{"rootNamespace": "PulumiBuildkit", "respectSchemaVersion": true},
-			// The group io.github.pulumi-buildkit is no name of a Java package, which Gradle files would make of it.
+			// Generated Gradle files would use the group io.github.pulumi-buildkit, which cannot be the name of a Java
+			// package.
 			"java": map[string]any{
 				"basePackage": "io.github.pulumibuildkit", "buildFiles": "none",
 				"dependencies": map[string]any{"com.pulumi:pulumi": "1.20.0"},

@@ -33,7 +33,7 @@ func readImage(ctx context.Context, settings *settings, req p.ReadRequest) (p.Re
 	if len(old.refs) == 0 { // never pushed: no registry to ask
 		return unchanged, nil
 	}
-	holding, archived, err := stillHolding(ctx, client, old)
+	holding, archived, err := findTags(ctx, client, old)
 	if archived != nil {
 		loggerOf(ctx).warningf("the image is kept in the state, but nobody can pull it: %v", archived)
 	}
@@ -60,9 +60,9 @@ func readImage(ctx context.Context, settings *settings, req p.ReadRequest) (p.Re
 	return withoutMovedTags(req, old, holding), nil
 }
 
-// stillHolding returns the tags that point at our digest. archived is an error if one of them does, but its image is
+// findTags returns the tags that still point at our digest. archived is an error if one of them does, but its image is
 // not served: the registry lists it, so it is not gone.
-func stillHolding(
+func findTags(
 	ctx context.Context, client *registry.Client, old state,
 ) (holding []registry.Tag, archived, err error) {
 	for _, ref := range old.refs {
@@ -150,6 +150,6 @@ func importImage(ctx context.Context, client *registry.Client, req p.ReadRequest
 	inputs := property.NewMap(map[string]property.Value{"tags": list([]string{req.ID})})
 	outputs := setReferences(inputs, digest, []string{tag.String()}, []string{tag.Repository()}).
 		Set("contextHash", property.New("")).
-		Set("manifests", manifests(image.Manifests, []string{tag.Repository()}))
+		Set("manifests", manifestsValue(image.Manifests, []string{tag.Repository()}))
 	return p.ReadResponse{ID: req.Urn.Name(), Inputs: inputs, Properties: outputs}, nil
 }

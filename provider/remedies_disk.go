@@ -13,7 +13,7 @@ import (
 // explainDisk adds to the error of a build on a full disk which disk it is, and a remedy.
 func explainDisk(b builder, err error) error {
 	own := daemon.Disk{}
-	if b.own() {
+	if b.isEmbedded() {
 		own = b.embedded.Disk()
 	}
 	return diskError(err, b.prune, own)

@@ -47,7 +47,8 @@ func cacheInput(cache *buildkit.CacheError) string {
 	return "cacheFrom"
 }
 
-// cacheRemedy tells to remove a file that no cache has, in a sentence of its own; "" for any other failure.
+// cacheRemedy returns the remedy for a file that does not belong into a cache, as a sentence. It returns "" for any
+// other failure.
 func cacheRemedy(cache *buildkit.CacheError) string {
 	if errors.As(cache, new(*buildkit.CacheFileError)) {
 		return ". Remove it"

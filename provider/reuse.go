@@ -14,7 +14,7 @@ type reuse struct {
 	ok        bool   // nothing is to be built
 	digest    string // "" when nobody gets the image
 	manifests []registry.Manifest
-	found     []string // references with {hash} that somebody else has pushed: theirs to delete
+	others    []string // references with {hash} that somebody else has pushed: theirs to delete
 }
 
 // findImage returns the image of the same inputs if every repository still serves it whole, and else an empty reuse. An
@@ -73,7 +73,7 @@ func findByHash(ctx context.Context, op operation) (there reuse, err error) {
 		}
 		there.digest = digest
 		if !slices.Contains(op.old.refs, tag.String()) {
-			there.found = append(there.found, tag.String())
+			there.others = append(there.others, tag.String())
 		}
 	}
 	return there, nil

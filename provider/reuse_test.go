@@ -34,7 +34,7 @@ func TestApplyTellsWhatAPinnedHashStandsFor(t *testing.T) {
 	t.Parallel()
 	r := remember(t)
 	kept, built := strings.Repeat("a", 64), strings.Repeat("b", 64)
-	r.state = mirror(r.inputs(t, "app:v1")).Set("contextHash", property.New(built)).Set("digest",
+	r.state = repeatedInputs(r.inputs(t, "app:v1")).Set("contextHash", property.New(built)).Set("digest",
 		property.New(r.digest))
 	for _, preview := range []bool{true, false} {
 		update := func(tag string) (p.UpdateResponse, error) {

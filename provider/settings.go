@@ -32,7 +32,7 @@ type settings struct {
 // configure stores the configuration, without the properties that this version of the provider does not know.
 func (s *settings) configure(ctx context.Context, req p.ConfigureRequest) error {
 	known, _ := splitConfig(req.Args)
-	known = dropUnknownFields(property.New(known), reflect.TypeFor[Config]()).AsMap()
+	known = dropExtraFields(property.New(known), reflect.TypeFor[Config]()).AsMap()
 	config, failures, err := infer.DefaultCheck[Config](ctx, known)
 	if err == nil && len(failures) > 0 {
 		err = fmt.Errorf("provider configuration: %s: %s", failures[0].Property, failures[0].Reason)
@@ -56,8 +56,8 @@ func (s *settings) isFirst(key string) bool {
 	return !before
 }
 
-// get returns the configuration. It is empty before configure.
-func (s *settings) get() Config {
+// configuration returns the configuration. It is empty before configure.
+func (s *settings) configuration() Config {
 	if c := s.config.Load(); c != nil {
 		return *c
 	}
@@ -67,7 +67,7 @@ func (s *settings) get() Config {
 // keychain returns the credentials for an image. Its own logins come first, then those of the configuration, then those
 // of the cloud and of the user. w records the waits for them, and the debug log of ctx which source answered.
 func (s *settings) keychain(ctx context.Context, w *waits, own []Registry) *registry.Keychain {
-	config := s.get()
+	config := s.configuration()
 	keychain := registry.NewKeychain(append(logins(own), logins(config.Registries)...))
 	if e := config.ECR; e != nil {
 		keychain.ECR = ecr.Config{
@@ -112,7 +112,7 @@ func (s *settings) registryClient(
 // guard returns what a build may do on the embedded daemon: run the frontends of the configuration, and reach the hosts
 // that the program names in tags, registries and caches. The build contexts are part of the plan.
 func (s *settings) guard(args ImageArgs, inputs property.Map) *buildkit.Guard {
-	config := s.get()
+	config := s.configuration()
 	g := &buildkit.Guard{Frontends: config.Frontends}
 	for _, r := range append(logins(args.Registries), logins(config.Registries)...) {
 		g.Hosts = append(g.Hosts, registry.Host(r.Address))
@@ -131,7 +131,7 @@ func (s *settings) guard(args ImageArgs, inputs property.Map) *buildkit.Guard {
 // Delete and refresh use the logins of the last update, because the program does not run. If the program was corrected
 // since, pulumi up must run first.
 func (s *settings) withLoginRemedy(args ImageArgs, err error) error {
-	if !isRefused(err) || len(args.Registries)+len(s.get().Registries) == 0 {
+	if !isRefused(err) || len(args.Registries)+len(s.configuration().Registries) == 0 {
 		return err
 	}
 	return fmt.Errorf("%w; these are the logins of the last update, so give new ones to pulumi up first",

@@ -65,8 +65,8 @@ func objectErrors(object property.Map, t reflect.Type, path string) []p.CheckFai
 	return failures
 }
 
-// dropUnknownFields returns the value without the properties that its type does not have, at any depth.
-func dropUnknownFields(v property.Value, t reflect.Type) property.Value {
+// dropExtraFields returns the value without the properties that its type does not have, at any depth.
+func dropExtraFields(v property.Value, t reflect.Type) property.Value {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -76,20 +76,20 @@ func dropUnknownFields(v property.Value, t reflect.Type) property.Value {
 		fields := map[string]property.Value{}
 		for key, field := range fieldsOf(t) {
 			if e, ok := v.AsMap().GetOk(key); ok {
-				fields[key] = dropUnknownFields(e, field.kind)
+				fields[key] = dropExtraFields(e, field.kind)
 			}
 		}
 		out = property.New(fields)
 	case t.Kind() == reflect.Slice && v.IsArray():
 		elements := make([]property.Value, 0, v.AsArray().Len())
 		for _, e := range v.AsArray().All {
-			elements = append(elements, dropUnknownFields(e, t.Elem()))
+			elements = append(elements, dropExtraFields(e, t.Elem()))
 		}
 		out = property.New(elements)
 	case t.Kind() == reflect.Map && v.IsMap():
 		entries := map[string]property.Value{}
 		for key, e := range v.AsMap().All {
-			entries[key] = dropUnknownFields(e, t.Elem())
+			entries[key] = dropExtraFields(e, t.Elem())
 		}
 		out = property.New(entries)
 	default:

@@ -11,7 +11,7 @@ type state struct {
 	outputs property.Map
 	digest  string
 	refs    []string
-	found   []string // of refs, those that somebody else pushed
+	others  []string // of refs, those that somebody else pushed
 	builds  []pastBuild
 }
 
@@ -19,12 +19,12 @@ type state struct {
 // image.
 type pastBuild struct{ inputs, digest string }
 
-// memoryKey holds the past builds in the outputs. The engine keeps keys that begin with __ out of diffs and off the
+// pastBuildsKey holds the past builds in the outputs. The engine keeps keys that begin with __ out of diffs and off the
 // screen, and no SDK knows them.
-const memoryKey = "__builds"
+const pastBuildsKey = "__builds"
 
-// memoryLimit is how many builds the state remembers. So many commits can be reverted without a build.
-const memoryLimit = 20
+// pastBuildsLimit is how many builds the state remembers, and so how many commits can be reverted without a build.
+const pastBuildsLimit = 20
 
 // stateOf reads the state from outputs. It accepts any outputs.
 func stateOf(outputs property.Map) state {
@@ -32,13 +32,13 @@ func stateOf(outputs property.Map) state {
 		outputs: outputs,
 		digest:  text(outputs, "digest"),
 		refs:    texts(outputs, "refs"),
-		found:   texts(outputs, othersKey),
+		others:  texts(outputs, othersKey),
 	}
-	memory := outputs.Get(memoryKey)
-	if !memory.IsArray() {
+	past := outputs.Get(pastBuildsKey)
+	if !past.IsArray() {
 		return s
 	}
-	for _, e := range memory.AsArray().All {
+	for _, e := range past.AsArray().All {
 		if !e.IsMap() {
 			continue
 		}
@@ -75,11 +75,11 @@ func (s state) withBuild(b pastBuild) []pastBuild {
 	}
 	builds := slices.DeleteFunc(slices.Clone(s.builds), func(old pastBuild) bool { return old.inputs == b.inputs })
 	builds = append([]pastBuild{b}, builds...)
-	return builds[:min(len(builds), memoryLimit)]
+	return builds[:min(len(builds), pastBuildsLimit)]
 }
 
-// buildsValue returns builds as an output.
-func buildsValue(builds []pastBuild) property.Value {
+// pastBuildsValue returns builds as an output.
+func pastBuildsValue(builds []pastBuild) property.Value {
 	list := make([]property.Value, len(builds))
 	for i, b := range builds {
 		list[i] = property.New(map[string]property.Value{

@@ -70,14 +70,14 @@ func (w *waits) explain(err error, outcome string) error {
 	}
 	head, remedy := stopText(cause, now.Sub(w.began))
 	text := fmt.Sprintf("%s: it was %s%s", head, activity(all, stage, now), withOutcome(outcome))
-	if !isEnd(err, cause) {
+	if !isContextEnd(err, cause) {
 		text += "; the last error was: " + foreign.Line(err.Error())
 	}
 	return &stoppedError{text + remedy, err}
 }
 
-// isEnd tells whether an error only says that the context ended.
-func isEnd(err, cause error) bool {
+// isContextEnd tells whether an error only says that the context ended.
+func isContextEnd(err, cause error) bool {
 	return errors.Is(err, cause) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 

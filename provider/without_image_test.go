@@ -31,7 +31,7 @@ func reachesBuilder(err error) bool {
 func (r remembered) withoutPush(t *testing.T, digest string) property.Map {
 	t.Helper()
 	inputs := r.withoutBuilder(t, `{"push": false}`, "app:v1")
-	return setReferences(mirror(inputs), digest, nil, nil).Set("manifests", manifests(nil, nil))
+	return setReferences(repeatedInputs(inputs), digest, nil, nil).Set("manifests", manifestsValue(nil, nil))
 }
 
 // An upgrade alone makes no diff. If only the name of an image without a push changes, nothing is built, and the digest
@@ -89,8 +89,8 @@ func TestWithoutAnImageBuildsAreRemembered(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := r
-			r.state = r.withoutPush(t, "").Set("contextHash", property.New("another")).Set(memoryKey,
-				buildsValue(c.remembered))
+			r.state = r.withoutPush(t, "").Set("contextHash", property.New("another")).Set(pastBuildsKey,
+				pastBuildsValue(c.remembered))
 			res, err := r.update(r.withoutBuilder(t, strings.ReplaceAll(c.changes, "OUT", t.TempDir()), "app:v1"))
 			if reachesBuilder(err) != c.built || err != nil && !c.built {
 				t.Fatalf("built: %t, %v", reachesBuilder(err), err)
@@ -105,7 +105,7 @@ func TestWithoutAnImageBuildsAreRemembered(t *testing.T) {
 // A build without an image is remembered too, and keeps the image of an earlier build.
 func TestMemoryOfBuildsWithoutAnImage(t *testing.T) {
 	t.Parallel()
-	s := stateOf(property.Map{}.Set(memoryKey, buildsValue([]pastBuild{{"a", "sha256:1"}, {"b", ""}})))
+	s := stateOf(property.Map{}.Set(pastBuildsKey, pastBuildsValue([]pastBuild{{"a", "sha256:1"}, {"b", ""}})))
 	if got := s.withBuild(pastBuild{inputs: "a"}); len(got) != 2 || got[0] != (pastBuild{"a", "sha256:1"}) {
 		t.Errorf("got %v", got)
 	}

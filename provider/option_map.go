@@ -11,17 +11,17 @@ import (
 	"strings"
 )
 
-// attrs are options of caches and exports, by BuildKit's names. Options that are not set are left out.
-type attrs map[string]string
+// optionMap are options of caches and exports, by BuildKit's names. Options that are not set are left out.
+type optionMap map[string]string
 
-func (a attrs) setText(name string, value *string) attrs {
+func (a optionMap) setText(name string, value *string) optionMap {
 	if value != nil && *value != "" {
 		a[name] = *value
 	}
 	return a
 }
 
-func (a attrs) setFlag(name string, value *bool) attrs {
+func (a optionMap) setFlag(name string, value *bool) optionMap {
 	if value != nil {
 		a[name] = strconv.FormatBool(*value)
 	}
@@ -29,13 +29,13 @@ func (a attrs) setFlag(name string, value *bool) attrs {
 }
 
 // setDefault sets an option that is not given.
-func (a attrs) setDefault(name, value string) {
+func (a optionMap) setDefault(name, value string) {
 	if _, ok := a[name]; !ok {
 		a[name] = value
 	}
 }
 
-func (a attrs) setCompression(c LayerCompression) attrs {
+func (a optionMap) setCompression(c LayerCompression) optionMap {
 	if c.Compression != nil {
 		a["compression"] = string(*c.Compression)
 	}
@@ -45,7 +45,7 @@ func (a attrs) setCompression(c LayerCompression) attrs {
 	return a.setFlag("force-compression", c.ForceCompression)
 }
 
-func (a attrs) setCacheWriting(c CacheWriting) attrs {
+func (a optionMap) setCacheWriting(c CacheWriting) optionMap {
 	if c.Mode != nil {
 		a["mode"] = string(*c.Mode)
 	}
@@ -54,7 +54,7 @@ func (a attrs) setCacheWriting(c CacheWriting) attrs {
 
 // parseRaw parses options as docker's command line takes them: type=registry,ref=a,"name=b,c". It returns the type and
 // the other options. The type is "" if the text is one value without options.
-func parseRaw(text string) (kind string, options attrs, err error) {
+func parseRaw(text string) (kind string, options optionMap, err error) {
 	if err := checkOneLine(text); err != nil {
 		return "", nil, err
 	}
@@ -62,7 +62,7 @@ func parseRaw(text string) (kind string, options attrs, err error) {
 	if err != nil && err != io.EOF {
 		return "", nil, fmt.Errorf("%q: %w", text, err)
 	}
-	options = attrs{}
+	options = optionMap{}
 	for _, field := range fields {
 		key, value, ok := strings.Cut(field, "=")
 		switch {
@@ -83,7 +83,7 @@ func parseRaw(text string) (kind string, options attrs, err error) {
 }
 
 // formatRaw returns options as parseRaw takes them, the type first.
-func formatRaw(kind string, options attrs) string {
+func formatRaw(kind string, options optionMap) string {
 	fields := []string{"type=" + kind}
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		fields = append(fields, name+"="+options[name])
@@ -114,27 +114,27 @@ func rawWithoutCredentials(text string) string {
 }
 
 // isOn tells whether BuildKit reads an option of an image as true. That is so for "", 1, t, T, TRUE, true and True.
-func (a attrs) isOn(name string) bool {
+func (a optionMap) isOn(name string) bool {
 	value, ok := a[name]
 	on, err := strconv.ParseBool(value)
 	return ok && (value == "" || err == nil && on)
 }
 
 // setFromEnvironment sets an option that is not given to the value of an environment variable.
-func (a attrs) setFromEnvironment(name, variable string) {
+func (a optionMap) setFromEnvironment(name, variable string) {
 	if value := os.Getenv(variable); value != "" && a[name] == "" {
 		a[name] = value
 	}
 }
 
-func (a attrs) setAnnotations(values map[string]string) attrs {
+func (a optionMap) setAnnotations(values map[string]string) optionMap {
 	for name, value := range values {
 		a["annotation."+name] = value
 	}
 	return a
 }
 
-func (a attrs) setNames(names []string) attrs {
+func (a optionMap) setNames(names []string) optionMap {
 	if len(names) > 0 {
 		a["name"] = strings.Join(names, ",")
 	}
