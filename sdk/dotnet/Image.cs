@@ -487,7 +487,7 @@ namespace PulumiBuildkit.Buildkit
         }
 
         /// <summary>
-        /// The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
+        /// The build context: the files that `COPY` and `ADD` can read. Defaults to the folder of the program.
         /// </summary>
         [Input("context")]
         public Input<Inputs.BuildContextArgs>? Context { get; set; }

@@ -385,7 +385,7 @@ export interface ImageArgs {
      */
     cacheTo?: pulumi.Input<pulumi.Input<inputs.CacheToArgs>[]>;
     /**
-     * The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
+     * The build context: the files that `COPY` and `ADD` can read. Defaults to the folder of the program.
      */
     context?: pulumi.Input<inputs.BuildContextArgs>;
     /**

@@ -17,7 +17,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
     public sealed class ContextArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+        /// A folder, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
         /// </summary>
         [Input("location", required: true)]
         public Input<string> Location { get; set; } = null!;

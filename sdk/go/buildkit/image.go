@@ -255,7 +255,7 @@ type imageArgs struct {
 	CacheFrom []CacheFrom `pulumi:"cacheFrom"`
 	// Caches to export, for other builders to import. A preview exports none. A change never causes a build.
 	CacheTo []CacheTo `pulumi:"cacheTo"`
-	// The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
+	// The build context: the files that `COPY` and `ADD` can read. Defaults to the folder of the program.
 	Context *BuildContext `pulumi:"context"`
 	// The digest of everything that the build reads from this machine: the Dockerfile and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.
 	ContextHash *string `pulumi:"contextHash"`
@@ -333,7 +333,7 @@ type ImageArgs struct {
 	CacheFrom CacheFromArrayInput
 	// Caches to export, for other builders to import. A preview exports none. A change never causes a build.
 	CacheTo CacheToArrayInput
-	// The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
+	// The build context: the files that `COPY` and `ADD` can read. Defaults to the folder of the program.
 	Context BuildContextPtrInput
 	// The digest of everything that the build reads from this machine: the Dockerfile and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.
 	ContextHash pulumi.StringPtrInput

@@ -15,7 +15,7 @@ var _ = internal.GetEnvOrDefault
 
 // Where a build reads files from.
 type BuildContext struct {
-	// A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+	// A folder, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A folder that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
 	Location *string `pulumi:"location"`
 	// More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
 	Named map[string]Context `pulumi:"named"`
@@ -34,7 +34,7 @@ type BuildContextInput interface {
 
 // Where a build reads files from.
 type BuildContextArgs struct {
-	// A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+	// A folder, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A folder that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
 	Location pulumi.StringPtrInput `pulumi:"location"`
 	// More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
 	Named ContextMapInput `pulumi:"named"`
@@ -118,7 +118,7 @@ func (o BuildContextOutput) ToBuildContextPtrOutputWithContext(ctx context.Conte
 	}).(BuildContextPtrOutput)
 }
 
-// A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+// A folder, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A folder that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
 func (o BuildContextOutput) Location() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v BuildContext) *string { return v.Location }).(pulumi.StringPtrOutput)
 }
@@ -152,7 +152,7 @@ func (o BuildContextPtrOutput) Elem() BuildContextOutput {
 	}).(BuildContextOutput)
 }
 
-// A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+// A folder, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A folder that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
 func (o BuildContextPtrOutput) Location() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *BuildContext) *string {
 		if v == nil {
@@ -2988,7 +2988,7 @@ func (o CacheToS3PtrOutput) UsePathStyle() pulumi.BoolPtrOutput {
 
 // One more build context.
 type Context struct {
-	// A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+	// A folder, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
 	Location string `pulumi:"location"`
 }
 
@@ -3005,7 +3005,7 @@ type ContextInput interface {
 
 // One more build context.
 type ContextArgs struct {
-	// A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+	// A folder, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
 	Location pulumi.StringInput `pulumi:"location"`
 }
 
@@ -3061,7 +3061,7 @@ func (o ContextOutput) ToContextOutputWithContext(ctx context.Context) ContextOu
 	return o
 }
 
-// A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+// A folder, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
 func (o ContextOutput) Location() pulumi.StringOutput {
 	return o.ApplyT(func(v Context) string { return v.Location }).(pulumi.StringOutput)
 }

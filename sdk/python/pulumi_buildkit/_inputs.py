@@ -88,7 +88,7 @@ class BuildContextArgsDict(TypedDict):
     """
     location: NotRequired[pulumi.Input[_builtins.str]]
     """
-    A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+    A folder, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A folder that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
     """
     named: NotRequired[pulumi.Input[Mapping[str, pulumi.Input['ContextArgsDict']]]]
     """
@@ -103,7 +103,7 @@ class BuildContextArgs:
         """
         Where a build reads files from.
 
-        :param pulumi.Input[_builtins.str] location: A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+        :param pulumi.Input[_builtins.str] location: A folder, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A folder that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
         :param pulumi.Input[Mapping[str, pulumi.Input['ContextArgs']]] named: More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
         """
         if location is not None:
@@ -115,7 +115,7 @@ class BuildContextArgs:
     @pulumi.getter
     def location(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+        A folder, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A folder that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
         """
         return pulumi.get(self, "location")
 
@@ -1731,7 +1731,7 @@ class ContextArgsDict(TypedDict):
     """
     location: pulumi.Input[_builtins.str]
     """
-    A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+    A folder, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
     """
 
 @pulumi.input_type
@@ -1741,7 +1741,7 @@ class ContextArgs:
         """
         One more build context.
 
-        :param pulumi.Input[_builtins.str] location: A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+        :param pulumi.Input[_builtins.str] location: A folder, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
         """
         pulumi.set(__self__, "location", location)
 
@@ -1749,7 +1749,7 @@ class ContextArgs:
     @pulumi.getter
     def location(self) -> pulumi.Input[_builtins.str]:
         """
-        A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+        A folder, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
         """
         return pulumi.get(self, "location")
 

@@ -169,14 +169,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
+     * The build context: the files that `COPY` and `ADD` can read. Defaults to the folder of the program.
      * 
      */
     @Import(name="context")
     private @Nullable Output<BuildContextArgs> context;
 
     /**
-     * @return The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
+     * @return The build context: the files that `COPY` and `ADD` can read. Defaults to the folder of the program.
      * 
      */
     public Optional<Output<BuildContextArgs>> context() {
@@ -878,7 +878,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param context The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
+         * @param context The build context: the files that `COPY` and `ADD` can read. Defaults to the folder of the program.
          * 
          * @return builder
          * 
@@ -889,7 +889,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param context The build context: the files that `COPY` and `ADD` can read. Defaults to the directory of the program.
+         * @param context The build context: the files that `COPY` and `ADD` can read. Defaults to the folder of the program.
          * 
          * @return builder
          * 

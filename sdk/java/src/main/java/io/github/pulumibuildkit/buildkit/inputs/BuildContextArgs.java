@@ -22,14 +22,14 @@ public final class BuildContextArgs extends com.pulumi.resources.ResourceArgs {
     public static final BuildContextArgs Empty = new BuildContextArgs();
 
     /**
-     * A directory, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+     * A folder, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A folder that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
      * 
      */
     @Import(name="location")
     private @Nullable Output<String> location;
 
     /**
-     * @return A directory, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+     * @return A folder, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A folder that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
      * 
      */
     public Optional<Output<String>> location() {
@@ -77,7 +77,7 @@ public final class BuildContextArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param location A directory, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+         * @param location A folder, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A folder that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
          * 
          * @return builder
          * 
@@ -88,7 +88,7 @@ public final class BuildContextArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param location A directory, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+         * @param location A folder, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A folder that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
          * 
          * @return builder
          * 

@@ -19,14 +19,14 @@ public final class ContextArgs extends com.pulumi.resources.ResourceArgs {
     public static final ContextArgs Empty = new ContextArgs();
 
     /**
-     * A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+     * A folder, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
      * 
      */
     @Import(name="location", required=true)
     private Output<String> location;
 
     /**
-     * @return A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+     * @return A folder, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
      * 
      */
     public Output<String> location() {
@@ -58,7 +58,7 @@ public final class ContextArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param location A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+         * @param location A folder, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
          * 
          * @return builder
          * 
@@ -69,7 +69,7 @@ public final class ContextArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param location A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+         * @param location A folder, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
          * 
          * @return builder
          * 
