@@ -26,12 +26,12 @@ type remembered struct {
 	state  property.Map
 }
 
-func remember(t *testing.T, options ...registrytest.Option) remembered {
+func newRemembered(t *testing.T, options ...registrytest.Option) remembered {
 	t.Helper()
 	reg := registrytest.New(t, options...)
 	r := remembered{Registry: reg, server: serve(t),
 		digest: reg.Push(t, "app", registrytest.Index(t, "linux/amd64", "linux/arm64"))}
-	args, _, err := decode(t.Context(), r.inputs(t))
+	args, _, err := decode(t.Context(), r.newInputs(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,8 +39,8 @@ func remember(t *testing.T, options ...registrytest.Option) remembered {
 	return r
 }
 
-// inputs are those of the remembered image, with tags such as "app:v1" on this registry.
-func (r remembered) inputs(t *testing.T, tags ...string) property.Map {
+// newInputs are those of the remembered image, with tags such as "app:v1" on this registry.
+func (r remembered) newInputs(t *testing.T, tags ...string) property.Map {
 	t.Helper()
 	refs := make([]string, len(tags))
 	for i, tag := range tags {
@@ -53,8 +53,8 @@ func (r remembered) update(inputs property.Map) (p.UpdateResponse, error) {
 	return r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: r.state, Inputs: inputs})
 }
 
-// holds is the digest behind a tag, "" when there is no such tag.
-func (r remembered) holds(t *testing.T, tag string) string {
+// digestOf is the digest behind a tag, "" when there is no such tag.
+func (r remembered) digestOf(t *testing.T, tag string) string {
 	t.Helper()
 	repository, label, _ := strings.Cut(tag, ":")
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodHead,
@@ -71,24 +71,24 @@ func (r remembered) holds(t *testing.T, tag string) string {
 	return res.Header.Get("Docker-Content-Digest")
 }
 
-func TestApplyTellsWhatItDid(t *testing.T) {
+func TestApplyOutputs(t *testing.T) {
 	t.Parallel()
-	r := remember(t)
-	res, err := r.update(r.inputs(t, "app:v1", "app:latest"))
+	r := newRemembered(t)
+	res, err := r.update(r.newInputs(t, "app:v1", "app:latest"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	repository := r.Host() + "/app"
 	want := fmt.Sprintf("digest=%s ref=%s:v1@%s repoDigest=%s@%s refs=%s:v1,%s:latest manifests=known",
 		r.digest, repository, r.digest, repository, r.digest, repository, repository)
-	if got := shown(res.Properties); got != want {
+	if got := formatOutputs(res.Properties); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	arm := res.Properties.Get("manifests").AsMap().Get("linux/arm64").AsMap()
 	if !strings.HasPrefix(text(arm, "repoDigest"), repository+"@sha256:") || arm.Get("size").AsNumber() < 1000 {
 		t.Errorf("linux/arm64: %v", arm)
 	}
-	if r.holds(t, "app:v1") != r.digest || r.holds(t, "app:latest") != r.digest {
+	if r.digestOf(t, "app:v1") != r.digest || r.digestOf(t, "app:latest") != r.digest {
 		t.Error("the tags do not hold the image")
 	}
 }
@@ -96,11 +96,11 @@ func TestApplyTellsWhatItDid(t *testing.T) {
 // A state without the tags that moved would forget them; a state with those that did not would lie.
 func TestApplyKeepsWhatMovedWhenATagFails(t *testing.T) {
 	t.Parallel()
-	r := remember(t)
+	r := newRemembered(t)
 	r.Wrap(registrytest.Intercept(http.MethodPut, "/manifests/bad", func(w http.ResponseWriter, _ *http.Request) {
 		registrytest.Refuse(w, http.StatusForbidden, "DENIED", "no")
 	}))
-	res, err := r.update(r.inputs(t, "app:good", "app:bad"))
+	res, err := r.update(r.newInputs(t, "app:good", "app:bad"))
 	if err == nil || res.PartialState == nil || !strings.Contains(res.PartialState.Reasons[0], "/app:bad") {
 		t.Fatalf("got %+v, %v", res.PartialState, err)
 	}
@@ -108,7 +108,7 @@ func TestApplyKeepsWhatMovedWhenATagFails(t *testing.T) {
 		t.Errorf("tags %q are said to hold the image", got)
 	}
 	diff, err := r.server.Diff(p.DiffRequest{ID: "app", Urn: urn, State: res.Properties,
-		Inputs: r.inputs(t, "app:good", "app:bad")})
+		Inputs: r.newInputs(t, "app:good", "app:bad")})
 	if err != nil || changesOf(diff) != "tags[1]:add" {
 		t.Errorf("the next update sees %q, %v", changesOf(diff), err)
 	}
@@ -132,13 +132,13 @@ func TestApplyLeavesNothingWhenNoTagMoved(t *testing.T) {
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := remember(t)
+			r := newRemembered(t)
 			r.Wrap(registrytest.Intercept(fault.method, fault.suffix, fault.answer))
-			res, err := r.update(r.inputs(t, "app:v1"))
+			res, err := r.update(r.newInputs(t, "app:v1"))
 			if err == nil || res.PartialState != nil || !strings.Contains(err.Error(), fault.want) {
 				t.Errorf("got %+v, %v", res.PartialState, err)
 			}
-			if got := r.holds(t, "app:v1"); got != "" {
+			if got := r.digestOf(t, "app:v1"); got != "" {
 				t.Errorf("the tag holds %s", got)
 			}
 		})
@@ -149,17 +149,17 @@ func TestApplyLeavesNothingWhenNoTagMoved(t *testing.T) {
 // shows.
 func TestApplyReusesNoOtherPlatformsThanAskedFor(t *testing.T) {
 	t.Parallel()
-	r := remember(t)
+	r := newRemembered(t)
 	digest := r.Push(t, "app", registrytest.Index(t, "linux/amd64"))
 	builds := stateOf(r.state).builds
 	r.state = r.state.Set(pastBuildsKey, pastBuildsValue([]pastBuild{{builds[0].inputs, digest}}))
 	nowhere := "unix://" + t.TempDir() + "/buildkitd.sock"
-	inputs := r.inputs(t, "app:v1").Set("builder", property.New(props(t, `{"endpoint": "`+nowhere+`"}`))).
+	inputs := r.newInputs(t, "app:v1").Set("builder", property.New(props(t, `{"endpoint": "`+nowhere+`"}`))).
 		Set("dockerfile", property.New(props(t, `{"inline": "FROM scratch"}`)))
 	if _, err := r.update(inputs); err == nil || !strings.Contains(err.Error(), nowhere) {
 		t.Errorf("got %v", err)
 	}
-	if got := r.holds(t, "app:v1"); got != "" {
+	if got := r.digestOf(t, "app:v1"); got != "" {
 		t.Errorf("the tag holds %s", got)
 	}
 }
@@ -167,8 +167,8 @@ func TestApplyReusesNoOtherPlatformsThanAskedFor(t *testing.T) {
 // Without platforms the image is for whatever the builder runs on.
 func TestApplyTakesTheBuildersPlatformWhenNoneIsAskedFor(t *testing.T) {
 	t.Parallel()
-	r := remember(t)
-	inputs := r.inputs(t, "app:v1").Delete("platforms")
+	r := newRemembered(t)
+	inputs := r.newInputs(t, "app:v1").Delete("platforms")
 	args, _, err := decode(t.Context(), inputs)
 	if err != nil {
 		t.Fatal(err)
@@ -188,11 +188,11 @@ func TestApplyTakesTheBuildersPlatformWhenNoneIsAskedFor(t *testing.T) {
 // A contextHash given by hand says when to build: a new tag alone does not.
 func TestApplyKeepsAnImageUnderAHashGivenByHand(t *testing.T) {
 	t.Parallel()
-	r := remember(t)
-	inputs := r.inputs(t, "app:v2").Set("contextHash", property.New("by hand"))
+	r := newRemembered(t)
+	inputs := r.newInputs(t, "app:v2").Set("contextHash", property.New("by hand"))
 	r.state = repeatedInputs(inputs).Set("tags", list([]string{r.Host() + "/app:v1"})).Set("digest", property.New(r.digest))
 	res, err := r.update(inputs)
-	if err != nil || text(res.Properties, "digest") != r.digest || r.holds(t, "app:v2") != r.digest {
+	if err != nil || text(res.Properties, "digest") != r.digest || r.digestOf(t, "app:v2") != r.digest {
 		t.Errorf("got %v, %v", res.Properties, err)
 	}
 }
@@ -200,12 +200,12 @@ func TestApplyKeepsAnImageUnderAHashGivenByHand(t *testing.T) {
 // A plugin notices late that its engine was killed, but never after it moved a tag.
 func TestApplyMovesNoTagForAnEngineThatIsGone(t *testing.T) {
 	t.Parallel()
-	r := remember(t)
+	r := newRemembered(t)
 	w := dial(t, New(func() bool { return false }), `{}`)
 	_, err := w.Update(t.Context(), &pulumirpc.UpdateRequest{Id: "app", Urn: string(urn),
-		Olds: marshalProperties(t, r.state), News: marshalProperties(t, r.inputs(t, "app:v1"))})
-	if err == nil || !strings.Contains(err.Error(), "no tag was moved") || r.holds(t, "app:v1") != "" {
-		t.Errorf("got %v, and the tag is at %q", err, r.holds(t, "app:v1"))
+		Olds: marshalProperties(t, r.state), News: marshalProperties(t, r.newInputs(t, "app:v1"))})
+	if err == nil || !strings.Contains(err.Error(), "no tag was moved") || r.digestOf(t, "app:v1") != "" {
+		t.Errorf("got %v, and the tag is at %q", err, r.digestOf(t, "app:v1"))
 	}
 }
 
@@ -227,7 +227,7 @@ func TestApplyIsUnsure(t *testing.T) {
 	r.Wrap(registrytest.Intercept("", "/manifests/v2", func(w http.ResponseWriter, _ *http.Request) {
 		registrytest.Refuse(w, http.StatusInternalServerError, "UNKNOWN", "no")
 	}))
-	res, err := r.update(r.inputs(t, "app:v2"))
+	res, err := r.update(r.newInputs(t, "app:v2"))
 	if err == nil || res.PartialState == nil ||
 		!strings.Contains(res.PartialState.Reasons[0], "whether it moved is not known") {
 		t.Fatalf("got %+v, %v", res.PartialState, err)

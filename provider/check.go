@@ -48,7 +48,7 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 		res.Failures = hideValues(req.Inputs, c.failures)
 	}
 	for _, warning := range c.warnings {
-		loggerOf(ctx).warning(warning)
+		loggerOf(ctx).warn(warning)
 	}
 	return res, nil
 }

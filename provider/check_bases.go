@@ -68,7 +68,7 @@ func fillBaseDigests(ctx context.Context, settings *settings, c *checker, res *p
 		return nil
 	}
 	if !certain {
-		loggerOf(ctx).warningf("pull: the base images cannot be determined, so a new one does not cause a build. " +
+		loggerOf(ctx).warnf("pull: the base images cannot be determined, so a new one does not cause a build. " +
 			"Name them in baseDigests, set platforms if their names depend on the platform, or give the Dockerfile " +
 			"of a remote context here")
 	}

@@ -82,7 +82,7 @@ func TestPullFillsBaseDigests(t *testing.T) {
 }
 
 // A new digest of a base image is a reason to build, and the preview names that image.
-func TestDiffNamesTheBaseThatMoved(t *testing.T) {
+func TestDiffNamesTheNewBaseImage(t *testing.T) {
 	t.Parallel()
 	applied := props(t, `{"contextHash": "c", "baseDigests": {"docker.io/library/alpine:3.20": "sha256:a"}}`)
 	wanted := props(t, `{"contextHash": "c", "baseDigests": {"docker.io/library/alpine:3.20": "sha256:b"}}`)
@@ -92,7 +92,7 @@ func TestDiffNamesTheBaseThatMoved(t *testing.T) {
 	}
 }
 
-func TestPullNamesTheBaseThatCannotBeFound(t *testing.T) {
+func TestPullNamesAMissingBaseImage(t *testing.T) {
 	t.Parallel()
 	closed := registrytest.New(t, registrytest.Login("me", "canary"))
 	for _, test := range []struct{ inputs, want string }{

@@ -51,7 +51,7 @@ func TestSecretsOfCachesStaySecret(t *testing.T) {
 					t.Errorf("%s: in clear: %q", input, found)
 				}
 				given := props(t, "{"+inputs+"}").Get(input)
-				if got := res.Inputs.Get(input); !withoutMarks(got).Equals(withoutMarks(given)) {
+				if got := res.Inputs.Get(input); !plainProperties(got).Equals(plainProperties(given)) {
 					t.Errorf("%s: got %#v, want %#v", input, got, given)
 				}
 			}
@@ -77,21 +77,21 @@ func plainCanaries(v property.Value) (found []string) {
 	return found
 }
 
-// withoutMarks returns a value without secretness and without nulls.
-func withoutMarks(v property.Value) property.Value {
+// plainProperties returns a value without secretness and without nulls.
+func plainProperties(v property.Value) property.Value {
 	switch {
 	case v.IsMap():
 		fields := map[string]property.Value{}
 		for k, e := range v.AsMap().All {
 			if !e.IsNull() {
-				fields[k] = withoutMarks(e)
+				fields[k] = plainProperties(e)
 			}
 		}
 		return property.New(fields)
 	case v.IsArray():
 		var list []property.Value
 		for _, e := range v.AsArray().All {
-			list = append(list, withoutMarks(e))
+			list = append(list, plainProperties(e))
 		}
 		return property.New(list)
 	}

@@ -112,7 +112,7 @@ to s3 access_key_id=a bucket=b region=r secret_access_key=CANARY-5 session_token
 }
 
 // Values that the program does not set come from the environment when a build starts. None of them becomes an input.
-func TestCachesTakeWhatTheEnvironmentGives(t *testing.T) {
+func TestCachesUseTheEnvironment(t *testing.T) {
 	t.Setenv("AWS_REGION", "")
 	t.Setenv("AWS_DEFAULT_REGION", "eu-west-1")
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIA")

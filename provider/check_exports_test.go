@@ -181,11 +181,11 @@ func formatOptions(options map[string]string) string {
 
 // Only a build writes exports. So an image with exports is built even if the registry already has it, unless nothing
 // changed.
-func TestWhatIsLeftBesideNeedsABuild(t *testing.T) {
+func TestOnlyABuildWritesExports(t *testing.T) {
 	t.Parallel()
-	r := remember(t)
+	r := newRemembered(t)
 	op := func(extra string) operation {
-		inputs := r.inputs(t, "app:v1")
+		inputs := r.newInputs(t, "app:v1")
 		for k, v := range props(t, extra).All {
 			inputs = inputs.Set(k, v)
 		}

@@ -50,7 +50,7 @@ func fillContextHash(
 	warnings := slices.Concat(inputWarnings(in.Warnings(ctx, plan)), loginWarnings(plan.Files),
 		querySecretWarnings(plan.Files))
 	for _, warning := range warnings {
-		loggerOf(ctx).warning(warning)
+		loggerOf(ctx).warn(warning)
 	}
 	hash := in.Hash()
 	loader.keep(urn, hash, in)

@@ -98,7 +98,7 @@ var wrongNames = map[string]struct{ inputs, path, reason string }{
 }
 
 // Check reports a careless or hostile value under this property, and says what to do.
-func TestCheckJudgesNames(t *testing.T) {
+func TestCheckRefusesNames(t *testing.T) {
 	t.Parallel()
 	for name, c := range wrongNames {
 		t.Run(name, func(t *testing.T) {
@@ -109,7 +109,7 @@ func TestCheckJudgesNames(t *testing.T) {
 }
 
 // Check reports all mistakes at once.
-func TestCheckJudgesAllNames(t *testing.T) {
+func TestCheckReportsAllNames(t *testing.T) {
 	t.Parallel()
 	res := runCheck(t, `{"context": {"location": "APP"}, "buildArgs": {"": "x", "A=B": "y", "C": "z"}, `+
 		`"labels": {"": "x"}, "target": "a\n"}`)
@@ -124,7 +124,7 @@ func TestCheckJudgesAllNames(t *testing.T) {
 }
 
 // Check accepts odd names that do no harm.
-func TestCheckLetsOddNamesPass(t *testing.T) {
+func TestCheckAcceptsOddNames(t *testing.T) {
 	t.Parallel()
 	for _, inputs := range []string{
 		`"buildArgs": {"A-b.c": "several\nlines\tand \u001b", "é": ""}`, `"labels": {"a b": "x\ny", "=": "="}`,

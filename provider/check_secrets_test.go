@@ -112,8 +112,8 @@ func TestSecretsThatAreNotKnownYet(t *testing.T) {
 func TestSecretsReachNoOutput(t *testing.T) {
 	t.Parallel()
 	const canary = "hunter2-canary"
-	r := remember(t)
-	inputs := r.inputs(t, "app:v1").
+	r := newRemembered(t)
+	inputs := r.newInputs(t, "app:v1").
 		Set("secrets", property.New(map[string]property.Value{"npm": property.New(canary)})).
 		Set("registries",
 			props(t, `{"r": [{"address": "a.io", "username": "u", "password": "secret:`+canary+`"}]}`).Get("r"))

@@ -81,7 +81,7 @@ func TestCheckOfSteps(t *testing.T) {
 	}
 }
 
-func TestCheckTakesWhatIsRight(t *testing.T) {
+func TestCheckAcceptsValidSteps(t *testing.T) {
 	t.Parallel()
 	for _, inputs := range []string{
 		`"addHosts": ["db:10.0.0.1", "db=10.0.0.1", "six:fd00::1", "six:[fd00::1]", "six=[fd00::1]"]`,
@@ -182,7 +182,7 @@ func TestEveryShapingInputIsHashed(t *testing.T) {
 }
 
 // Different spellings of the same inputs are the same image.
-func TestDiffAndHashKnowWhatIsTheSame(t *testing.T) {
+func TestDiffAndHashOfEqualInputs(t *testing.T) {
 	t.Parallel()
 	for _, pair := range [][2]string{
 		{
@@ -209,7 +209,7 @@ func TestDiffAndHashKnowWhatIsTheSame(t *testing.T) {
 	}
 }
 
-func TestDiffSeesWhatShapesTheImage(t *testing.T) {
+func TestDiffSeesInputsThatShapeTheImage(t *testing.T) {
 	t.Parallel()
 	for inputs, want := range map[string]string{
 		`{"network": "none"}`:                   "network:add",

@@ -46,7 +46,7 @@ var sharedTags = map[string]struct{ a, b, want string }{
 }
 
 // Two images of one program with the same tag are a mistake, unless they are the same image or one is not pushed.
-func TestOneTagIsOfOneImage(t *testing.T) {
+func TestATagOfTwoImagesFails(t *testing.T) {
 	t.Parallel()
 	for name, c := range sharedTags {
 		t.Run(name, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestUsesOfTwoProcesses(t *testing.T) {
 }
 
 // An image may use a tag that another image no longer uses.
-func TestUsesAreThoseOfTheLastCheck(t *testing.T) {
+func TestUsesOfTheLastCheck(t *testing.T) {
 	t.Parallel()
 	n := newProcessNotes("", "")
 	tag := []use{{useTag, "host/app:1", "tags[0]"}}

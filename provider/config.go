@@ -82,7 +82,7 @@ func (Config) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckRes
 		failures = schemaFailures
 	}
 	if len(unrecognized) > 0 {
-		loggerOf(ctx).warningf("the provider has no configuration %s, which is ignored; there are %s",
+		loggerOf(ctx).warnf("the provider has no configuration %s, which is ignored; there are %s",
 			strings.Join(unrecognized, ", "), strings.Join(configKeys, ", "))
 	}
 	c := &checker{ctx: ctx, raw: known, args: ImageArgs{Registries: config.Registries}, failures: failures}

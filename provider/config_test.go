@@ -39,7 +39,7 @@ func TestConfigNamesEveryBadValue(t *testing.T) {
 
 // Nested configuration comes as JSON in a string from pulumi config and from some SDKs; the engine adds keys of its
 // own.
-func TestConfigTakesWhatProgramsAndTheEngineSend(t *testing.T) {
+func TestConfigAcceptsNestedJSON(t *testing.T) {
 	t.Parallel()
 	w := dial(t, New(nil), `{}`)
 	res, err := w.CheckConfig(t.Context(),
@@ -105,7 +105,7 @@ func TestConfigIsUpdatedAndNeverReplaced(t *testing.T) {
 }
 
 // A broken credential helper and a dead host are nobody's business before an image needs them.
-func TestConfiguringTouchesNothing(t *testing.T) {
+func TestConfigureAsksNothing(t *testing.T) {
 	dir := t.TempDir()
 	ran := filepath.Join(dir, "ran")
 	if err := os.WriteFile(filepath.Join(dir, "docker-credential-trap"), []byte("#!/bin/sh\ntouch "+ran+"\nexit 1\n"),
@@ -136,11 +136,11 @@ func TestLoginsOfTheConfiguration(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := remember(t, registrytest.Login("robot", "hunter2"))
+			r := newRemembered(t, registrytest.Login("robot", "hunter2"))
 			password := map[bool]string{true: "hunter2", false: "wrong"}[own == `[]`]
 			w := dial(t, New(nil),
 				`{"registries": [{"address": "`+r.Host()+`", "username": "robot", "password": "secret:`+password+`"}]}`)
-			inputs := r.inputs(t, "app:v1").Set("registries",
+			inputs := r.newInputs(t, "app:v1").Set("registries",
 				props(t, `{"r": `+strings.ReplaceAll(own, "HOST", r.Host())+`}`).Get("r"))
 			res, err := w.Update(t.Context(),
 				&pulumirpc.UpdateRequest{Id: "app", Urn: string(urn), Olds: marshalProperties(t, r.state),
@@ -158,7 +158,7 @@ func TestLoginsOfTheConfiguration(t *testing.T) {
 	}
 }
 
-func TestATurnIsGivenBack(t *testing.T) {
+func TestATurnIsReleased(t *testing.T) {
 	t.Parallel()
 	s := &settings{}
 	if err := s.configure(t.Context(), p.ConfigureRequest{Args: props(t, `{"maxParallelBuilds": 1}`)}); err != nil {

@@ -10,7 +10,7 @@ import (
 
 // Where tags cannot be deleted, as at Docker Hub and ghcr.io, the error says how to be rid of the image nevertheless,
 // and once for all tags.
-func TestDeleteNamesTheWayOut(t *testing.T) {
+func TestDeleteOfUndeletableTagsHasARemedy(t *testing.T) {
 	t.Parallel()
 	const unsupported = "deleting HOST/app:v1: unsupported by the registry: The operation is unsupported.; delete it " +
 		"with the tools of HOST\n" +
@@ -34,13 +34,13 @@ func TestDeleteNamesTheWayOut(t *testing.T) {
 			r.Wrap(registrytest.Intercept(http.MethodDelete, "", func(w http.ResponseWriter, _ *http.Request) {
 				registrytest.Refuse(w, test.status, test.code, test.message)
 			}))
-			err := r.delete(t, req)
+			err := r.deleteLater(t, req)
 			if err == nil || !strings.Contains(err.Error(), strings.ReplaceAll(test.want, "HOST", r.Host())) ||
 				strings.HasSuffix(err.Error(), way) != test.leads ||
 				strings.Count(err.Error(), way) > 1 {
 				t.Errorf("got %v", err)
 			}
-			if r.holds(t, "app:v1") != r.digest {
+			if r.digestOf(t, "app:v1") != r.digest {
 				t.Error("the tag is gone")
 			}
 		})

@@ -93,8 +93,8 @@ func newImageBuild(
 		b.release()
 		return nil, err
 	}
-	b.access.Proxies = stepProxies(ctx, settings, op, builder, progress.log.warning)
-	warnOfProxies(builder, op.plan, b.access.Proxies, progress.log.warning)
+	b.access.Proxies = stepProxies(ctx, settings, op, builder, progress.log.warn)
+	warnOfProxies(builder, op.plan, b.access.Proxies, progress.log.warn)
 	b.access.Log = newDebugLog(ctx)
 	b.access.StallTimeout = cmp.Or(settings.stallTimeout, op.args.stallTimeout())
 	b.access.BytesWritten = buildkit.WriteCounter(ctx, builder.endpoint)
@@ -200,7 +200,7 @@ func (b *imageBuild) dropCaches(stalled error) error {
 				"for it", stalled)
 		}
 	}
-	b.progress.log.warningf("cacheTo: %v; built without", stalled)
+	b.progress.log.warnf("cacheTo: %v; built without", stalled)
 	b.access.CacheTo = slices.DeleteFunc(b.access.CacheTo, func(c buildkit.Cache) bool { return !isInline(c) })
 	return nil
 }

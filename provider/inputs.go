@@ -47,7 +47,7 @@ const (
 // hash. A new input comes last, and adds no field unless it is set.
 var inputTable = []input{
 	{
-		name: "contextHash", equal: equalTexts, hash: hashContextHash, builds: true, computed: true,
+		name: "contextHash", equal: equal, hash: hashContextHash, builds: true, computed: true,
 		why: "the build reads other files",
 	},
 	{

@@ -46,7 +46,7 @@ type move struct{ method, tag, before, after string }
 func (m *model) startCommand(preview bool, password string) *command {
 	config := property.Map{}.Set("host", property.New(m.machines[m.machine])).Set("registries", m.login(password))
 	m.registry.restore()
-	wire, end, err := launch(m.ctx, newFastProvider(), marshal(config, preview))
+	wire, end, err := startProvider(m.ctx, newFastProvider(), marshal(config, preview))
 	if err != nil {
 		violate("harness", "the provider does not start: %v", err)
 	}

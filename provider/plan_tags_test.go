@@ -151,7 +151,7 @@ func TestAnImageUnderAShortHashIsNotReused(t *testing.T) {
 }
 
 // A hash that was kept stands for other files than those that would be built.
-func TestHashTagsDoNotLie(t *testing.T) {
+func TestHashTagsOfAPinnedHash(t *testing.T) {
 	t.Parallel()
 	kept, built := strings.Repeat("a", 64), strings.Repeat("b", 64)
 	op := func(contextHash, tag string) operation {
@@ -174,7 +174,7 @@ func TestHashTagsDoNotLie(t *testing.T) {
 	}
 }
 
-func errOr[T any](t *testing.T, v T, err error) T {
+func must[T any](t *testing.T, v T, err error) T {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

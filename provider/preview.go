@@ -52,7 +52,7 @@ func (r *imageResource) previewBuild(ctx context.Context, op operation) (image, 
 		loggerOf(ctx).infof("not built in this preview: another image of this update makes what it needs: %v", err)
 	case errors.As(err, new(*noBuilderError)):
 		if r.settings.isFirst(noBuilderKey) {
-			loggerOf(ctx).warningf("not built in this preview: %v", err)
+			loggerOf(ctx).warnf("not built in this preview: %v", err)
 		}
 		built = image{}
 	case err != nil && op.needsUnknownLogin(err):
@@ -87,7 +87,7 @@ func findInPreview(ctx context.Context, op operation) (there reuse, sure bool) {
 	op.waits.enter("looking for the image in its registries")
 	there, err := findImage(ctx, op)
 	if err != nil {
-		loggerOf(ctx).warningf("the digest will be known in the update only: %v", err)
+		loggerOf(ctx).warnf("the digest will be known in the update only: %v", err)
 	}
 	return there, err == nil
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// shown renders the outputs that dependents read: ? is unknown.
-func shown(out property.Map) string {
+// formatOutputs renders the outputs that dependents read: ? is unknown.
+func formatOutputs(out property.Map) string {
 	var parts []string
 	for _, k := range []string{"digest", "ref", "repoDigest", "refs", "manifests"} {
 		v := out.Get(k)
@@ -67,7 +67,7 @@ func TestPreviewOfAnUpdate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := r.shorten(shown(res.Properties)); got != c.want {
+			if got := r.shorten(formatOutputs(res.Properties)); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
@@ -91,7 +91,7 @@ func TestPreviewAsksWhetherTheImageIsThere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return r.shorten(shown(res.Properties))
+		return r.shorten(formatOutputs(res.Properties))
 	}
 	const unknown = "digest=? ref=? repoDigest=? refs=app:2 manifests=?"
 	var closed atomic.Bool
@@ -126,7 +126,7 @@ func TestPreviewOfACreate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := shown(res.Properties), "digest=? ref=? repoDigest=? refs=a.io/x:1 manifests=?"; got != want {
+	if got, want := formatOutputs(res.Properties), "digest=? ref=? repoDigest=? refs=a.io/x:1 manifests=?"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	if !res.Properties.Get("buildArgs").HasComputed() || text(res.Properties, "contextHash") != "c1" {

@@ -59,7 +59,7 @@ func startProgress(ctx context.Context) *progress {
 	if pr.interactive {
 		pr.interval = statusInterval
 	}
-	rescue.Go(func(err error) { pr.log.warningf("the progress of the build is not shown: it %v", err) }, pr.loop)
+	rescue.Go(func(err error) { pr.log.warnf("the progress of the build is not shown: it %v", err) }, pr.loop)
 	return pr
 }
 
@@ -125,7 +125,7 @@ func (pr *progress) statusLine(now time.Time) string {
 // report handles an event of the build.
 func (pr *progress) report(e buildkit.Event) {
 	if e.Kind == buildkit.Warned {
-		pr.log.warning(warningText(e))
+		pr.log.warn(warningText(e))
 		return
 	}
 	pr.mu.Lock()

@@ -114,7 +114,7 @@ func TestWhatEndsPromises(t *testing.T) {
 }
 
 // A preview builds on a promised base only if the registry has the promised digest already.
-func TestAPromisedBaseThatIsThere(t *testing.T) {
+func TestAPromisedBaseThatExists(t *testing.T) {
 	t.Parallel()
 	r, req := pushImage(t)
 	tag, err := name.NewTag(r.Host() + "/app:2")
@@ -173,7 +173,7 @@ func previewBase(t *testing.T, server integration.Server, inputs string) {
 }
 
 // If push is unknown, nobody knows what the references of the image will hold.
-func TestNothingIsPromisedOfAPushThatIsNotKnown(t *testing.T) {
+func TestAnUnknownPushPromisesNoDigest(t *testing.T) {
 	t.Parallel()
 	for push, want := range map[string]string{`true`: "sha256:1", `"?"`: ""} {
 		op := operationOf(t, urnOf("base"), props(t, `{"tags": ["user/base:1"], "push": `+push+`}`), state{})

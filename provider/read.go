@@ -35,7 +35,7 @@ func readImage(ctx context.Context, settings *settings, req p.ReadRequest) (p.Re
 	}
 	holding, archived, err := findTags(ctx, client, old)
 	if archived != nil {
-		loggerOf(ctx).warningf("the image is kept in the state, but nobody can pull it: %v", archived)
+		loggerOf(ctx).warnf("the image is kept in the state, but nobody can pull it: %v", archived)
 	}
 	if err == nil && len(holding) == 0 {
 		var gone bool
@@ -45,12 +45,12 @@ func readImage(ctx context.Context, settings *settings, req p.ReadRequest) (p.Re
 	}
 	err = w.explain(err, "")
 	if errors.Is(err, fault.ErrUndetermined) {
-		loggerOf(ctx).warningf("the state is kept as it is, because nobody could tell whether the image is gone: %v. "+
+		loggerOf(ctx).warnf("the state is kept as it is, because nobody could tell whether the image is gone: %v. "+
 			"If it is gone, build it again with pulumi up --replace '%s'", err, req.Urn)
 		return unchanged, nil
 	}
 	if err != nil {
-		loggerOf(ctx).warningf("the state is kept as it is, because the registry could not be asked: %v",
+		loggerOf(ctx).warnf("the state is kept as it is, because the registry could not be asked: %v",
 			settings.withLoginRemedy(args, err))
 		return unchanged, nil
 	}

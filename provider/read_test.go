@@ -16,8 +16,8 @@ import (
 // pushImage returns a state whose tags app:v1 and app:latest hold the image.
 func pushImage(t *testing.T) (remembered, p.ReadRequest) {
 	t.Helper()
-	r := remember(t)
-	inputs := r.inputs(t, "app:v1", "app:latest")
+	r := newRemembered(t)
+	inputs := r.newInputs(t, "app:v1", "app:latest")
 	res, err := r.update(inputs)
 	if err != nil {
 		t.Fatal(err)
@@ -42,11 +42,11 @@ func (r remembered) remove(t *testing.T, path string) {
 	}
 }
 
-func TestReadFindsEverythingAsItWas(t *testing.T) {
+func TestReadWithoutDrift(t *testing.T) {
 	t.Parallel()
 	r, req := pushImage(t)
 	res, err := r.server.Read(req)
-	if err != nil || res.ID != "app" || shown(res.Properties) != shown(req.Properties) ||
+	if err != nil || res.ID != "app" || formatOutputs(res.Properties) != formatOutputs(req.Properties) ||
 		len(texts(res.Inputs, "tags")) != 2 {
 		t.Errorf("got %+v, %v", res, err)
 	}
@@ -77,14 +77,14 @@ func TestReadShowsDrift(t *testing.T) {
 			if _, err := r.update(req.Inputs); err != nil {
 				t.Fatal(err)
 			}
-			if r.holds(t, "app:latest") != r.digest {
+			if r.digestOf(t, "app:latest") != r.digest {
 				t.Error("the update did not put the tag back")
 			}
 		})
 	}
 }
 
-func TestReadSaysGoneWhenTheRegistrySaysSo(t *testing.T) {
+func TestReadOfAMissingImage(t *testing.T) {
 	t.Parallel()
 	r, req := pushImage(t)
 	r.remove(t, r.digest)
@@ -107,7 +107,7 @@ func TestReadKeepsTheStateWhenTheRegistryCannotBeAsked(t *testing.T) {
 				})
 			})
 			res, err := r.server.Read(req)
-			if err != nil || res.ID != "app" || shown(res.Properties) != shown(req.Properties) ||
+			if err != nil || res.ID != "app" || formatOutputs(res.Properties) != formatOutputs(req.Properties) ||
 				len(texts(res.Inputs, "tags")) != 2 {
 				t.Errorf("got %+v, %v", res, err)
 			}
@@ -155,8 +155,8 @@ func TestCheckOfAnImport(t *testing.T) {
 	}
 }
 
-// delete is the deletion by a later process.
-func (r remembered) delete(t *testing.T, req p.ReadRequest) error {
+// deleteLater is the deletion by a later process.
+func (r remembered) deleteLater(t *testing.T, req p.ReadRequest) error {
 	t.Helper()
 	return serve(t).Delete(p.DeleteRequest{ID: "app", Urn: urn, Properties: req.Properties, OldInputs: req.Inputs})
 }
@@ -166,13 +166,13 @@ func TestDelete(t *testing.T) {
 	t.Parallel()
 	r, req := pushImage(t)
 	r.Push(t, "app:latest", registrytest.Index(t, "linux/amd64")) // by somebody else
-	theirs := r.holds(t, "app:latest")
+	theirs := r.digestOf(t, "app:latest")
 	for range 2 { // the second time everything is gone already
-		if err := r.delete(t, req); err != nil {
+		if err := r.deleteLater(t, req); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if r.holds(t, "app:v1") != "" || r.holds(t, "app:latest") != theirs {
+	if r.digestOf(t, "app:v1") != "" || r.digestOf(t, "app:latest") != theirs {
 		t.Error("the wrong tags are gone")
 	}
 }
@@ -183,17 +183,17 @@ func TestDeleteReportsAFailure(t *testing.T) {
 	r.Wrap(registrytest.Intercept(http.MethodDelete, "/manifests/v1", func(w http.ResponseWriter, _ *http.Request) {
 		registrytest.Refuse(w, http.StatusForbidden, "DENIED", "no")
 	}))
-	if err := r.delete(t, req); err == nil || !strings.Contains(err.Error(), "/app:v1") {
+	if err := r.deleteLater(t, req); err == nil || !strings.Contains(err.Error(), "/app:v1") {
 		t.Errorf("got %v", err)
 	}
-	if r.holds(t, "app:latest") != "" {
+	if r.digestOf(t, "app:latest") != "" {
 		t.Error("the other tag is still there")
 	}
 }
 
 // In a replacement the engine deletes with the URN of what it has just created, after a rename with another one, and
 // when it was interrupted in between, in a later process. All of them have checked the program before.
-func TestDeleteSparesWhatTheProgramHas(t *testing.T) {
+func TestDeleteKeepsTagsOfTheProgram(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		old  resource.URN
@@ -209,24 +209,24 @@ func TestDeleteSparesWhatTheProgramHas(t *testing.T) {
 			r, req := pushImage(t)
 			later := serve(t)
 			if _, err := later.Check(p.CheckRequest{Urn: urn,
-				Inputs: r.inputs(t, "app:v1").Set("push", property.New(c.push))}); err != nil {
+				Inputs: r.newInputs(t, "app:v1").Set("push", property.New(c.push))}); err != nil {
 				t.Fatal(err)
 			}
 			err := later.Delete(p.DeleteRequest{ID: "app", Urn: c.old, Properties: req.Properties,
 				OldInputs: req.Inputs})
-			if err != nil || (r.holds(t, "app:v1") == r.digest) != c.want || r.holds(t, "app:latest") != "" {
-				t.Errorf("v1 holds %q, latest %q, %v", r.holds(t, "app:v1"), r.holds(t, "app:latest"), err)
+			if err != nil || (r.digestOf(t, "app:v1") == r.digest) != c.want || r.digestOf(t, "app:latest") != "" {
+				t.Errorf("v1 holds %q, latest %q, %v", r.digestOf(t, "app:v1"), r.digestOf(t, "app:latest"), err)
 			}
 		})
 	}
 }
 
 // A tag with {hash} is the program's as long as its inputs are.
-func TestDeleteSparesATagWithTheHashThatTheProgramHas(t *testing.T) {
+func TestDeleteKeepsAHashTagOfTheProgram(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]bool{`{"A": "1"}`: true, `{"A": "2"}`: false} {
-		r := remember(t)
-		inputs := r.inputs(t, "app:{hash}").Set("buildArgs", property.New(props(t, `{"A": "1"}`)))
+		r := newRemembered(t)
+		inputs := r.newInputs(t, "app:{hash}").Set("buildArgs", property.New(props(t, `{"A": "1"}`)))
 		r.state = repeatedInputs(inputs).Set("digest", property.New(r.digest))
 		res, err := r.update(inputs)
 		if err != nil {
@@ -242,7 +242,7 @@ func TestDeleteSparesATagWithTheHashThatTheProgramHas(t *testing.T) {
 			t.Fatal(err)
 		}
 		label := strings.TrimPrefix(res.Properties.Get("refs").AsArray().Get(0).AsString(), r.Host()+"/")
-		if got := r.holds(t, label); (got == r.digest) != want {
+		if got := r.digestOf(t, label); (got == r.digest) != want {
 			t.Errorf("%s: %s holds %q", args, label, got)
 		}
 	}

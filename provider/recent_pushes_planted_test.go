@@ -11,7 +11,7 @@ import (
 
 // Another user who could write into the folder of recent pushes neither has a victim's file overwritten nor makes a
 // record.
-func TestClaimsOfAnotherUser(t *testing.T) {
+func TestPlantedRecentPushes(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: only root makes files of other users: run the tests as root")

@@ -8,7 +8,7 @@ import (
 )
 
 // Two processes of one run of the engine know each other's pushes, those of two runs do not.
-func TestClaimsAreOfOneRun(t *testing.T) {
+func TestRecentPushesAreOfOneRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	of := func(engine string) *recentPushes {
@@ -39,7 +39,7 @@ func TestClaimsAreOfOneRun(t *testing.T) {
 }
 
 // A process that no engine started, or that has no place of its own, remembers its own.
-func TestClaimsWithoutAnEngine(t *testing.T) {
+func TestRecentPushesWithoutAnEngine(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]*recentPushes{
 		"no engine": newRecentPushes(),

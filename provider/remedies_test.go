@@ -14,7 +14,7 @@ import (
 )
 
 // Neither the output of a step nor the Dockerfile around it influences the remedy for its failure.
-func TestRemediesAreNotChosenByStrangers(t *testing.T) {
+func TestForeignTextChoosesNoRemedy(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{
 		"output": &buildkit.StepError{

@@ -36,7 +36,7 @@ func findImage(ctx context.Context, op operation) (reuse, error) {
 	there.manifests, err = verifyImage(ctx, op, there.digest)
 	switch {
 	case errors.Is(err, fault.ErrMismatch):
-		loggerOf(ctx).warningf("an image that was there is built again, for it is not what is asked for: %v", err)
+		loggerOf(ctx).warnf("an image that was there is built again, for it is not what is asked for: %v", err)
 		return reuse{}, nil
 	case errors.Is(err, fault.ErrNotFound):
 		log.Debug("no image to reuse", "reason", "a repository lacks it", "digest", there.digest)

@@ -15,14 +15,14 @@ import (
 // An image that lost a part is built again. There is no builder here, which is how it shows.
 func TestApplyReusesNothingThatIsNotWhole(t *testing.T) {
 	t.Parallel()
-	r := remember(t)
-	res, err := r.update(r.inputs(t, "app:v1"))
+	r := newRemembered(t)
+	res, err := r.update(r.newInputs(t, "app:v1"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.remove(t, text(res.Properties.Get("manifests").AsMap().Get("linux/arm64").AsMap(), "digest"))
 	nowhere := "unix://" + t.TempDir() + "/buildkitd.sock"
-	inputs := r.inputs(t, "app:v2").Set("builder", property.New(props(t, `{"endpoint": "`+nowhere+`"}`))).
+	inputs := r.newInputs(t, "app:v2").Set("builder", property.New(props(t, `{"endpoint": "`+nowhere+`"}`))).
 		Set("dockerfile", property.New(props(t, `{"inline": "FROM scratch"}`)))
 	if _, err = r.update(inputs); err == nil || !strings.Contains(err.Error(), nowhere) {
 		t.Errorf("got %v", err)
@@ -30,16 +30,16 @@ func TestApplyReusesNothingThatIsNotWhole(t *testing.T) {
 }
 
 // Of a hash that ignoreChanges keeps, the outputs tell what it stands for. A tag with {hash} would tell something else.
-func TestApplyTellsWhatAPinnedHashStandsFor(t *testing.T) {
+func TestApplyOutputsOfAPinnedHash(t *testing.T) {
 	t.Parallel()
-	r := remember(t)
+	r := newRemembered(t)
 	kept, built := strings.Repeat("a", 64), strings.Repeat("b", 64)
-	r.state = repeatedInputs(r.inputs(t, "app:v1")).Set("contextHash", property.New(built)).Set("digest",
+	r.state = repeatedInputs(r.newInputs(t, "app:v1")).Set("contextHash", property.New(built)).Set("digest",
 		property.New(r.digest))
 	for _, preview := range []bool{true, false} {
 		update := func(tag string) (p.UpdateResponse, error) {
 			return r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: r.state, DryRun: preview,
-				Inputs: r.inputs(t, tag).Set("contextHash",
+				Inputs: r.newInputs(t, tag).Set("contextHash",
 					property.New(kept)), IgnoreChanges: []string{"contextHash"}})
 		}
 		res, err := update("app:v2")
@@ -69,10 +69,10 @@ func TestApplyReusesNoForgedImage(t *testing.T) {
 	for name, index := range forged {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := remember(t)
+			r := newRemembered(t)
 			r.state = property.Map{}
 			nowhere := "unix://" + t.TempDir() + "/buildkitd.sock"
-			inputs := r.inputs(t, "app:{hash}").Set("builder", property.New(props(t, `{"endpoint": "`+nowhere+`"}`))).
+			inputs := r.newInputs(t, "app:{hash}").Set("builder", property.New(props(t, `{"endpoint": "`+nowhere+`"}`))).
 				Set("dockerfile", property.New(props(t, `{"inline": "FROM scratch"}`)))
 			args, _, err := decode(t.Context(), inputs)
 			if err != nil {

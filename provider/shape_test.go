@@ -9,7 +9,7 @@ import (
 
 // Languages without types may send any value. Each wrong value is reported by its path, in words of the schema, and is
 // not quoted.
-func TestCheckNamesWhatDoesNotFit(t *testing.T) {
+func TestCheckNamesValuesOfTheWrongType(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ inputs, want string }{
 		"another kind":        {`{"platforms": "linux/amd64"}`, "platforms: it must be a list, and is a text"},

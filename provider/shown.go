@@ -29,9 +29,9 @@ func (l logger) infof(format string, values ...any) {
 	l.to.Info(foreign.Text(fmt.Sprintf(format, withRemedies(values)...)))
 }
 
-func (l logger) warning(text string) { l.warningf("%s", text) }
+func (l logger) warn(text string) { l.warnf("%s", text) }
 
-func (l logger) warningf(format string, values ...any) {
+func (l logger) warnf(format string, values ...any) {
 	l.to.Warning(foreign.Text(fmt.Sprintf(format, withRemedies(values)...)))
 }
 

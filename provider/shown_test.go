@@ -15,17 +15,17 @@ import (
 // evil is a hostile text, and spelled is how the provider shows it.
 const (
 	evil    = "\x1b]0;x\x07<{%x%}>\u202e\xff https://h/?X-Amz-Signature=c4n4ry"
-	spelled = `\x1b]0;x\x07<\{%x%}>\u202e\xff https://h/?X-Amz-Signature=[secret]`
+	shownEvil = `\x1b]0;x\x07<\{%x%}>\u202e\xff https://h/?X-Amz-Signature=[secret]`
 )
 
 // Everything that the provider sends to the engine passes through package foreign.
-func TestTextsOfOthersAreFitToBeShown(t *testing.T) {
+func TestForeignTextIsShownSafely(t *testing.T) {
 	t.Parallel()
 	say := func(ctx context.Context) {
 		log := loggerOf(ctx)
 		log.debugf("debug %s", evil)
 		log.infof("info %s", evil)
-		log.warningf("warning %s", evil)
+		log.warnf("warning %s", evil)
 		log.status("status " + evil)
 	}
 	speaking := p.Provider{
@@ -56,14 +56,14 @@ func TestTextsOfOthersAreFitToBeShown(t *testing.T) {
 		"property": failure.GetProperty(), "reason": failure.GetReason(), "logs": w.logText(),
 		"partial state": errorText(created), "error": errorText(read), "panic": errorText(deleted),
 	} {
-		if !strings.Contains(text, spelled) || strings.ContainsAny(text, "\x1b\x07\u202e") ||
+		if !strings.Contains(text, shownEvil) || strings.ContainsAny(text, "\x1b\x07\u202e") ||
 			strings.Contains(text, "<{%") ||
 			strings.Contains(text, "c4n4ry") {
 			t.Errorf("%s: %q", name, text)
 		}
 	}
 	for _, level := range []string{"debug", "info", "warning", "status"} {
-		if !strings.Contains(w.logText(), level+" "+spelled) {
+		if !strings.Contains(w.logText(), level+" "+shownEvil) {
 			t.Errorf("%s: %s", level, w.logText())
 		}
 	}
@@ -84,7 +84,7 @@ func errorText(err error) string {
 }
 
 // The engine prints the value of a property with a failure.
-func TestUnpresentableValuesAreNotPrinted(t *testing.T) {
+func TestUnsafeValuesAreNotShown(t *testing.T) {
 	t.Parallel()
 	for value, printed := range map[string]bool{
 		"a": true, evil: false, "<{%x%}>": false, "https://u:p@h/r.git": false,

@@ -16,10 +16,10 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// nobody is a transport to registries that do not answer.
-type nobody struct{}
+// silentTransport is a transport to registries that do not answer.
+type silentTransport struct{}
 
-func (nobody) RoundTrip(*http.Request) (*http.Response, error) {
+func (silentTransport) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, errors.New("nobody answers")
 }
 
@@ -40,7 +40,7 @@ func FuzzState(f *testing.F) {
 			return
 		}
 		server, err := integration.NewServer(t.Context(), Name, semver.MustParse("1.0.0"),
-			integration.WithProvider(newProvider(&settings{registry: registry.Options{Transport: nobody{},
+			integration.WithProvider(newProvider(&settings{registry: registry.Options{Transport: silentTransport{},
 				RetryWaits: []time.Duration{}}})))
 		if err != nil {
 			t.Fatal(err)

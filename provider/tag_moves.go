@@ -37,7 +37,7 @@ func warnOfImmutableTags(ctx context.Context, op operation, digest string) {
 	ctx, stop := withinLimit(ctx, tagCheckLimit)
 	defer stop()
 	if err := tagMoveError(ctx, op, digest); errors.Is(err, fault.ErrImmutableTag) {
-		loggerOf(ctx).warningf("the update will fail: %v", err)
+		loggerOf(ctx).warnf("the update will fail: %v", err)
 	}
 }
 

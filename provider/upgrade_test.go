@@ -18,15 +18,15 @@ type formerState struct {
 
 func newFormerState(t *testing.T) formerState {
 	t.Helper()
-	r := remember(t)
-	inputs := r.inputs(t, "app:{hash}", "app:latest")
+	r := newRemembered(t)
+	inputs := r.newInputs(t, "app:{hash}", "app:latest")
 	args, _, err := decode(t.Context(), inputs)
 	if err != nil {
 		t.Fatal(err)
 	}
 	hash := inputsHash(args)
 	f := formerState{remembered: r, inputs: inputs, short: "app:" + hash[:12], whole: "app:" + hash}
-	res, err := f.update(r.inputs(t, f.short, "app:latest"))
+	res, err := f.update(r.newInputs(t, f.short, "app:latest"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func newFormerState(t *testing.T) formerState {
 func (f formerState) read(t *testing.T) p.ReadResponse {
 	t.Helper()
 	res, err := f.server.Read(p.ReadRequest{ID: "app", Urn: urn, Inputs: f.inputs, Properties: f.outputs})
-	return errOr(t, res, err)
+	return must(t, res, err)
 }
 
 func TestUpgradeFromShortHashesIsNoDiffAndNoDrift(t *testing.T) {
@@ -74,10 +74,10 @@ func TestUpgradeFromShortHashesShowsDriftOfThatTagOnly(t *testing.T) {
 }
 
 // {hash} and {hash:12} side by side are two different tags.
-func TestReadTellsShortHashesFromWholeOnes(t *testing.T) {
+func TestReadDistinguishesShortHashes(t *testing.T) {
 	t.Parallel()
 	f := newFormerState(t)
-	f.inputs = f.remembered.inputs(t, "app:{hash}", "app:{hash:12}", "app:latest")
+	f.inputs = f.remembered.newInputs(t, "app:{hash}", "app:{hash:12}", "app:latest")
 	res, err := f.update(f.inputs)
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestReadTellsShortHashesFromWholeOnes(t *testing.T) {
 func TestUpgradeFromShortHashesAtTheNextChange(t *testing.T) {
 	t.Parallel()
 	f := newFormerState(t)
-	res, err := f.update(f.remembered.inputs(t, "app:{hash}", "app:next"))
+	res, err := f.update(f.remembered.newInputs(t, "app:{hash}", "app:next"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestUpgradeFromShortHashesAtTheNextChange(t *testing.T) {
 	}) {
 		t.Errorf("refs are %v", refs)
 	}
-	if f.holds(t, f.whole) != f.digest || f.holds(t, f.short) != f.digest {
+	if f.digestOf(t, f.whole) != f.digest || f.digestOf(t, f.short) != f.digest {
 		t.Error("an update takes a tag away, or sets none")
 	}
 }
@@ -116,13 +116,13 @@ func TestUpgradeFromShortHashesIsDestroyed(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if f.holds(t, f.short) != "" || f.holds(t, "app:latest") != "" {
+	if f.digestOf(t, f.short) != "" || f.digestOf(t, "app:latest") != "" {
 		t.Error("tags are left")
 	}
 }
 
 // Two images of the program share a tag that an earlier version made. Deleting one leaves the other with its tags.
-func TestUpgradeFromShortHashesSparesTheTagOfAnImageThatStays(t *testing.T) {
+func TestUpgradeFromShortHashesKeepsTagsOfOtherImages(t *testing.T) {
 	t.Parallel()
 	f := newFormerState(t)
 	const other = "urn:pulumi:dev::shop::buildkit:index:Image::other"
@@ -137,7 +137,7 @@ func TestUpgradeFromShortHashesSparesTheTagOfAnImageThatStays(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if f.holds(t, f.short) != f.digest || f.holds(t, "app:latest") != f.digest {
+	if f.digestOf(t, f.short) != f.digest || f.digestOf(t, "app:latest") != f.digest {
 		t.Error("a tag that the program has is gone")
 	}
 }
@@ -154,7 +154,7 @@ func TestUpgradeFromShortHashesIsDestroyedAfterARefresh(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if f.holds(t, f.short) != "" {
+	if f.digestOf(t, f.short) != "" {
 		t.Error("the tag is left")
 	}
 }

@@ -18,9 +18,9 @@ var (
 
 const stoppedDigest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-// TestWaitsFreeze checks that a wait that ends because the operation was stopped stays recorded, and that a later wait
+// TestWaitsOfAStoppedOperation checks that a wait that ends because the operation was stopped stays recorded, and that a later wait
 // is not recorded.
-func TestWaitsFreeze(t *testing.T) {
+func TestWaitsOfAStoppedOperation(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	w := newWaits(ctx)

@@ -51,9 +51,9 @@ func changedSecrets(old, wanted property.Map) map[string]p.DiffKind {
 
 // secretOf returns the value of a secret, or null. It is unknown if all secrets are.
 func secretOf(inputs property.Map, id string) property.Value {
-	secrets := plain(inputs.Get("secrets"))
+	secrets := plainValue(inputs.Get("secrets"))
 	if secrets.IsMap() {
-		return plain(secrets.AsMap().Get(id))
+		return plainValue(secrets.AsMap().Get(id))
 	}
 	return secrets
 }

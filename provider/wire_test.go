@@ -36,7 +36,7 @@ type wire struct {
 // dial serves the provider on loopback while the test runs, and configures it. props parses config.
 func dial(t *testing.T, provider p.Provider, config string) *wire {
 	t.Helper()
-	w, end, err := launch(context.WithoutCancel(t.Context()), provider, marshalProperties(t, props(t, config)))
+	w, end, err := startProvider(context.WithoutCancel(t.Context()), provider, marshalProperties(t, props(t, config)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,8 +44,8 @@ func dial(t *testing.T, provider p.Provider, config string) *wire {
 	return w
 }
 
-// launch serves the provider on loopback and configures it. end stops it and waits until it has ended.
-func launch(ctx context.Context, provider p.Provider, config *structpb.Struct) (w *wire, end func(), err error) {
+// startProvider serves the provider on loopback and configures it. end stops it and waits until it has ended.
+func startProvider(ctx context.Context, provider p.Provider, config *structpb.Struct) (w *wire, end func(), err error) {
 	server, err := p.RawServer(Name, "1.0.0", provider)(nil)
 	if err != nil {
 		return nil, nil, err
@@ -210,7 +210,7 @@ func TestCustomTimeoutsAreExact(t *testing.T) {
 }
 
 // The engine may send Cancel at any time. The provider answers.
-func TestCancelWithNothingToDo(t *testing.T) {
+func TestCancelWithoutACall(t *testing.T) {
 	t.Parallel()
 	w := dial(t, New(nil), `{}`)
 	if _, err := w.Cancel(t.Context(), &emptypb.Empty{}); err != nil {

@@ -14,7 +14,7 @@ const nothing = "digest= ref= repoDigest= refs= manifests=known"
 // withoutBuilder returns inputs with a builder that does not exist, so that a build fails and shows.
 func (r remembered) withoutBuilder(t *testing.T, changes string, tags ...string) property.Map {
 	t.Helper()
-	inputs := r.inputs(t, tags...).Set("builder", property.New(props(t,
+	inputs := r.newInputs(t, tags...).Set("builder", property.New(props(t,
 		`{"endpoint": "unix:///nowhere/buildkitd.sock"}`))).
 		Set("dockerfile", property.New(props(t, `{"inline": "FROM scratch"}`)))
 	for key, value := range props(t, changes).All {
@@ -38,7 +38,7 @@ func (r remembered) withoutPush(t *testing.T, digest string) property.Map {
 // is removed from the state.
 func TestWithoutAnImageNothingIsBuiltTwice(t *testing.T) {
 	t.Parallel()
-	r := remember(t)
+	r := newRemembered(t)
 	for _, digest := range []string{r.digest, ""} {
 		r.state = r.withoutPush(t, digest)
 		same := r.withoutBuilder(t, `{"push": false}`, "app:v1")
@@ -49,8 +49,8 @@ func TestWithoutAnImageNothingIsBuiltTwice(t *testing.T) {
 		for _, preview := range []bool{true, false} {
 			res, err := r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: r.state, DryRun: preview,
 				Inputs: r.withoutBuilder(t, `{"push": false}`, "app:v2")})
-			if err != nil || shown(res.Properties) != nothing || res.Properties.Get("manifests").AsMap().Len() > 0 {
-				t.Errorf("%q, preview %t: %s, %v", digest, preview, shown(res.Properties), err)
+			if err != nil || formatOutputs(res.Properties) != nothing || res.Properties.Get("manifests").AsMap().Len() > 0 {
+				t.Errorf("%q, preview %t: %s, %v", digest, preview, formatOutputs(res.Properties), err)
 			}
 		}
 	}
@@ -59,8 +59,8 @@ func TestWithoutAnImageNothingIsBuiltTwice(t *testing.T) {
 // The state remembers every build, with an image only if one was made.
 func TestWithoutAnImageBuildsAreRemembered(t *testing.T) {
 	t.Parallel()
-	r := remember(t)
-	args, _, err := decode(t.Context(), r.inputs(t))
+	r := newRemembered(t)
+	args, _, err := decode(t.Context(), r.newInputs(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestWithoutAnImageBuildsAreRemembered(t *testing.T) {
 			if reachesBuilder(err) != c.built || err != nil && !c.built {
 				t.Fatalf("built: %t, %v", reachesBuilder(err), err)
 			}
-			if got := r.shorten(shown(res.Properties)); !c.built && got != c.want {
+			if got := r.shorten(formatOutputs(res.Properties)); !c.built && got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
@@ -103,7 +103,7 @@ func TestWithoutAnImageBuildsAreRemembered(t *testing.T) {
 }
 
 // A build without an image is remembered too, and keeps the image of an earlier build.
-func TestMemoryOfBuildsWithoutAnImage(t *testing.T) {
+func TestStateRemembersBuildsWithoutAnImage(t *testing.T) {
 	t.Parallel()
 	s := stateOf(property.Map{}.Set(pastBuildsKey, pastBuildsValue([]pastBuild{{"a", "sha256:1"}, {"b", ""}})))
 	if got := s.withBuild(pastBuild{inputs: "a"}); len(got) != 2 || got[0] != (pastBuild{"a", "sha256:1"}) {
@@ -120,10 +120,10 @@ func TestMemoryOfBuildsWithoutAnImage(t *testing.T) {
 // Without an image, a refresh asks no registry and a destroy removes nothing.
 func TestReadAndDeleteWithoutAnImage(t *testing.T) {
 	t.Parallel()
-	r := remember(t)
+	r := newRemembered(t)
 	inputs := r.withoutBuilder(t, `{"push": false}`, "app:v1")
 	res, err := r.server.Read(p.ReadRequest{ID: "app", Urn: urn, Inputs: inputs, Properties: r.withoutPush(t, "")})
-	if err != nil || res.ID != "app" || shown(res.Properties) != nothing ||
+	if err != nil || res.ID != "app" || formatOutputs(res.Properties) != nothing ||
 		!property.New(res.Inputs).Equals(property.New(inputs)) {
 		t.Errorf("got %+v, %v", res, err)
 	}
@@ -193,7 +193,7 @@ func TestPreviewWithoutAnImage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := shown(res.Properties); got != want {
+		if got := formatOutputs(res.Properties); got != want {
 			t.Errorf("%s\ngot  %s\nwant %s", inputs, got, want)
 		}
 	}
