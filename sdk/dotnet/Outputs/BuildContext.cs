@@ -18,7 +18,7 @@ namespace PulumiBuildkit.Buildkit.Outputs
     public sealed class BuildContext
     {
         /// <summary>
-        /// A directory, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+        /// A folder, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A folder that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
         /// </summary>
         public readonly string? Location;
         /// <summary>

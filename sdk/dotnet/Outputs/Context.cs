@@ -18,7 +18,7 @@ namespace PulumiBuildkit.Buildkit.Outputs
     public sealed class Context
     {
         /// <summary>
-        /// A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+        /// A folder, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
         /// </summary>
         public readonly string Location;
 

@@ -61,7 +61,7 @@ class BuildContext(dict):
         """
         Where a build reads files from.
 
-        :param _builtins.str location: A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+        :param _builtins.str location: A folder, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A folder that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
         :param Mapping[str, 'Context'] named: More contexts by name, for `COPY --from=name`, `RUN --mount=from=name` and `FROM name`.
         """
         if location is not None:
@@ -73,7 +73,7 @@ class BuildContext(dict):
     @pulumi.getter
     def location(self) -> Optional[_builtins.str]:
         """
-        A directory, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+        A folder, relative to the program. Files that `<Dockerfile>.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A folder that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
         """
         return pulumi.get(self, "location")
 
@@ -1259,7 +1259,7 @@ class Context(dict):
         """
         One more build context.
 
-        :param _builtins.str location: A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+        :param _builtins.str location: A folder, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
         """
         pulumi.set(__self__, "location", location)
 
@@ -1267,7 +1267,7 @@ class Context(dict):
     @pulumi.getter
     def location(self) -> _builtins.str:
         """
-        A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+        A folder, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
         """
         return pulumi.get(self, "location")
 

@@ -14,7 +14,7 @@ import javax.annotation.Nullable;
 @CustomType
 public final class BuildContext {
     /**
-     * @return A directory, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+     * @return A folder, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A folder that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
      * 
      */
     private @Nullable String location;
@@ -26,7 +26,7 @@ public final class BuildContext {
 
     private BuildContext() {}
     /**
-     * @return A directory, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A directory that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
+     * @return A folder, relative to the program. Files that `&lt;Dockerfile&gt;.dockerignore`, or else `.dockerignore`, leaves out are neither read nor sent. Or a git repository, such as `https://host/repo.git#branch:folder`, or the URL of an archive. The builder fetches these itself. Without `pull`, only a new URL counts as a change. A folder that exists comes first, even if its name could be a repository, such as `github.com/acme/app`. Defaults to `.`.
      * 
      */
     public Optional<String> location() {

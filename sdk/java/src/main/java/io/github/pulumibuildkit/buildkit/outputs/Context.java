@@ -11,14 +11,14 @@ import java.util.Objects;
 @CustomType
 public final class Context {
     /**
-     * @return A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+     * @return A folder, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
      * 
      */
     private String location;
 
     private Context() {}
     /**
-     * @return A directory, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
+     * @return A folder, relative to the program, with its own `.dockerignore`. Or a git repository, the URL of an archive, or an image: `docker-image://reference`.
      * 
      */
     public String location() {
