@@ -12,8 +12,11 @@ import (
 	"testing"
 )
 
-// recorded holds a folder for each stack that docker-build itself made: program, files and state.
-const recorded = "../../test/e2e/testdata/docker-build"
+// The stacks that docker-build itself has deployed: programs with their files, and the states by version.
+const (
+	recordedPrograms = "../../test/e2e/testdata/docker-build/programs"
+	recordedStates   = "../../test/e2e/testdata/docker-build/states"
+)
 
 // recordedRegistry is the registry whose name the files had when the states were recorded.
 const recordedRegistry = "127.0.0.1:5901"
@@ -37,22 +40,21 @@ type recordedState struct {
 
 // TestHashIsThatOfDockerBuild compares with the hashes in states that docker-build wrote.
 func TestHashIsThatOfDockerBuild(t *testing.T) {
-	stacks, err := filepath.Glob(filepath.Join(recorded, "*", "*", "state.json"))
-	if err != nil || len(stacks) < 9 {
-		t.Fatalf("%d stacks, %v", len(stacks), err)
+	states, err := filepath.Glob(filepath.Join(recordedStates, "*", "*.json"))
+	if err != nil || len(states) < 30 {
+		t.Fatalf("%d states, %v", len(states), err)
 	}
-	for _, path := range stacks {
-		folder := filepath.Dir(path)
-		t.Run(strings.TrimPrefix(folder, recorded+"/"), func(t *testing.T) {
-			t.Chdir(restore(t, folder))
-			var state recordedState
-			text, err := os.ReadFile("state.json")
-			if err == nil {
-				err = json.Unmarshal(text, &state)
-			}
+	for _, path := range states {
+		t.Run(strings.TrimPrefix(path, recordedStates+"/"), func(t *testing.T) {
+			text, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
+			var state recordedState
+			if err := json.Unmarshal(text, &state); err != nil {
+				t.Fatal(err)
+			}
+			t.Chdir(restore(t, filepath.Join(recordedPrograms, strings.TrimSuffix(filepath.Base(path), ".json"))))
 			compareHashes(t, state)
 		})
 	}

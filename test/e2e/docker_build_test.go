@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,81 +15,96 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// TestMoveFromDockerBuild changes one word in programs that docker-build has deployed: the image is taken over as it
-// is, and then belongs to us.
+// takenText is what an image says that was docker-build's and is ours now.
+const takenText = "taken over from docker-build as it is: nothing is built"
+
+// TestMoveFromDockerBuild changes one word in programs that versions of docker-build have deployed: each image is taken
+// over as it is, and then belongs to us.
 func TestMoveFromDockerBuild(t *testing.T) {
 	t.Parallel()
-	folders, err := filepath.Glob("testdata/docker-build/*/*")
-	if err != nil || len(folders) < 9 {
-		t.Fatalf("%d recorded stacks, %v", len(folders), err)
+	versions, err := filepath.Glob(filepath.Join(dockerBuildStates, "*"))
+	if err != nil || len(versions) < 2 {
+		t.Fatalf("%d versions, %v", len(versions), err)
 	}
-	for _, folder := range folders {
-		t.Run(strings.TrimPrefix(folder, "testdata/docker-build/"), func(t *testing.T) {
+	for _, version := range versions {
+		t.Run(filepath.Base(version), func(t *testing.T) {
 			t.Parallel()
-			s := openMoved(t, folder)
+			s := openMoved(t, filepath.Base(version))
 			checkTakeOver(t, s)
-			if slices.Contains(withLifecycle, s.name) {
-				checkMovedLifecycle(t, s)
-			}
+			checkMovedLifecycle(t, s)
 		})
 	}
 }
 
-// withLifecycle are the recorded stacks that are also previewed, changed and destroyed. Each command takes half a
-// second.
-var withLifecycle = []string{"pushed", "two-platforms", "inline-and-named", "many-options"}
-
 // checkTakeOver runs the first update. The program names a builder that does not exist, so a build would fail.
 func checkTakeOver(t *testing.T, s *movedStack) {
 	t.Helper()
-	const taken = "taken over from docker-build as it is: nothing is built"
-	if slices.Contains(withLifecycle, s.name) {
-		succeeds(t, s.Preview("--diff"), taken)
-	}
+	updated := fmt.Sprintf("~ %d ", len(s.images))
 	before := s.registry.Requests()
-	succeeds(t, s.Up("--skip-preview"), taken, "~ 1 updated")
+	for _, result := range []stack.Result{s.Preview(), s.Up("--skip-preview")} {
+		succeeds(t, result, updated)
+		_, messages, _ := strings.Cut(result.All(), "Diagnostics:")
+		if got := strings.Count(messages, takenText); got != len(s.images) {
+			t.Errorf("%d of %d images are taken over:\n%s", got, len(s.images), result.All())
+		}
+	}
 	if written := writes(s.registry.Requests()[len(before):]); len(written) > 0 {
 		t.Errorf("the registry was changed: %v", written)
 	}
-	outputs := image(t, s.Test).Outputs
-	for name, want := range map[string]string{"digest": s.digest, "ref": s.ref()} {
-		if outputs[name] != want {
-			t.Errorf("%s is %v, want %s", name, outputs[name], want)
-		}
-	}
-	if refs, _ := outputs["refs"].([]any); len(refs) != len(s.tags) {
-		t.Errorf("refs are %v, want those of %v", outputs["refs"], s.tags)
-	}
-	for _, secret := range []string{"secrets", "registries"} {
-		if _, ok := outputs[secret]; ok {
-			t.Errorf("the outputs still have %s", secret)
-		}
+	resources := resourcesByName(s.Test)
+	for _, r := range s.images {
+		checkTakenOutputs(t, r, resources[r.name].Outputs)
 	}
 	succeeds(t, s.Up("--refresh", "--expect-no-changes", "--skip-preview"))
 }
 
-// checkMovedLifecycle changes a file and destroys the stack. The image of docker-build itself stays.
+// checkTakenOutputs compares the outputs of an image that was taken over with those of docker-build.
+func checkTakenOutputs(t *testing.T, r *recordedImage, outputs map[string]any) {
+	t.Helper()
+	for name, want := range map[string]string{"digest": r.digest, "ref": r.ref()} {
+		if outputs[name] != want {
+			t.Errorf("%s of %s is %v, want %q", name, r.name, outputs[name], want)
+		}
+	}
+	if refs, _ := outputs["refs"].([]any); len(refs) != len(r.tags) {
+		t.Errorf("refs of %s are %v, want those of %v", r.name, outputs["refs"], r.tags)
+	}
+	for _, secret := range []string{"secrets", "registries"} {
+		if _, ok := outputs[secret]; ok {
+			t.Errorf("the outputs of %s still have %s", r.name, secret)
+		}
+	}
+}
+
+// checkMovedLifecycle changes a file of each image and destroys the stack. The images of docker-build themselves stay.
 func checkMovedLifecycle(t *testing.T, s *movedStack) {
 	t.Helper()
 	s.useBuilderOfTests(t)
-	write(t, s.Test, "app/main.txt", "changed\n")
-	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
-	digest, _ := image(t, s.Test).Outputs["digest"].(string)
-	if s.digest != "" && digest == s.digest {
-		t.Error("the changed file made the same image")
+	for _, r := range s.images {
+		write(t, s.Test, r.name+"/app/main.txt", "changed\n")
 	}
-	for _, tag := range s.tags {
-		if got := tagDigest(t, tag); got != digest {
-			t.Errorf("%s holds %s, want %s", tag, got, digest)
+	succeeds(t, s.Up("--skip-preview"), fmt.Sprintf("~ %d updated", len(s.images)))
+	resources := resourcesByName(s.Test)
+	for _, r := range s.images {
+		digest, _ := resources[r.name].Outputs["digest"].(string)
+		if r.digest != "" && digest == r.digest {
+			t.Errorf("the changed file of %s made the same image", r.name)
+		}
+		for _, tag := range r.tags {
+			if got := tagDigest(t, tag); got != digest {
+				t.Errorf("%s holds %s, want %s", tag, got, digest)
+			}
 		}
 	}
 	succeeds(t, s.Destroy("--skip-preview"))
-	for _, tag := range s.tags {
-		if got := tagDigest(t, tag); got != "" {
-			t.Errorf("%s is left, and holds %s", tag, got)
-		}
-		if fetchManifest(t, repositoryOf(tag)+"@"+s.digest) == nil {
-			t.Errorf("the image of docker-build is gone from %s", tag)
+	for _, r := range s.images {
+		for _, tag := range r.tags {
+			if got := tagDigest(t, tag); got != "" {
+				t.Errorf("%s is left, and holds %s", tag, got)
+			}
+			if fetchManifest(t, repositoryOf(tag)+"@"+r.digest) == nil {
+				t.Errorf("the image of docker-build is gone from %s", tag)
+			}
 		}
 	}
 }
@@ -96,11 +112,11 @@ func checkMovedLifecycle(t *testing.T, s *movedStack) {
 // TestChangedFilesAreNotTakenOver builds when the files are not those that docker-build built.
 func TestChangedFilesAreNotTakenOver(t *testing.T) {
 	t.Parallel()
-	s := openMoved(t, "testdata/docker-build/0.0.22/pushed")
+	s := openMoved(t, "0.0.22", "pushed")
 	s.useBuilderOfTests(t)
-	write(t, s.Test, "app/main.txt", "changed\n")
+	write(t, s.Test, "pushed/app/main.txt", "changed\n")
 	succeeds(t, s.Up("--skip-preview"), "~ 1 updated", "not taken over as it is: contextHash changed")
-	if got := tagDigest(t, s.tags[0]); got == s.digest || got == "" {
+	if got := tagDigest(t, s.images[0].tags[0]); got == s.images[0].digest || got == "" {
 		t.Errorf("the tag holds %q", got)
 	}
 }
@@ -108,10 +124,10 @@ func TestChangedFilesAreNotTakenOver(t *testing.T) {
 // TestLostImageIsNotTakenOver builds when the registry has lost the image of docker-build.
 func TestLostImageIsNotTakenOver(t *testing.T) {
 	t.Parallel()
-	s := openMoved(t, "testdata/docker-build/0.0.22/pushed")
+	s := openMoved(t, "0.0.22", "pushed")
 	s.useBuilderOfTests(t)
 	s.registry.Inject(registrytest.Rule{
-		Path:  "/manifests/" + s.digest,
+		Path:  "/manifests/" + s.images[0].digest,
 		Fault: registrytest.Status(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown", ""),
 	})
 	succeeds(t, s.Up("--skip-preview"), "~ 1 updated", "a repository does not have it")
@@ -126,30 +142,30 @@ func writes(requests []registrytest.Request) []registrytest.Request {
 
 func repositoryOf(tag string) string { return tag[:strings.LastIndex(tag, ":")] }
 
-// movedStack is a stack of docker-build, with its image in a registry of the test. The program names our package.
+// movedStack is a stack with images of docker-build. The program names our package.
 type movedStack struct {
 	*stack.Test
-	name     string
 	registry *registrytest.Registry
-	tags     []string
-	digest   string // "" if nothing was pushed
+	images   []*recordedImage
 }
 
 // ref returns the output ref that docker-build had, "" if nothing was pushed.
-func (s *movedStack) ref() string {
-	if len(s.tags) == 0 {
+func (r *recordedImage) ref() string {
+	if len(r.tags) == 0 {
 		return ""
 	}
-	return s.tags[0] + "@" + s.digest
+	return r.tags[0] + "@" + r.digest
 }
 
 // useBuilderOfTests takes the builder out of the program, so that the daemon of the tests builds.
 func (s *movedStack) useBuilderOfTests(t *testing.T) {
 	t.Helper()
-	rewriteFile(t, filepath.Join(s.Dir, "Pulumi.yaml"), func(text []byte) []byte {
-		return []byte(strings.Replace(string(text), `"builder":{"name":"here"},`, "", 1))
+	const builder = `"builder":{"name":"here"},`
+	path := filepath.Join(s.Dir, "Pulumi.yaml")
+	rewriteFile(t, path, func(text []byte) []byte {
+		return []byte(strings.ReplaceAll(string(text), builder, ""))
 	})
-	if text, _ := os.ReadFile(filepath.Join(s.Dir, "Pulumi.yaml")); strings.Contains(string(text), "here") {
+	if text, _ := os.ReadFile(path); strings.Contains(string(text), `"here"`) {
 		t.Fatalf("the builder is still in the program:\n%s", text)
 	}
 }
