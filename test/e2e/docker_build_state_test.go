@@ -105,7 +105,7 @@ func (r *recordedImage) readState(t *testing.T, text []byte) {
 	t.Helper()
 	text = bytes.ReplaceAll(text, []byte("urn:pulumi:s-"+r.name+"::"), []byte("urn:pulumi:dev::"))
 	text = bytes.ReplaceAll(text, []byte("::moved-s-"+r.name), []byte("::moved-dev"))
-	text = bytes.ReplaceAll(text, []byte("docker-build:index:Image::image"), []byte("docker-build:index:Image::"+r.name))
+	text = bytes.ReplaceAll(text, []byte("index:Image::image"), []byte("index:Image::"+r.name))
 	text = providerID.ReplaceAll(text, []byte("00000000-0000-4000-8000-000000000000"))
 	var state struct{ Deployment struct{ Resources []any } }
 	must(t, json.Unmarshal(r.inFolder(text), &state))
@@ -159,7 +159,8 @@ func openMoved(t *testing.T, version string, names ...string) *movedStack {
 	}
 	program, err := json.Marshal(resources)
 	must(t, err)
-	files["Pulumi.yaml"] = &fstest.MapFile{Data: fmt.Appendf(nil, "name: moved\nruntime: yaml\nresources: %s\n", program)}
+	program = fmt.Appendf(nil, "name: moved\nruntime: yaml\nresources: %s\n", program)
+	files["Pulumi.yaml"] = &fstest.MapFile{Data: program}
 	s.Test = stack.New(t, stack.Config{Bin: shared.Bin, Program: files, Daemon: shared.Daemon, Idle: 5 * time.Second})
 	s.importState(t)
 	return s
