@@ -119,8 +119,8 @@ func TestDockerfileCheckByArgument(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	for value, wrong := range map[string]bool{"": false, "skip=a,b;error=1": false, "error=maybe": true, "all": true} {
-		if err := inputs.CheckLint(value); (err != nil) != wrong ||
-			err != nil && !errors.As(err, new(*inputs.LintError)) {
+		if err := inputs.ValidateChecks(value); (err != nil) != wrong ||
+			err != nil && !errors.As(err, new(*inputs.ChecksError)) {
 			t.Errorf("%q: %v", value, err)
 		}
 	}

@@ -19,8 +19,8 @@ import (
 // (https://github.com/moby/buildkit/blob/master/README.md#cache). A cache does not change what is built. Only an inline
 // cache is part of the image.
 type Cache struct {
-	Type  string            // "registry", "local", "s3", "gha", "azblob" or "inline"
-	Attrs map[string]string // by BuildKit's names
+	Type    string            // "registry", "local", "s3", "gha", "azblob" or "inline"
+	Options map[string]string // by BuildKit's names
 }
 
 // cacheExports returns the caches that the build writes. It adds an inline cache if the argument BUILDKIT_INLINE_CACHE
@@ -32,22 +32,22 @@ func cacheExports(plan inputs.Plan, to []Cache) []Cache {
 	return to
 }
 
-// secretAttrs are the attributes of caches that are never shown.
-var secretAttrs = []string{"secret_access_key", "session_token", "token", "ghtoken"}
+// secretOptions are the options of caches that are never shown.
+var secretOptions = []string{"secret_access_key", "session_token", "token", "ghtoken"}
 
-// cacheEntries converts caches for BuildKit's client and hides their secrets from then on. It copies the attributes,
+// cacheEntries converts caches for BuildKit's client and hides their secrets from then on. It copies the options,
 // because the client writes into them.
 func (s *solve) cacheEntries(caches []Cache) []client.CacheOptionsEntry {
 	var entries []client.CacheOptionsEntry
 	for _, c := range caches {
-		for _, name := range secretAttrs {
-			s.steps.redact.learn(c.Attrs[name])
+		for _, name := range secretOptions {
+			s.steps.redact.learn(c.Options[name])
 		}
-		attrs := maps.Clone(c.Attrs)
-		if attrs == nil {
-			attrs = map[string]string{}
+		options := maps.Clone(c.Options)
+		if options == nil {
+			options = map[string]string{}
 		}
-		entries = append(entries, client.CacheOptionsEntry{Type: c.Type, Attrs: attrs})
+		entries = append(entries, client.CacheOptionsEntry{Type: c.Type, Attrs: options})
 	}
 	return entries
 }
@@ -61,15 +61,15 @@ func (s *solve) openCacheImports(ctx context.Context, caches []Cache) []Cache {
 		if c.Type == "local" {
 			digest, err := s.openCache(ctx, c)
 			if errors.Is(err, fs.ErrNotExist) {
-				err = fmt.Errorf("there is no cache in the folder %s", c.Attrs["src"])
+				err = fmt.Errorf("there is no cache in the folder %s", c.Options["src"])
 			}
 			if err != nil {
 				s.log.DebugContext(ctx, "cache import left out", "cache", c, "reason", errorLine(err))
 				s.steps.warn(&CacheError{Err: fmt.Errorf("%w: it is built without", err)})
 				continue
 			}
-			c.Attrs = maps.Clone(c.Attrs)
-			c.Attrs["digest"] = digest
+			c.Options = maps.Clone(c.Options)
+			c.Options["digest"] = digest
 		}
 		s.log.DebugContext(ctx, "cache import", "cache", c)
 		usable = append(usable, c)
@@ -94,14 +94,14 @@ func newCacheError(step, cause string) *CacheError {
 	return &CacheError{Export: isExport, Err: errors.New(step + ": " + cause)}
 }
 
-// cacheLocations are the attributes that say where a cache is. They hold no secret but a login in a URL.
+// cacheLocations are the options that say where a cache is. They hold no secret but a login in a URL.
 var cacheLocations = []string{"ref", "src", "dest", "bucket", "name", "scope"}
 
-// LogValue returns the type of the cache and where it is. Other attributes may be secret.
+// LogValue returns the type of the cache and where it is. Other options may be secret.
 func (c Cache) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("type", c.Type)}
 	for _, name := range cacheLocations {
-		if value := c.Attrs[name]; value != "" {
+		if value := c.Options[name]; value != "" {
 			attrs = append(attrs, slog.String(name, login.Hide(value)))
 		}
 	}

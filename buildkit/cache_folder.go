@@ -55,12 +55,12 @@ func (s *solve) openStore(dir string, open func(string) (*os.Root, error)) (*cac
 // openCache opens the folder of a cache and returns the digest that its index has under the cache's tag. It returns
 // fs.ErrNotExist if there is no cache.
 func (s *solve) openCache(ctx context.Context, c Cache) (string, error) {
-	dir := c.Attrs["src"]
+	dir := c.Options["src"]
 	store, err := s.openStore(dir, s.plan.Files.ProjectBounds().OpenRoot)
 	if err != nil {
 		return "", err
 	}
-	if known := c.Attrs["digest"]; known != "" {
+	if known := c.Options["digest"]; known != "" {
 		return known, nil
 	}
 	text, err := store.read(ctx, ocispecs.ImageIndexFile)
@@ -68,7 +68,7 @@ func (s *solve) openCache(ctx context.Context, c Cache) (string, error) {
 		return "", err
 	}
 	tag := "latest"
-	if given, ok := c.Attrs["tag"]; ok {
+	if given, ok := c.Options["tag"]; ok {
 		tag = given
 	}
 	found, err := findTag(text, tag)
@@ -104,7 +104,7 @@ func (s *solve) checkCacheFolders(caches []Cache) error {
 		if c.Type != "local" {
 			continue
 		}
-		if _, err := s.openStore(c.Attrs["dest"], s.plan.Files.ProjectBounds().MakeRoot); err != nil {
+		if _, err := s.openStore(c.Options["dest"], s.plan.Files.ProjectBounds().MakeRoot); err != nil {
 			return &CacheError{Export: true, Err: err}
 		}
 	}

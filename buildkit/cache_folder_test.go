@@ -50,7 +50,7 @@ func TestForeignCacheFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := newSolve(inputs.Plan{}, &inputs.Inputs{}, nil, func(Event) {})
-		_, err := s.openCache(t.Context(), Cache{Type: "local", Attrs: map[string]string{"src": dir}})
+		_, err := s.openCache(t.Context(), Cache{Type: "local", Options: map[string]string{"src": dir}})
 		if err == nil {
 			err = readBlob(t.Context(), s.stores[cacheStoreName(dir)], digest.FromString("blob"))
 		}

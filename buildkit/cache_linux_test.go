@@ -55,15 +55,17 @@ func TestCachesAreSharedBetweenDaemons(t *testing.T) {
 	ref := registry.Host() + "/cache:app"
 	kinds := map[string]cacheKind{
 		"a folder": {
-			to:   buildkit.Cache{Type: "local", Attrs: map[string]string{"dest": folder, "mode": "max"}},
-			from: buildkit.Cache{Type: "local", Attrs: map[string]string{"src": folder}},
+			to:   buildkit.Cache{Type: "local", Options: map[string]string{"dest": folder, "mode": "max"}},
+			from: buildkit.Cache{Type: "local", Options: map[string]string{"src": folder}},
 		},
 		"a registry": {
 			to: buildkit.Cache{
-				Type:  "registry",
-				Attrs: map[string]string{"ref": ref, "mode": "max", "image-manifest": "true", "oci-mediatypes": "true"},
+				Type: "registry",
+				Options: map[string]string{
+					"ref": ref, "mode": "max", "image-manifest": "true", "oci-mediatypes": "true",
+				},
 			},
-			from: buildkit.Cache{Type: "registry", Attrs: map[string]string{"ref": ref}},
+			from: buildkit.Cache{Type: "registry", Options: map[string]string{"ref": ref}},
 		},
 		"the image itself": {
 			to:   buildkit.Cache{Type: "inline"},
@@ -83,8 +85,8 @@ func TestCachesAreSharedBetweenDaemons(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if c.from.Attrs == nil {
-			c.from.Attrs = map[string]string{"ref": s.tag(t, first, strings.ReplaceAll(name, " ", "-"))}
+		if c.from.Options == nil {
+			c.from.Options = map[string]string{"ref": s.tag(t, first, strings.ReplaceAll(name, " ", "-"))}
 		}
 		s.c, plan.BuildArgs = there, nil
 		second, err := s.solve(t.Context(), plan, buildkit.Access{CacheFrom: []buildkit.Cache{c.from}})
@@ -107,18 +109,20 @@ func TestCacheErrors(t *testing.T) {
 	}
 	registry.Wrap(registrytest.Intercept(http.MethodPost, "/blobs/uploads/", refuse))
 	ref := registry.Host() + "/cache:app"
-	to := buildkit.Cache{Type: "registry", Attrs: map[string]string{"ref": ref}}
-	ignored := buildkit.Cache{Type: "registry", Attrs: map[string]string{"ref": ref, "ignore-error": "true"}}
+	to := buildkit.Cache{Type: "registry", Options: map[string]string{"ref": ref}}
+	ignored := buildkit.Cache{Type: "registry", Options: map[string]string{"ref": ref, "ignore-error": "true"}}
 	cases := map[string]struct {
 		access      buildkit.Access
 		err, warned string
 	}{
 		"no such cache": {
-			buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "registry", Attrs: map[string]string{"ref": ref}}}}, "",
-			"importing cache manifest from " + ref,
+			buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "registry", Options: map[string]string{"ref": ref}}}},
+			"", "importing cache manifest from " + ref,
 		},
 		"an empty folder": {
-			buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "local", Attrs: map[string]string{"src": t.TempDir()}}}},
+			buildkit.Access{CacheFrom: []buildkit.Cache{
+				{Type: "local", Options: map[string]string{"src": t.TempDir()}},
+			}},
 			"", "there is no cache in the folder /",
 		},
 		"no right to it":   {buildkit.Access{CacheTo: []buildkit.Cache{to}}, "denied: no", ""},
@@ -155,18 +159,17 @@ func TestCredentialsOfACacheAreNotShown(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)
 	const key = "Canary-Swordfish"
-	attrs := map[string]string{
+	options := map[string]string{
 		"bucket": "b", "region": "r", "endpoint_url": "http://127.0.0.1:1/" + key, "access_key_id": "AKIA",
 		"secret_access_key": key, "retry_max_attempts": "1",
 	}
-	_, err := s.solve(
-		t.Context(), s.plan(t, "RUN true"), buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "s3", Attrs: attrs}}},
-	)
+	access := buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "s3", Options: options}}}
+	_, err := s.solve(t.Context(), s.plan(t, "RUN true"), access)
 	if err != nil || s.warnings() == "" {
 		t.Errorf("warned %q, %v", s.warnings(), err)
 	}
 	_, err = s.solve(
-		t.Context(), s.plan(t, "RUN true"), buildkit.Access{CacheTo: []buildkit.Cache{{Type: "s3", Attrs: attrs}}},
+		t.Context(), s.plan(t, "RUN true"), buildkit.Access{CacheTo: []buildkit.Cache{{Type: "s3", Options: options}}},
 	)
 	if err == nil {
 		t.Fatal("written to nowhere")

@@ -220,23 +220,24 @@ func (d differential) observe(ctx context.Context, p project) (observation, erro
 
 // oracleOptions returns the options by which buildctl would build the project without any cache.
 func (p project) oracleOptions(r *recorder) client.SolveOpt {
-	attrs := map[string]string{"filename": "Dockerfile", "no-cache": ""}
+	options := map[string]string{"filename": "Dockerfile", "no-cache": ""}
 	if len(p.plan.Platforms) > 0 {
-		attrs["platform"] = strings.Join(p.plan.Platforms, ",")
+		options["platform"] = strings.Join(p.plan.Platforms, ",")
 	}
 	if p.plan.Target != "" {
-		attrs["target"] = p.plan.Target
+		options["target"] = p.plan.Target
 	}
 	for name, value := range p.plan.BuildArgs {
-		attrs["build-arg:"+name] = value
+		options["build-arg:"+name] = value
 	}
 	for name := range p.plan.Files.Named {
-		attrs["context:"+name] = "local:local-" + name
+		options["context:"+name] = "local:local-" + name
 	}
 	// Nothing can be pulled here, so the daemon's frontend serves a syntax line itself.
-	attrs["cmdline"] = "docker/dockerfile:1"
+	options["cmdline"] = "docker/dockerfile:1"
 	return client.SolveOpt{
-		Frontend: "dockerfile.v0", FrontendAttrs: attrs, Session: []session.Attachable{r}, SharedKey: identity.NewID(),
+		Frontend: "dockerfile.v0", FrontendAttrs: options,
+		Session: []session.Attachable{r}, SharedKey: identity.NewID(),
 	}
 }
 

@@ -11,11 +11,15 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// The error names the image that the builder did not get and the fault, whichever instruction asks for the image.
-func TestBaseImageErrors(t *testing.T) {
-	t.Parallel()
-	b, r := newTestBuilder(t), registrytest.New(t)
-	r.Push(t, "amd:1", registrytest.Index(t, "linux/amd64"))
+// baseImageErrorCase is a case of TestBaseImageErrors.
+type baseImageErrorCase struct {
+	dockerfile string
+	named      string
+	want       buildkit.BaseImageError
+}
+
+// baseImageErrorCases returns the cases of TestBaseImageErrors, by name.
+func baseImageErrorCases(r *registrytest.Registry) map[string]baseImageErrorCase {
 	refuse := func(repository string, status int) string {
 		r.Inject(registrytest.Rule{
 			Path: "/v2/" + repository + "/", Fault: registrytest.Status(status, "X", "toomanyrequests: x", ""),
@@ -24,11 +28,7 @@ func TestBaseImageErrors(t *testing.T) {
 	}
 	none := r.Host() + "/none:1"
 	refused, busy := refuse("refused", http.StatusForbidden), refuse("busy", http.StatusTooManyRequests)
-	cases := map[string]struct {
-		dockerfile string
-		named      string
-		want       buildkit.BaseImageError
-	}{
+	return map[string]baseImageErrorCase{
 		"FROM": {"FROM " + none, "", buildkit.BaseImageError{Ref: none, Fault: buildkit.NotFound}},
 		"COPY --from": {
 			"FROM scratch\nCOPY --from=" + none + " / /", "",
@@ -52,6 +52,14 @@ func TestBaseImageErrors(t *testing.T) {
 		"refused": {"FROM " + refused, "", buildkit.BaseImageError{Ref: refused, Fault: buildkit.Denied}},
 		"busy":    {"FROM " + busy, "", buildkit.BaseImageError{Ref: busy, Fault: buildkit.RateLimited}},
 	}
+}
+
+// The error names the image that the builder did not get and the fault, whichever instruction asks for the image.
+func TestBaseImageErrors(t *testing.T) {
+	t.Parallel()
+	b, r := newTestBuilder(t), registrytest.New(t)
+	r.Push(t, "amd:1", registrytest.Index(t, "linux/amd64"))
+	cases := baseImageErrorCases(r)
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -16,9 +16,9 @@ import (
 type Export struct {
 	// Type is "local" for the files of the image, "tar" for these files as an archive, and "oci" or "docker" for the
 	// image as an archive.
-	Type  string
-	Attrs map[string]string // by BuildKit's names
-	Dir   string            // of "local": where the files go; other files in there stay
+	Type    string
+	Options map[string]string // by BuildKit's names
+	Dir     string            // of "local": where the files go; other files in there stay
 
 	// Open makes the sink for the archive, before the build starts. It is nil for "local".
 	Open func(ctx context.Context) (Sink, error)
@@ -58,13 +58,13 @@ func (s *solve) openExports(ctx context.Context, exports []Export) ([]client.Exp
 	}
 	var entries []client.ExportEntry
 	for number, e := range exports {
-		entry := client.ExportEntry{Type: e.Type, Attrs: maps.Clone(e.Attrs), OutputDir: e.Dir}
+		entry := client.ExportEntry{Type: e.Type, Attrs: maps.Clone(e.Options), OutputDir: e.Dir}
 		if e.Open == nil {
 			root, err := s.plan.Files.ProjectBounds().MakeRoot(e.Dir)
 			if err != nil {
 				return nil, &ExportError{Err: err}
 			}
-			mirror := e.Attrs["mode"] == string(client.LocalExporterModeDelete)
+			mirror := e.Options["mode"] == string(client.LocalExporterModeDelete)
 			s.received.folders[number] = &exportedFolder{root: root, mirror: mirror}
 			entries = append(entries, entry)
 			continue

@@ -39,8 +39,8 @@ func TestExports(t *testing.T) {
 		{Type: "local", Dir: at("files")},
 		{Type: "tar", Open: openFile(at("files.tar"))},
 		{Type: "oci", Open: openFile(at("oci.tar"))},
-		{Type: "oci", Open: openFolder(at("layout")), Attrs: map[string]string{"compression": "zstd"}},
-		{Type: "docker", Open: openFile(at("docker.tar")), Attrs: named},
+		{Type: "oci", Open: openFolder(at("layout")), Options: map[string]string{"compression": "zstd"}},
+		{Type: "docker", Open: openFile(at("docker.tar")), Options: named},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +179,7 @@ func (e *dockerEngine) serve(t *testing.T) string {
 }
 
 func loadAccess(name string) buildkit.Access {
-	return buildkit.Access{Exports: []buildkit.Export{{Type: "docker", Attrs: map[string]string{"name": name},
+	return buildkit.Access{Exports: []buildkit.Export{{Type: "docker", Options: map[string]string{"name": name},
 		Open: func(ctx context.Context) (buildkit.Sink, error) {
 			address, err := engine.Current(ctx)
 			if err != nil {

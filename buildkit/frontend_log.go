@@ -36,18 +36,18 @@ func (f frontend) logSources(ctx context.Context, def *pb.Definition) {
 		if source == nil {
 			continue
 		}
-		attrs := []any{"source", source.Identifier}
-		for _, key := range slices.Sorted(maps.Keys(patternAttrs)) {
-			if n := listLength(source.Attrs[patternAttrs[key]]); n > 0 {
-				attrs = append(attrs, key, n)
+		pairs := []any{"source", source.Identifier}
+		for _, key := range slices.Sorted(maps.Keys(patternAttributes)) {
+			if n := listLength(source.Attrs[patternAttributes[key]]); n > 0 {
+				pairs = append(pairs, key, n)
 			}
 		}
-		f.log.DebugContext(ctx, "frontend asks for a source", attrs...)
+		f.log.DebugContext(ctx, "frontend asks for a source", pairs...)
 	}
 }
 
-// patternAttrs are the attributes of local sources that hold lists of paths or patterns, by the keys of the log.
-var patternAttrs = map[string]string{
+// patternAttributes are the attributes of local sources that hold lists of paths or patterns, by the keys of the log.
+var patternAttributes = map[string]string{
 	"includePatterns": pb.AttrIncludePatterns,
 	"excludePatterns": pb.AttrExcludePatterns,
 	"followPaths":     pb.AttrFollowPaths,

@@ -14,7 +14,7 @@ func TestUnhashedRemoteContextIsRefused(t *testing.T) {
 		Context: t.TempDir(),
 		Named:   map[string]string{"img:latest": "docker-image://example.com/i:1", "git": "https://example.com/g.git"},
 	}}
-	d := inputs.Definition{
+	d := inputs.Texts{
 		Name: "Dockerfile", Dockerfile: []byte("FROM scratch\nCOPY --from=img / /"), Named: map[string][]byte{},
 	}
 	run := func(reads inputs.ReadSet) error {

@@ -9,13 +9,10 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// This package and BuildKit read ignore files in the same way: the images are equal, and the hash changes with a file
-// if and only if BuildKit receives it. A content that begins with -> is a link.
-func TestIgnoreFilesMatchBuildKit(t *testing.T) {
-	t.Parallel()
-	d := differential{c: daemonClient(t), registry: registrytest.New(t)}
+// ignoreFileCases returns the cases of TestIgnoreFilesMatchBuildKit, by name.
+func ignoreFileCases() map[string]map[string]string {
 	const all, part = "FROM scratch\nCOPY . /x/\n", "FROM scratch\nCOPY d /x/\n"
-	cases := map[string]map[string]string{
+	return map[string]map[string]string{
 		"one":                 {"Dockerfile": all, ".dockerignore": "**/*.log\n"},
 		"one, in part":        {"Dockerfile": part, ".dockerignore": "**/*.log\n"},
 		"that ignores itself": {"Dockerfile": all, ".dockerignore": "**/*.log\n.dockerignore\nDockerfile"},
@@ -67,6 +64,14 @@ func TestIgnoreFilesMatchBuildKit(t *testing.T) {
 		"one that is taken back":          {"Dockerfile": all, ".dockerignore": "d\n!d/x.log\n**/d\n"},
 		"one that is taken back, in part": {"Dockerfile": part, ".dockerignore": "d\n!d/x.log\n**/d\n"},
 	}
+}
+
+// This package and BuildKit read ignore files in the same way: the images are equal, and the hash changes with a file
+// if and only if BuildKit receives it. A content that begins with -> is a link.
+func TestIgnoreFilesMatchBuildKit(t *testing.T) {
+	t.Parallel()
+	d := differential{c: daemonClient(t), registry: registrytest.New(t)}
+	cases := ignoreFileCases()
 	for name, files := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

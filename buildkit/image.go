@@ -55,27 +55,27 @@ func imageExports(p inputs.Plan) []client.ExportEntry {
 
 // imageExport returns the export that pushes the image by digest. It sets every option that influences the digest.
 func imageExport(p inputs.Plan, repositories []string) client.ExportEntry {
-	attrs := map[string]string{
+	options := map[string]string{
 		"oci-mediatypes":    "true",
 		"oci-artifact":      "false",
 		"compression":       "gzip",
 		"force-compression": "false",
 		"store":             "false",
 	}
-	maps.Copy(attrs, p.ImageAttrs)
+	maps.Copy(options, p.ImageOptions)
 	if p.Epoch != nil {
-		attrs["rewrite-timestamp"] = "true"
+		options["rewrite-timestamp"] = "true"
 	}
 	for name, value := range p.Annotations {
-		attrs[exptypes.AnnotationManifestKey(nil, name)] = value
+		options[exptypes.AnnotationManifestKey(nil, name)] = value
 		if p.IsIndex() { // BuildKit refuses index annotations for an image without an index
-			attrs[exptypes.AnnotationIndexKey(name)] = value
+			options[exptypes.AnnotationIndexKey(name)] = value
 		}
 	}
 	if len(repositories) > 0 {
-		attrs["name"] = strings.Join(repositories, ",")
-		attrs["push"] = "true"
-		attrs["push-by-digest"] = "true"
+		options["name"] = strings.Join(repositories, ",")
+		options["push"] = "true"
+		options["push-by-digest"] = "true"
 	}
-	return client.ExportEntry{Type: client.ExporterImage, Attrs: attrs}
+	return client.ExportEntry{Type: client.ExporterImage, Attrs: options}
 }

@@ -18,11 +18,11 @@ func TestPlanBecomesOptions(t *testing.T) {
 	t.Parallel()
 	plans := map[string]struct {
 		plan inputs.Plan
-		text inputs.Definition
+		text inputs.Texts
 	}{
-		"least": {text: inputs.Definition{Name: "Dockerfile", Dockerfile: []byte("FROM scratch")}},
+		"least": {text: inputs.Texts{Name: "Dockerfile", Dockerfile: []byte("FROM scratch")}},
 		"all": {
-			text: inputs.Definition{
+			text: inputs.Texts{
 				Name: "Dockerfile.prod", Dockerfile: []byte("# syntax=docker/dockerfile:1\nFROM scratch"),
 			},
 			plan: inputs.Plan{
@@ -52,7 +52,8 @@ func TestPlanBecomesOptions(t *testing.T) {
 			t.Parallel()
 			got, err := json.MarshalIndent(
 				map[string]any{
-					"frontend": c.plan.FrontendAttrs(c.text), "exports": imageExport(c.plan, c.plan.Repositories).Attrs,
+					"frontend": c.plan.FrontendOptions(c.text),
+					"exports":  imageExport(c.plan, c.plan.Repositories).Attrs,
 				},
 				"", "  ",
 			)

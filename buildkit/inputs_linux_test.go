@@ -291,7 +291,7 @@ func TestEpochMakesTheDigestReproducible(t *testing.T) {
 	}
 }
 
-// writeTree makes a tree of files, directories and links of the given age.
+// writeTree makes a tree of files, folders and links of the given age.
 func writeTree(t *testing.T, dir string, age time.Duration) {
 	t.Helper()
 	writeFile(filepath.Join(dir, "sub", "a"), "a")

@@ -55,6 +55,27 @@ func hasRecord(records []map[string]any, key, text string) bool {
 	return false
 }
 
+// wantedRecords returns a text in the value of a key that the log must have, by the message of the record.
+func wantedRecords(s *stepBuilder) []struct{ message, key, text string } {
+	return []struct{ message, key, text string }{
+		{"solve starts", "repositories", s.repository},
+		{"image resolved", "image", s.base},
+		{"image resolved", "digest", "sha256:"},
+		{"named context", "name", "extra"},
+		{"frontend asks for a source", "source", "local://context"},
+		{"frontend asks for a source", "followPaths", "2"},
+		{"frontend asks for a source", "source", "/file"},
+		{"daemon asks for a source", "action", "ALLOW"},
+		{"daemon asks for a source", "action", "CONVERT"},
+		{"cache import", "cache", "bucket"},
+		{"cache import failed", "cache", "s3"},
+		{"cache import left out", "reason", "there is no cache in the folder"},
+		{"push starts", "repository", s.repository},
+		{"push ends", "duration", ""},
+		{"solve ends", "digest", "sha256:"},
+	}
+}
+
 func TestLogHasTheSolveAndNoSecret(t *testing.T) {
 	t.Parallel()
 	const (
@@ -83,7 +104,7 @@ func TestLogHasTheSolveAndNoSecret(t *testing.T) {
 		"secret_access_key": cacheCanary, "retry_max_attempts": "1",
 	}
 	access.CacheFrom = []buildkit.Cache{
-		{Type: "s3", Attrs: s3}, {Type: "local", Attrs: map[string]string{"src": t.TempDir()}},
+		{Type: "s3", Options: s3}, {Type: "local", Options: map[string]string{"src": t.TempDir()}},
 	}
 	for _, p := range []inputs.Plan{plan, named} {
 		if _, err := s.solve(t.Context(), p, access); err != nil {
@@ -98,23 +119,7 @@ func TestLogHasTheSolveAndNoSecret(t *testing.T) {
 		}
 	}
 	records := log.records(t)
-	for _, want := range []struct{ message, key, text string }{
-		{"solve starts", "repositories", s.repository},
-		{"image resolved", "image", s.base},
-		{"image resolved", "digest", "sha256:"},
-		{"named context", "name", "extra"},
-		{"frontend asks for a source", "source", "local://context"},
-		{"frontend asks for a source", "followPaths", "2"},
-		{"frontend asks for a source", "source", "/file"},
-		{"daemon asks for a source", "action", "ALLOW"},
-		{"daemon asks for a source", "action", "CONVERT"},
-		{"cache import", "cache", "bucket"},
-		{"cache import failed", "cache", "s3"},
-		{"cache import left out", "reason", "there is no cache in the folder"},
-		{"push starts", "repository", s.repository},
-		{"push ends", "duration", ""},
-		{"solve ends", "digest", "sha256:"},
-	} {
+	for _, want := range wantedRecords(s) {
 		if !hasRecord(records[want.message], want.key, want.text) {
 			t.Errorf("%s: no record has %q in %s: %v", want.message, want.text, want.key, records[want.message])
 		}

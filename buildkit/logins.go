@@ -52,8 +52,7 @@ func (l *logins) secret(id string) (value []byte, ok bool) {
 	return []byte(v), ok
 }
 
-// learn hides the logins and tokens of the URLs in a text from then on.
-// learn hides the logins and tokens of the URLs in a text from then on.
+// learn hides the logins and secrets of the URLs in a text from then on.
 func (l *logins) learn(text string) {
 	for _, value := range login.SecretsIn(text) {
 		l.redact.learn(value)
@@ -63,7 +62,7 @@ func (l *logins) learn(text string) {
 // keepLogin remembers the login that was cut from a URL, and returns the attribute by which a source names it. git says
 // that the URL is that of a git repository. The attribute is "" if the program gave a secret for the host, or if git
 // would not use the login because it has no password.
-func (l *logins) keepLogin(plain, user string, git bool) (attr, value string) {
+func (l *logins) keepLogin(plain, user string, git bool) (attribute, value string) {
 	u, err := url.Parse(plain)
 	if err != nil {
 		return "", ""
@@ -87,7 +86,7 @@ func (l *logins) keepLogin(plain, user string, git bool) (attr, value string) {
 
 // keepGitLogin does what keepLogin does, for git. BuildKit appends the host to the name in the attribute (source/git,
 // authSecretNames).
-func (l *logins) keepGitLogin(u *url.URL, account login.Login) (attr, value string) {
+func (l *logins) keepGitLogin(u *url.URL, account login.Login) (attribute, value string) {
 	if u.Scheme != "http" && u.Scheme != "https" || !account.HasPassword ||
 		l.userSecrets[llb.GitAuthHeaderKey+"."+u.Host] != nil || l.userSecrets[llb.GitAuthTokenKey+"."+u.Host] != nil {
 		return "", ""
@@ -137,15 +136,15 @@ func (l *logins) rules(files inputs.Files) []*spb.Rule {
 		if isGit {
 			remote = git.Remote
 		}
-		attr, id := l.keepLogin(remote, user, isGit)
-		if attr == "" {
+		attribute, id := l.keepLogin(remote, user, isGit)
+		if attribute == "" {
 			continue
 		}
 		for _, identifier := range identifiers(plain, git, isGit) {
 			rules = append(rules, &spb.Rule{
 				Action:   spb.PolicyAction_CONVERT,
 				Selector: &spb.Selector{Identifier: identifier, MatchType: spb.MatchType_EXACT},
-				Updates:  &spb.Update{Identifier: identifier, Attrs: map[string]string{attr: id}},
+				Updates:  &spb.Update{Identifier: identifier, Attrs: map[string]string{attribute: id}},
 			})
 		}
 	}
@@ -194,8 +193,8 @@ func (l *logins) cutLogin(op *pb.SourceOp) bool {
 	} else {
 		op.Identifier = plain
 	}
-	if attr, id := l.keepLogin(plain, user, git); attr != "" {
-		op.Attrs[attr] = id
+	if attribute, id := l.keepLogin(plain, user, git); attribute != "" {
+		op.Attrs[attribute] = id
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

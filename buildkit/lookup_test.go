@@ -20,6 +20,29 @@ func neverResolve(ctx context.Context, _ string) ([]netip.Addr, error) {
 	return nil, &net.DNSError{Err: "i/o timeout", IsTimeout: true}
 }
 
+// silentNameServerCase is a case of TestSilentNameServer.
+type silentNameServerCase struct {
+	env     map[string]string
+	allowed []*pb.SourceOp
+}
+
+// silentNameServerCases returns the cases of TestSilentNameServer, by name.
+func silentNameServerCases(secure *pb.SourceOp, sources []*pb.SourceOp) map[string]silentNameServerCase {
+	return map[string]silentNameServerCase{
+		"no proxy":         {nil, nil},
+		"a proxy for http": {map[string]string{"HTTP_PROXY": "http://proxy.example:3128"}, sources[3:4]},
+		"a proxy for https": {
+			map[string]string{"HTTPS_PROXY": "http://proxy.example:3128"},
+			[]*pb.SourceOp{secure, sources[4], sources[5]},
+		},
+		"a proxy for other hosts": {
+			map[string]string{"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": ".example"}, nil,
+		},
+		"one that is no valid URL":  {map[string]string{"HTTPS_PROXY": "http://%zz"}, nil},
+		"one in lower-case letters": {map[string]string{"http_proxy": "proxy.example:3128"}, sources[3:4]},
+	}
+}
+
 // A name server could be slow to answer this process, and then lead the daemon to this machine.
 func TestSilentNameServer(t *testing.T) {
 	for _, key := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
@@ -41,22 +64,7 @@ func TestSilentNameServer(t *testing.T) {
 			Identifier: "docker-image://slow.example/x:1",
 		},
 	}
-	cases := map[string]struct {
-		env     map[string]string
-		allowed []*pb.SourceOp
-	}{
-		"no proxy":         {nil, nil},
-		"a proxy for http": {map[string]string{"HTTP_PROXY": "http://proxy.example:3128"}, sources[3:4]},
-		"a proxy for https": {
-			map[string]string{"HTTPS_PROXY": "http://proxy.example:3128"},
-			[]*pb.SourceOp{secure, sources[4], sources[5]},
-		},
-		"a proxy for other hosts": {
-			map[string]string{"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": ".example"}, nil,
-		},
-		"one that is no valid URL":  {map[string]string{"HTTPS_PROXY": "http://%zz"}, nil},
-		"one in lower-case letters": {map[string]string{"http_proxy": "proxy.example:3128"}, sources[3:4]},
-	}
+	cases := silentNameServerCases(secure, sources)
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			for key, value := range c.env {

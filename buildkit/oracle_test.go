@@ -25,7 +25,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// recorder serves raw directories in a session with fsutil's filters, as BuildKit's own client does. It records all
+// recorder serves raw folders in a session with fsutil's filters, as BuildKit's own client does. It records all
 // that is sent. It shares no code with package source, which it checks.
 type recorder struct {
 	dirs  map[string]string // by local source

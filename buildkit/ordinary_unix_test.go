@@ -118,19 +118,19 @@ func (o ordinaryUser) start(t *testing.T) string {
 	return strings.TrimSpace(string(output))
 }
 
-// publicDir returns a new folder that every user can read.
-func publicDir(t *testing.T) string {
+// publicFolder returns a new folder that every user can read.
+func publicFolder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	must(errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(dir, 0o755)))
 	return dir
 }
 
-// sharedDir returns a folder with n files that every user can reach. The files belong to the user with the number
+// sharedFolder returns a folder with n files that every user can reach. The files belong to the user with the number
 // owner.
-func sharedDir(t *testing.T, n, owner int) string {
+func sharedFolder(t *testing.T, n, owner int) string {
 	t.Helper()
-	dir := publicDir(t)
+	dir := publicFolder(t)
 	for i := range n {
 		folder := filepath.Join(dir, fmt.Sprint("d", i%5))
 		path := filepath.Join(folder, fmt.Sprint("f", i))
@@ -147,7 +147,7 @@ const nobody = 65534
 
 func TestAnUnreadableFileIsAnError(t *testing.T) {
 	t.Parallel()
-	dir := sharedDir(t, 20, nobody)
+	dir := sharedFolder(t, 20, nobody)
 	must(os.Chmod(filepath.Join(dir, "d2/f7"), 0))
 	if got := (ordinaryUser{Dir: dir, User: nobody}).start(t); got != "error: d2/f7: permission denied" {
 		t.Errorf("a file: %s", got)
@@ -165,7 +165,7 @@ func TestAnUnreadableFileIsAnError(t *testing.T) {
 
 func TestAFileThatBecameUnreadableIsAnError(t *testing.T) {
 	t.Parallel()
-	o := ordinaryUser{Dir: sharedDir(t, 20, nobody), User: nobody, Endpoint: proxyDaemon(t), Unreadable: "d2/f7"}
+	o := ordinaryUser{Dir: sharedFolder(t, 20, nobody), User: nobody, Endpoint: proxyDaemon(t), Unreadable: "d2/f7"}
 	if got := o.start(t); !strings.HasPrefix(got, "error: d2/f7 changed between hashing and sending (") ||
 		!strings.Contains(got, "permission denied") {
 		t.Error(got)
@@ -175,7 +175,7 @@ func TestAFileThatBecameUnreadableIsAnError(t *testing.T) {
 // proxyDaemon makes the tests' daemon available on a socket that every user can reach. It returns the endpoint.
 func proxyDaemon(t *testing.T) string {
 	t.Helper()
-	endpoint, socket := shared.Endpoint(t), filepath.Join(publicDir(t), "s")
+	endpoint, socket := shared.Endpoint(t), filepath.Join(publicFolder(t), "s")
 	listener, err := net.Listen("unix", socket)
 	must(err)
 	must(os.Chmod(socket, 0o777))
@@ -205,7 +205,7 @@ func forward(near net.Conn, socket string) {
 // If the build ignored the error, the image would have the files that the ignore file excludes.
 func TestAnIgnoreFileThatCannotBeReadIsAnError(t *testing.T) {
 	t.Parallel()
-	dir := sharedDir(t, 5, nobody)
+	dir := sharedFolder(t, 5, nobody)
 	ignore := filepath.Join(dir, ".dockerignore")
 	must(os.WriteFile(ignore, []byte("d3\n"), 0o600))
 	if got, want := (ordinaryUser{
@@ -222,7 +222,7 @@ func TestAnIgnoreFileThatCannotBeReadIsAnError(t *testing.T) {
 // With few descriptors a scan succeeds or says which path it could not open.
 func TestTooFewDescriptorsAreAnError(t *testing.T) {
 	t.Parallel()
-	dir := sharedDir(t, 200, 0)
+	dir := sharedFolder(t, 200, 0)
 	want := (ordinaryUser{Dir: dir}).start(t)
 	failures := 0
 	for _, n := range []int{1, 2, 3, 5} {

@@ -37,7 +37,7 @@ func (d dice) change(p project) string {
 	case d.oneIn(3):
 		done = d.changeAny(dir, full, info)
 	case info.IsDir():
-		done = d.changeDir(full, info)
+		done = d.changeFolder(full, info)
 	case info.Mode()&os.ModeSymlink != 0:
 		done = d.changeLink(dir, path, full)
 	default:
@@ -88,7 +88,7 @@ func (d dice) changeFile(full string, info fs.FileInfo) string {
 	}
 }
 
-func (d dice) changeDir(full string, info fs.FileInfo) string {
+func (d dice) changeFolder(full string, info fs.FileInfo) string {
 	child := filepath.Join(full, d.name())
 	if _, err := os.Lstat(child); err == nil {
 		return ""

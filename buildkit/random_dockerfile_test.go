@@ -24,7 +24,7 @@ type project struct {
 	plan inputs.Plan
 }
 
-// sources returns the directories by the names of the oracle's local sources.
+// sources returns the folders by the names of the oracle's local sources.
 func (p project) sources() map[string]string {
 	sources := map[string]string{"context": p.plan.Files.Context, "dockerfile": filepath.Dir(p.plan.Files.Dockerfile)}
 	for name, dir := range p.plan.Files.Named {

@@ -51,11 +51,11 @@ func (d dice) fileMode() fs.FileMode {
 	)
 }
 
-func (d dice) dirMode() fs.FileMode {
+func (d dice) folderMode() fs.FileMode {
 	return pick(d, fs.FileMode(0o755), 0o755, 0o755, 0o775, 0o700, 0o777|fs.ModeSticky, 0o755|fs.ModeSetgid)
 }
 
-// linkText returns the text of a link. It may lead to a sibling, a directory, the link itself, out of the context, or
+// linkText returns the text of a link. It may lead to a sibling, a folder, the link itself, out of the context, or
 // nowhere.
 func (d dice) linkText(existing []string, self string) string {
 	if len(existing) > 0 && d.IntN(3) > 0 {
@@ -91,19 +91,19 @@ func (d dice) addEntries(dir string, n int) {
 	}
 }
 
-// add makes one entry, and reports whether it is a directory.
+// add makes one entry, and reports whether it is a folder.
 func (d dice) add(dir, path string, existing []string) bool {
 	full := filepath.Join(dir, path)
 	switch roll := d.IntN(20); {
 	case roll < 6:
 		must(os.Mkdir(full, 0o755))
-		must(os.Chmod(full, d.dirMode()))
+		must(os.Chmod(full, d.folderMode()))
 		return true
 	case roll < 9:
 		must(os.Symlink(d.linkText(existing, path), full))
 	case roll == 9:
 		if len(existing) == 0 || os.Link(filepath.Join(dir, pick(d, existing...)), full) != nil {
-			must(os.WriteFile(full, nil, 0o644)) // a directory has no hard links
+			must(os.WriteFile(full, nil, 0o644)) // a folder has no hard links
 		}
 	default:
 		must(os.WriteFile(full, []byte(d.content()), 0o644))

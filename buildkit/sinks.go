@@ -72,7 +72,7 @@ func create(dir *os.Root, name string) (*os.File, error) {
 // Commit moves the file to its path, or unpacks it there. Errors are as with NewFile.
 func (f *fileSink) Commit() error {
 	err := f.commit(f)
-	f.clear()
+	f.removeTemporary()
 	if err != nil {
 		return &ExportError{Path: f.path, Err: err}
 	}
@@ -81,12 +81,12 @@ func (f *fileSink) Commit() error {
 
 // Abort removes the temporary file.
 func (f *fileSink) Abort() error {
-	f.clear()
+	f.removeTemporary()
 	return nil
 }
 
-// clear closes and removes the temporary file, if it still exists.
-func (f *fileSink) clear() {
+// removeTemporary closes the temporary file, and removes it if it still exists.
+func (f *fileSink) removeTemporary() {
 	_ = errors.Join(f.Close(), f.dir.Remove(f.temp), f.dir.Close())
 }
 

@@ -129,7 +129,7 @@ func (s *solve) prepare(ctx context.Context, in *inputs.Inputs, access Access) (
 	}
 	s.policy.guard, s.secrets.logins.userSecrets = access.Guard, access.Secrets
 	for _, c := range slices.Concat(access.CacheFrom, access.CacheTo) {
-		for _, value := range c.Attrs {
+		for _, value := range c.Options {
 			s.secrets.logins.learn(value)
 		}
 	}
@@ -141,7 +141,7 @@ func (s *solve) prepare(ctx context.Context, in *inputs.Inputs, access Access) (
 	if err := s.checkCacheFolders(access.CacheTo); err != nil {
 		return client.SolveOpt{}, err
 	}
-	options := s.plan.FrontendAttrs(in.Definition)
+	options := s.plan.FrontendOptions(in.Texts)
 	s.addProxies(options, access.Proxies)
 	return client.SolveOpt{
 		FrontendAttrs:        options,

@@ -83,7 +83,8 @@ func TestStalledCacheExport(t *testing.T) {
 		t.Fatal(err)
 	}
 	cache := buildkit.Cache{
-		Type: "registry", Attrs: map[string]string{"ref": bad.Host() + "/cache", "mode": "max", "ignore-error": "true"},
+		Type:    "registry",
+		Options: map[string]string{"ref": bad.Host() + "/cache", "mode": "max", "ignore-error": "true"},
 	}
 	still := func() (int64, bool) { return 0, true }
 	access := buildkit.Access{

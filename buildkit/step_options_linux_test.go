@@ -89,7 +89,7 @@ func TestLocalExportDeletes(t *testing.T) {
 func (s *stepBuilder) export(t *testing.T, plan inputs.Plan, dir, mode string, left bool) {
 	t.Helper()
 	if _, err := s.solve(t.Context(), plan, buildkit.Access{Exports: []buildkit.Export{
-		{Type: "local", Dir: dir, Attrs: map[string]string{"mode": mode}},
+		{Type: "local", Dir: dir, Options: map[string]string{"mode": mode}},
 	}}); err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestCacheReset(t *testing.T) {
 	s, dir := newStepBuilder(t), t.TempDir()
 	blobs := func(reset string, plan inputs.Plan) int {
 		t.Helper()
-		to := buildkit.Cache{Type: "local", Attrs: map[string]string{"dest": dir, "mode": "max", "reset": reset}}
+		to := buildkit.Cache{Type: "local", Options: map[string]string{"dest": dir, "mode": "max", "reset": reset}}
 		if _, err := s.solve(t.Context(), plan, buildkit.Access{CacheTo: []buildkit.Cache{to}}); err != nil {
 			t.Fatal(err)
 		}

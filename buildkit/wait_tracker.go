@@ -176,16 +176,16 @@ func cutCacheExport(step string) (kind string, ok bool) {
 
 // cacheOf returns where the caches of a kind are written to, or the kind itself if only the daemon knows where.
 func (w *waitTracker) cacheOf(kind string) string {
-	attrs := map[string]struct{ cacheType, attr string }{
+	places := map[string]struct{ cacheType, option string }{
 		"registry": {"registry", "ref"}, "client directory": {"local", "dest"}, "Amazon S3": {"s3", "bucket"},
 	}
-	var places []string
+	var found []string
 	for _, c := range w.caches {
-		if place, ok := attrs[kind]; ok && c.Type == place.cacheType && c.Attrs[place.attr] != "" {
-			places = append(places, c.Attrs[place.attr])
+		if place, ok := places[kind]; ok && c.Type == place.cacheType && c.Options[place.option] != "" {
+			found = append(found, c.Options[place.option])
 		}
 	}
-	return cmp.Or(strings.Join(places, " or "), kind)
+	return cmp.Or(strings.Join(found, " or "), kind)
 }
 
 // folderOf returns the folder or the file of this machine that a step sends. ok is false for any other step.

@@ -104,7 +104,7 @@ func TestWaitsOfABuild(t *testing.T) {
 			w := &waitTracker{
 				stopped: func() bool { return stopped }, open: map[digest.Digest]*openVertex{},
 				exports: []Export{{Dir: "out"}},
-				caches:  []Cache{{Type: "registry", Attrs: map[string]string{"ref": "ghcr.io/a/d"}}, {Type: "gha"}},
+				caches:  []Cache{{Type: "registry", Options: map[string]string{"ref": "ghcr.io/a/d"}}, {Type: "gha"}},
 				watch: &stallWatch{
 					files:        inputs.Files{Context: "../app", Named: map[string]string{"lib": "../lib"}},
 					repositories: []string{"ghcr.io/a/b"},

@@ -85,7 +85,7 @@ func checkDisableFileOp(_ *checker, value string) (failure, warning string) {
 }
 
 func checkDockerfileCheck(_ *checker, value string) (failure, warning string) {
-	if err := inputs.CheckLint(value); err != nil {
+	if err := inputs.ValidateChecks(value); err != nil {
 		return err.Error() + ": write skip=<check>,<check> or skip=all; add ;error=true to make the build fail", ""
 	}
 	return "", ""

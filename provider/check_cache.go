@@ -175,11 +175,11 @@ func checkCompression(c *checker, path string, given LayerCompression) {
 func checkRawCache(c *checker, input, path, text string) {
 	cache, err := rawCache(text)
 	if err == nil {
-		err = rawCacheMistake(input, cache.Type, cache.Attrs)
+		err = rawCacheMistake(input, cache.Type, cache.Options)
 	}
 	if err != nil {
 		c.fail(path, "%v", err)
 		return
 	}
-	warnOfCredentials(c, path, cache.Attrs)
+	warnOfCredentials(c, path, cache.Options)
 }

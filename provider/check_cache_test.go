@@ -155,8 +155,8 @@ func wantCaches(t *testing.T, inputs, want string) {
 func formatCaches(prefix string, caches []buildkit.Cache) (lines []string) {
 	for _, c := range caches {
 		line := prefix + c.Type
-		for _, name := range slices.Sorted(maps.Keys(c.Attrs)) {
-			line += " " + name + "=" + c.Attrs[name]
+		for _, name := range slices.Sorted(maps.Keys(c.Options)) {
+			line += " " + name + "=" + c.Options[name]
 		}
 		lines = append(lines, line)
 	}

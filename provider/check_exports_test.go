@@ -146,7 +146,7 @@ func TestExportsBecomeOptions(t *testing.T) {
 			args := op.args
 			var beside []string
 			for _, e := range otherExports(op, nil) {
-				line := strings.TrimSpace(e.Type + " " + formatOptions(e.Attrs))
+				line := strings.TrimSpace(e.Type + " " + formatOptions(e.Options))
 				if e.Dir != "" {
 					line += " -> " + e.Dir
 				}

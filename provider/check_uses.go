@@ -116,7 +116,7 @@ func usesOf(op operation) (all []use) {
 	}
 	for i, entry := range op.args.CacheTo {
 		cache, err := entry.cache()
-		named, refErr := reference.ParseNormalizedNamed(cache.Attrs["ref"])
+		named, refErr := reference.ParseNormalizedNamed(cache.Options["ref"])
 		if err == nil && refErr == nil && cache.Type == "registry" && !deref(entry.Disabled) {
 			all = append(all, use{useCache, reference.TagNameOnly(named).String(), fmt.Sprintf("cacheTo[%d]", i)})
 		}

@@ -195,7 +195,7 @@ func (b *imageBuild) report(e buildkit.Event) {
 func (b *imageBuild) dropCaches(stalled error) error {
 	isInline := func(c buildkit.Cache) bool { return c.Type == "inline" }
 	for _, c := range b.access.CacheTo {
-		if c.Attrs["ignore-error"] != "true" && !isInline(c) {
+		if c.Options["ignore-error"] != "true" && !isInline(c) {
 			return fmt.Errorf("cacheTo: %w; look at the registry or the storage that it goes to, or set ignoreError "+
 				"for it", stalled)
 		}

@@ -46,7 +46,7 @@ func (a ImageArgs) plan(repositories []string) inputs.Plan {
 		Epoch:        a.epoch(),
 		Provenance:   a.provenance(),
 		SBOM:         a.sbom(),
-		ImageAttrs:   imageOptions(a),
+		ImageOptions: imageOptions(a),
 		BaseDigests:  a.baseDigests(),
 		Repositories: repositories,
 	}

@@ -40,11 +40,11 @@ func appendCache(
 	}
 	switch c.Type {
 	case "gha":
-		if !actionsEnvironment(c.Attrs) {
+		if !actionsEnvironment(c.Options) {
 			return caches, nil
 		}
 	case "s3":
-		if err := awsEnvironment(c.Attrs); err != nil {
+		if err := awsEnvironment(c.Options); err != nil {
 			return nil, err
 		}
 	}
@@ -56,15 +56,15 @@ func (c CacheFrom) cache() (buildkit.Cache, error) {
 	switch {
 	case c.Registry != nil:
 		options, err := referenceOptions(c.Registry.Ref)
-		return buildkit.Cache{Type: "registry", Attrs: options}, err
+		return buildkit.Cache{Type: "registry", Options: options}, err
 	case c.Local != nil:
-		return buildkit.Cache{Type: "local", Attrs: optionMap{"src": c.Local.Src}.setText("digest", c.Local.Digest)}, nil
+		return buildkit.Cache{Type: "local", Options: optionMap{"src": c.Local.Src}.setText("digest", c.Local.Digest)}, nil
 	case c.S3 != nil:
-		return buildkit.Cache{Type: "s3", Attrs: c.S3.options()}, nil
+		return buildkit.Cache{Type: "s3", Options: c.S3.options()}, nil
 	case c.GHA != nil:
-		return buildkit.Cache{Type: "gha", Attrs: optionMap{}.setText("scope", c.GHA.Scope)}, nil
+		return buildkit.Cache{Type: "gha", Options: optionMap{}.setText("scope", c.GHA.Scope)}, nil
 	case c.AZBlob != nil:
-		return buildkit.Cache{Type: "azblob", Attrs: c.AZBlob.options()}, nil
+		return buildkit.Cache{Type: "azblob", Options: c.AZBlob.options()}, nil
 	}
 	return rawCache(deref(c.Raw))
 }
@@ -74,16 +74,16 @@ func (c CacheTo) cache() (buildkit.Cache, error) {
 	switch {
 	case c.Registry != nil:
 		options, err := c.Registry.options()
-		return buildkit.Cache{Type: "registry", Attrs: options}, err
+		return buildkit.Cache{Type: "registry", Options: options}, err
 	case c.Local != nil:
-		return buildkit.Cache{Type: "local", Attrs: c.Local.options()}, nil
+		return buildkit.Cache{Type: "local", Options: c.Local.options()}, nil
 	case c.S3 != nil:
-		return buildkit.Cache{Type: "s3", Attrs: c.S3.options().setCacheWriting(c.S3.CacheWriting)}, nil
+		return buildkit.Cache{Type: "s3", Options: c.S3.options().setCacheWriting(c.S3.CacheWriting)}, nil
 	case c.GHA != nil:
 		options := optionMap{}.setText("scope", c.GHA.Scope).setCacheWriting(c.GHA.CacheWriting)
-		return buildkit.Cache{Type: "gha", Attrs: options}, nil
+		return buildkit.Cache{Type: "gha", Options: options}, nil
 	case c.AZBlob != nil:
-		return buildkit.Cache{Type: "azblob", Attrs: c.AZBlob.options().setCacheWriting(c.AZBlob.CacheWriting)}, nil
+		return buildkit.Cache{Type: "azblob", Options: c.AZBlob.options().setCacheWriting(c.AZBlob.CacheWriting)}, nil
 	case c.Inline != nil:
 		return buildkit.Cache{Type: "inline"}, nil
 	}
@@ -96,7 +96,7 @@ func rawCache(text string) (buildkit.Cache, error) {
 	if err == nil && kind == "" {
 		kind, options = "registry", optionMap{"ref": text}
 	}
-	return buildkit.Cache{Type: kind, Attrs: options}, err
+	return buildkit.Cache{Type: kind, Options: options}, err
 }
 
 // referenceOptions returns the reference of a cache, and the options behind it. docker-build passes a reference on as

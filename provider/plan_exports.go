@@ -155,15 +155,15 @@ func otherExports(op operation, into loadTargetFunc) (exports []buildkit.Export)
 			continue
 		}
 		open := func(ctx context.Context) (buildkit.Sink, error) { return form.openSink(ctx, into) }
-		one := buildkit.Export{Type: form.kind, Attrs: optionMap{}, Open: open}
-		maps.Copy(one.Attrs, form.options)
+		one := buildkit.Export{Type: form.kind, Options: optionMap{}, Open: open}
+		maps.Copy(one.Options, form.options)
 		if form.kind == "local" {
 			one.Dir, one.Open = form.dest, nil
 		}
 		if form.kind == "oci" || form.kind == "docker" {
-			optionMap(one.Attrs).setNames(imageNames(op))
+			optionMap(one.Options).setNames(imageNames(op))
 			if op.args.SourceDateEpoch != nil {
-				one.Attrs["rewrite-timestamp"] = "true"
+				one.Options["rewrite-timestamp"] = "true"
 			}
 		}
 		exports = append(exports, one)

@@ -37,7 +37,7 @@ func cacheReferences(inputs property.Map) (refs []string) {
 				continue
 			}
 			if raw, err := rawCache(text(entry.AsMap(), "raw")); err == nil {
-				refs = append(refs, raw.Attrs["ref"])
+				refs = append(refs, raw.Options["ref"])
 			}
 			if cache := entry.AsMap().Get("registry"); cache.IsMap() {
 				if options, err := referenceOptions(text(cache.AsMap(), "ref")); err == nil {
@@ -122,7 +122,7 @@ func locationPath(name string) string {
 // off as a login can, because it is a part of the address.
 func querySecretWarnings(files inputs.Files) []string {
 	var warnings []string
-	secrets := files.QueryTokenSecrets()
+	secrets := files.QuerySecrets()
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
 		warnings = append(warnings, fmt.Sprintf("%s: the query of its URL seems to have a secret, which becomes a "+
 			"part of the provenance that is pushed, of what the builder keeps on its disk, and of contextHash. Write "+

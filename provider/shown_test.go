@@ -14,7 +14,7 @@ import (
 
 // evil is a hostile text, and spelled is how the provider shows it.
 const (
-	evil    = "\x1b]0;x\x07<{%x%}>\u202e\xff https://h/?X-Amz-Signature=c4n4ry"
+	evil      = "\x1b]0;x\x07<{%x%}>\u202e\xff https://h/?X-Amz-Signature=c4n4ry"
 	shownEvil = `\x1b]0;x\x07<\{%x%}>\u202e\xff https://h/?X-Amz-Signature=[secret]`
 )
 

@@ -32,36 +32,42 @@ func TestSetTagsArchived(t *testing.T) {
 	}
 }
 
+// archivedCase is a case of TestArchivedIsNotGone.
+type archivedCase struct {
+	prepare  func(e *registrytest.ECR, digest string)
+	archived bool
+	is       error // in place of it
+}
+
+// archivedCases are the cases of TestArchivedIsNotGone, by name.
+var archivedCases = map[string]archivedCase{
+	"archived": {
+		func(e *registrytest.ECR, digest string) { e.Archive("team/app", digest) }, true,
+		fault.ErrArchived,
+	},
+	"on its way": {
+		func(e *registrytest.ECR, digest string) { e.Activate("team/app", digest) }, true,
+		fault.ErrArchived,
+	},
+	"nobody may ask": {
+		func(e *registrytest.ECR, digest string) { e.Archive("team/app", digest); e.Deny("ecr:DescribeImages") },
+		false, fault.ErrUndetermined,
+	},
+	"gone": {
+		func(e *registrytest.ECR, _ string) { e.Repository("team/app", registrytest.Mutable) },
+		false, fault.ErrNotFound,
+	},
+	"AWS is silent": {func(e *registrytest.ECR, digest string) {
+		e.Archive("team/app", digest)
+		e.Inject(registrytest.Rule{Operation: "DescribeImages", Fault: registrytest.Reset(0)})
+	}, false, nil},
+}
+
 // TestArchivedIsNotGone holds that an image in the archive is listed and not served. Where these credentials may not
 // ask, no image counts as gone.
 func TestArchivedIsNotGone(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct {
-		prepare  func(e *registrytest.ECR, digest string)
-		archived bool
-		is       error // in place of it
-	}{
-		"archived": {
-			func(e *registrytest.ECR, digest string) { e.Archive("team/app", digest) }, true,
-			fault.ErrArchived,
-		},
-		"on its way": {
-			func(e *registrytest.ECR, digest string) { e.Activate("team/app", digest) }, true,
-			fault.ErrArchived,
-		},
-		"nobody may ask": {
-			func(e *registrytest.ECR, digest string) { e.Archive("team/app", digest); e.Deny("ecr:DescribeImages") },
-			false, fault.ErrUndetermined,
-		},
-		"gone": {
-			func(e *registrytest.ECR, _ string) { e.Repository("team/app", registrytest.Mutable) },
-			false, fault.ErrNotFound,
-		},
-		"AWS is silent": {func(e *registrytest.ECR, digest string) {
-			e.Archive("team/app", digest)
-			e.Inject(registrytest.Rule{Operation: "DescribeImages", Fault: registrytest.Reset(0)})
-		}, false, nil},
-	}
+	tests := archivedCases
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -7,23 +7,26 @@ import (
 	"strings"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// TestCheckTags holds that CheckTags returns an error for what would fail after the build, and for nothing else.
-func TestCheckTags(t *testing.T) {
-	t.Parallel()
-	image, another := registrytest.Image(t, "linux/amd64"), registrytest.Image(t, "linux/amd64")
+// checkTagsCase is a case of TestCheckTags.
+type checkTagsCase struct {
+	mutability string
+	exclusions []string
+	prepare    func(e *registrytest.ECR)
+	digest     string // HELD is the one of the tag
+	want       string // of the error; empty is none
+}
+
+// checkTagsCases returns the cases of TestCheckTags, by name.
+func checkTagsCases(another v1.Image) map[string]checkTagsCase {
 	hash, _ := another.Digest()
-	tests := map[string]struct {
-		mutability string
-		exclusions []string
-		prepare    func(e *registrytest.ECR)
-		digest     string // HELD is the one of the tag
-		want       string // of the error; empty is none
-	}{
+	return map[string]checkTagsCase{
 		"mutable":                {registrytest.Mutable, nil, nil, hash.String(), ""},
 		"immutable, same digest": {registrytest.Immutable, nil, nil, "HELD", ""},
 		"immutable, another digest": {
@@ -55,6 +58,13 @@ func TestCheckTags(t *testing.T) {
 				"UNKNOWN", "no", "")})
 		}, "", ""},
 	}
+}
+
+// TestCheckTags holds that CheckTags returns an error for what would fail after the build, and for nothing else.
+func TestCheckTags(t *testing.T) {
+	t.Parallel()
+	image, another := registrytest.Image(t, "linux/amd64"), registrytest.Image(t, "linux/amd64")
+	tests := checkTagsCases(another)
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -44,19 +44,22 @@ func TestDeleteTagAtECR(t *testing.T) {
 	}
 }
 
-func TestDeleteTagAtECRErrors(t *testing.T) {
-	t.Parallel()
+// deleteTagErrorCase is a case of TestDeleteTagAtECRErrors.
+type deleteTagErrorCase struct {
+	prepare func(e *registrytest.ECR)
+	logins  []registry.Login
+	profile string
+	is      error
+	want    string
+}
+
+// deleteTagErrorCases returns the cases of TestDeleteTagAtECRErrors, by name.
+func deleteTagErrorCases() map[string]deleteTagErrorCase {
 	const user = "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:BatchDeleteImage on " +
 		"resource: " +
 		"arn:aws:ecr:eu-west-1:123456789012:repository/app because no identity-based policy allows the " +
 		"ecr:BatchDeleteImage action"
-	tests := map[string]struct {
-		prepare func(e *registrytest.ECR)
-		logins  []registry.Login
-		profile string
-		is      error
-		want    string
-	}{
+	return map[string]deleteTagErrorCase{
 		"child of an index": {func(*registrytest.ECR) {}, nil, "one", fault.ErrInUse,
 			"in use: Requested image referenced by manifest list: [INDEX]; " +
 				"it is the last tag of an image that an index refers to"},
@@ -75,6 +78,11 @@ func TestDeleteTagAtECRErrors(t *testing.T) {
 			`AWS: the SSO session of profile "sso" is not there or has expired`,
 		},
 	}
+}
+
+func TestDeleteTagAtECRErrors(t *testing.T) {
+	t.Parallel()
+	tests := deleteTagErrorCases()
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -312,9 +312,15 @@ func TestExplainPushOfBareCodes(t *testing.T) {
 	}
 }
 
-// TestExplainPushToUnreachable tries the words of Go's network packages, some of them from real failures.
-func TestExplainPushToUnreachable(t *testing.T) {
-	t.Parallel()
+// unreachablePushCase is a case of TestExplainPushToUnreachable.
+type unreachablePushCase struct {
+	name, host string
+	err        error
+	want       string
+}
+
+// unreachablePushCases returns the cases of TestExplainPushToUnreachable, by name.
+func unreachablePushCases(t *testing.T) []unreachablePushCase {
 	push := func(repository string) error {
 		return daemonPush(t.Context(), t, dockerKeychain(t, `{}`), repository, registrytest.Image(t, "linux/amd64"))
 	}
@@ -322,11 +328,7 @@ func TestExplainPushToUnreachable(t *testing.T) {
 		return newDaemonError("ghcr.io/acme/app",
 			`failed to do request: Head "https://ghcr.io/v2/acme/app/blobs/x": `+words)
 	}
-	tests := []struct {
-		name, host string
-		err        error
-		want       string
-	}{
+	return []unreachablePushCase{
 		{
 			"refused", "127.0.0.1:1", push("127.0.0.1:1/app"),
 			"unreachable: dial tcp 127.0.0.1:1: connect: connection refused",
@@ -359,6 +361,12 @@ func TestExplainPushToUnreachable(t *testing.T) {
 			"unreachable: Proxy Authentication Required",
 		},
 	}
+}
+
+// TestExplainPushToUnreachable tries the words of Go's network packages, some of them from real failures.
+func TestExplainPushToUnreachable(t *testing.T) {
+	t.Parallel()
+	tests := unreachablePushCases(t)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -110,99 +110,106 @@ var victim = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 	_, _ = w.Write([]byte(`{"token":"access","expires_in":300}`))
 })
 
+// hostileRegistryCase is a case of TestHostileRegistry.
+type hostileRegistryCase struct {
+	from    string // the registry
+	attack  hostile
+	target  string
+	named   string // in the user's list of registries, besides the registry
+	refused string
+	login   bool
+}
+
+// hostileRegistryCases are the cases of TestHostileRegistry, by name.
+var hostileRegistryCases = map[string]hostileRegistryCase{
+	"ping to localhost": {
+		"registry", hostile{ping: "http://localhost:8080/v2/"}, "localhost", "",
+		"localhost:8080", false,
+	},
+	"ping to a name for here": {
+		"registry", hostile{ping: "https://here.example.com/v2/"}, "here", "",
+		"here.example.com", false,
+	},
+	"manifest to localhost": {
+		"registry", hostile{manifest: "http://localhost:8080/x"}, "localhost", "",
+		"localhost:8080", false,
+	},
+	"manifest to a name for here": {
+		"registry", hostile{manifest: "https://here.example.com/x"}, "here", "",
+		"here.example.com", false,
+	},
+	"manifest to metadata": {
+		"registry", hostile{manifest: "https://metadata.example.com/x"}, "metadata",
+		"", "metadata.example.com", false,
+	},
+	"metadata by a name in a list": {
+		"registry", hostile{manifest: "https://metadata.example.com/x"}, "metadata", "metadata.example.com",
+		"metadata.example.com", false,
+	},
+	"private registry to here": {
+		"corp", hostile{manifest: "https://here.example.com/x"}, "here", "",
+		"here.example.com", false,
+	},
+	"private registry to metadata": {
+		"corp", hostile{realm: "https://metadata.example.com/token"}, "metadata", "", "metadata.example.com", false,
+	},
+	"realm by a name for here": {
+		"registry", hostile{realm: "https://here.example.com/token"}, "here", "",
+		"here.example.com", false,
+	},
+	"realm in a private network": {
+		"registry", hostile{realm: "https://internal.example.com/token"}, "internal",
+		"", "internal.example.com", false,
+	},
+	"ping, then realm on http": {"registry", hostile{ping: "http://localhost:8080/v2/",
+		realm: "http://localhost:8080/token"}, "localhost", "", "localhost:8080", false},
+	"realm on http": {
+		"registry", hostile{realm: "http://storage.example.com:8080/token"}, "plain",
+		"", "", false,
+	},
+
+	"manifest to storage": {
+		"registry", hostile{manifest: "https://storage.example.com/x"}, "storage", "",
+		"", false,
+	},
+	"manifest to private storage": {
+		"registry", hostile{manifest: "https://internal.example.com/x"}, "internal",
+		"", "", false,
+	},
+	"realm at another public host": {
+		"registry", hostile{realm: "https://storage.example.com/token"}, "storage",
+		"", "", true,
+	},
+	"named realm in a private net": {
+		"registry", hostile{realm: "https://internal.example.com/token"}, "internal",
+		"internal.example.com", "", true,
+	},
+	"named host on this machine": {
+		"registry", hostile{manifest: "https://here.example.com/x"}, "here",
+		"here.example.com", "", false,
+	},
+	"private registry's own realm": {
+		"corp", hostile{realm: "https://internal.example.com/token"}, "internal", "",
+		"", true,
+	},
+	"registry and realm are here": {
+		"here", hostile{realm: "https://here.example.com:444/token"}, "here444", "",
+		"", true,
+	},
+	"login after a private storage": {
+		"registry", hostile{manifest: "https://internal.example.com/x",
+			realm: "https://internal.example.com/token"}, "internal", "", "internal.example.com", false,
+	},
+}
+
 // TestHostileRegistry holds what a registry cannot make us reach, or log in to, without the user naming it. refused is
 // the host in the error. It is "" where the way is allowed; then target gets the request, and the login or not.
-func TestHostileRegistry(t *testing.T) { //nolint:paralleltest // the network is the process's own
+func TestHostileRegistry(t *testing.T) {
+	//nolint:paralleltest // the network is the process's own
 	if !inNamespace(t, hosts) {
 		return
 	}
-	tests := map[string]struct {
-		from    string // the registry
-		attack  hostile
-		target  string
-		named   string // in the user's list of registries, besides the registry
-		refused string
-		login   bool
-	}{
-		"ping to localhost": {
-			"registry", hostile{ping: "http://localhost:8080/v2/"}, "localhost", "",
-			"localhost:8080", false,
-		},
-		"ping to a name for here": {
-			"registry", hostile{ping: "https://here.example.com/v2/"}, "here", "",
-			"here.example.com", false,
-		},
-		"manifest to localhost": {
-			"registry", hostile{manifest: "http://localhost:8080/x"}, "localhost", "",
-			"localhost:8080", false,
-		},
-		"manifest to a name for here": {
-			"registry", hostile{manifest: "https://here.example.com/x"}, "here", "",
-			"here.example.com", false,
-		},
-		"manifest to metadata": {
-			"registry", hostile{manifest: "https://metadata.example.com/x"}, "metadata",
-			"", "metadata.example.com", false,
-		},
-		"metadata by a name in a list": {
-			"registry", hostile{manifest: "https://metadata.example.com/x"}, "metadata", "metadata.example.com",
-			"metadata.example.com", false,
-		},
-		"private registry to here": {
-			"corp", hostile{manifest: "https://here.example.com/x"}, "here", "",
-			"here.example.com", false,
-		},
-		"private registry to metadata": {
-			"corp", hostile{realm: "https://metadata.example.com/token"}, "metadata", "", "metadata.example.com", false,
-		},
-		"realm by a name for here": {
-			"registry", hostile{realm: "https://here.example.com/token"}, "here", "",
-			"here.example.com", false,
-		},
-		"realm in a private network": {
-			"registry", hostile{realm: "https://internal.example.com/token"}, "internal",
-			"", "internal.example.com", false,
-		},
-		"ping, then realm on http": {"registry", hostile{ping: "http://localhost:8080/v2/",
-			realm: "http://localhost:8080/token"}, "localhost", "", "localhost:8080", false},
-		"realm on http": {
-			"registry", hostile{realm: "http://storage.example.com:8080/token"}, "plain",
-			"", "", false,
-		},
-
-		"manifest to storage": {
-			"registry", hostile{manifest: "https://storage.example.com/x"}, "storage", "",
-			"", false,
-		},
-		"manifest to private storage": {
-			"registry", hostile{manifest: "https://internal.example.com/x"}, "internal",
-			"", "", false,
-		},
-		"realm at another public host": {
-			"registry", hostile{realm: "https://storage.example.com/token"}, "storage",
-			"", "", true,
-		},
-		"named realm in a private net": {
-			"registry", hostile{realm: "https://internal.example.com/token"}, "internal",
-			"internal.example.com", "", true,
-		},
-		"named host on this machine": {
-			"registry", hostile{manifest: "https://here.example.com/x"}, "here",
-			"here.example.com", "", false,
-		},
-		"private registry's own realm": {
-			"corp", hostile{realm: "https://internal.example.com/token"}, "internal", "",
-			"", true,
-		},
-		"registry and realm are here": {
-			"here", hostile{realm: "https://here.example.com:444/token"}, "here444", "",
-			"", true,
-		},
-		"login after a private storage": {
-			"registry", hostile{manifest: "https://internal.example.com/x",
-				realm: "https://internal.example.com/token"}, "internal", "", "internal.example.com", false,
-		},
-	}
+	tests := hostileRegistryCases
 	for name, test := range tests { //nolint:paralleltest // as above
 		for _, daemon := range []bool{false, true} {
 			if daemon && test.attack.realm == "" || daemon && test.attack.ping != "" {

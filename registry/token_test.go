@@ -10,38 +10,44 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
+// tokenCase is a case of TestToken.
+type tokenCase struct {
+	realm, password, config string
+	rule                    *registrytest.Rule
+	want                    string // of the error
+}
+
+// tokenCases are the cases of TestToken, by name.
+var tokenCases = map[string]tokenCase{
+	"granted": {"", canary, `{}`, nil, ""},
+	"503": {"", canary, `{}`, &registrytest.Rule{Path: "/token", Times: 3,
+		Fault: registrytest.Status(503, "UNAVAILABLE", "later", "")}, ""},
+	"429": {"", canary, `{}`, &registrytest.Rule{Path: "/token", Times: 3,
+		Fault: registrytest.Status(429, "TOOMANYREQUESTS", "later", "")}, ""},
+	"reset": {"", canary, `{}`, &registrytest.Rule{Path: "/token", Times: 3, Fault: registrytest.Reset(0)}, ""},
+	"wrong": {"", canary + "x", `{}`, nil, "logging in to HOST: 401 unauthorized: incorrect username or " +
+		"password; HOST refused the credentials"},
+	"no login": {
+		"", "", `{"credsStore":"broken"}`, nil, "credentials for HOST: docker-credential-broken: exit status 3",
+	},
+	"patience": {
+		"", canary, `{}`, &registrytest.Rule{Path: "/token",
+			Fault: registrytest.Status(429, "TOOMANYREQUESTS", "later", "60"),
+		},
+		"logging in to HOST: 429 rate limited: later"},
+	"elsewhere": {"http://registry.example.com/token", canary, `{}`, nil,
+		"logging in to HOST: unreachable: plain http to registry.example.com refused: it is used for loopback " +
+			"hosts only"},
+	"no server": {"", canary, `{}`, &registrytest.Rule{Path: "/token",
+		Fault: func(w http.ResponseWriter, req *http.Request, _ http.Handler) {
+			http.Error(w, "<h1>Not found</h1>", http.StatusNotFound)
+		}}, "404 that is no registry's answer"},
+}
+
 // TestToken holds what a daemon gets when a registry wants a token, with the rules of our own requests.
 func TestToken(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct {
-		realm, password, config string
-		rule                    *registrytest.Rule
-		want                    string // of the error
-	}{
-		"granted": {"", canary, `{}`, nil, ""},
-		"503": {"", canary, `{}`, &registrytest.Rule{Path: "/token", Times: 3,
-			Fault: registrytest.Status(503, "UNAVAILABLE", "later", "")}, ""},
-		"429": {"", canary, `{}`, &registrytest.Rule{Path: "/token", Times: 3,
-			Fault: registrytest.Status(429, "TOOMANYREQUESTS", "later", "")}, ""},
-		"reset": {"", canary, `{}`, &registrytest.Rule{Path: "/token", Times: 3, Fault: registrytest.Reset(0)}, ""},
-		"wrong": {"", canary + "x", `{}`, nil, "logging in to HOST: 401 unauthorized: incorrect username or " +
-			"password; HOST refused the credentials"},
-		"no login": {
-			"", "", `{"credsStore":"broken"}`, nil, "credentials for HOST: docker-credential-broken: exit status 3",
-		},
-		"patience": {
-			"", canary, `{}`, &registrytest.Rule{Path: "/token",
-				Fault: registrytest.Status(429, "TOOMANYREQUESTS", "later", "60"),
-			},
-			"logging in to HOST: 429 rate limited: later"},
-		"elsewhere": {"http://registry.example.com/token", canary, `{}`, nil,
-			"logging in to HOST: unreachable: plain http to registry.example.com refused: it is used for loopback " +
-				"hosts only"},
-		"no server": {"", canary, `{}`, &registrytest.Rule{Path: "/token",
-			Fault: func(w http.ResponseWriter, req *http.Request, _ http.Handler) {
-				http.Error(w, "<h1>Not found</h1>", http.StatusNotFound)
-			}}, "404 that is no registry's answer"},
-	}
+	tests := tokenCases
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -81,58 +81,64 @@ func TestChildReturnsTheErrorOfTheFrontend(t *testing.T) {
 	}
 }
 
+// budgetCase is a case of TestBudget.
+type budgetCase struct{ name, text, want string }
+
+// budgetCases are the cases of TestBudget.
+var budgetCases = []budgetCase{
+	{
+		"ENV",
+		"FROM scratch\nENV A=xxxxxxxxxxxxxxxx\n" + strings.Repeat("ENV A=$A$A\n", 34),
+		`("ENV A=$A$A"): the Dockerfile frontend needs more than 256 MiB`,
+	},
+	{
+		"ARG",
+		"FROM scratch\nARG A=xxxxxxxxxxxxxxxx\n" + strings.Repeat("ARG A=$A$A\n", 34),
+		`("ARG A=$A$A"): the Dockerfile frontend needs more than 256 MiB`,
+	},
+	{
+		"global ARG",
+		"ARG A=xxxxxxxxxxxxxxxx\n" + strings.Repeat("ARG A=$A$A\n", 34) + "FROM scratch\n",
+		`("ARG A=$A$A"): the Dockerfile frontend needs more than`,
+	},
+	{
+		"WORKDIR",
+		"FROM scratch\n" + strings.Repeat("WORKDIR a\n", 49_000),
+		`("WORKDIR a"): the Dockerfile frontend needs more than`,
+	},
+	{
+		"ENV that grows",
+		"FROM scratch\nENV P=x\n" + strings.Repeat("ENV P=$P:x\n", 49_000),
+		`("ENV P=$P:x"): the Dockerfile frontend needs more than`,
+	},
+	{
+		"patterns",
+		"FROM scratch\nENV A=" + strings.Repeat("x", 60_000) + "\nENV B=${A%" + strings.Repeat("*x",
+			30_000) + "}\n",
+		`line 3 ("ENV B=${A%*x`,
+	},
+	{
+		"replacements",
+		"FROM scratch\nENV A=" + strings.Repeat("x", 60_000) + "\nENV B=${A//x/" + strings.Repeat("y",
+			60_000) + "}\n",
+		`line 3 ("ENV B=${A//x/yyy`,
+	},
+	{
+		"lines",
+		strings.Repeat("\n", lineLimit+1) + "FROM scratch\n",
+		"the Dockerfile has 50014 bytes in 50002 lines: 1048576 bytes in 50000 lines are the most",
+	},
+	{
+		"bytes",
+		"FROM scratch\n#" + strings.Repeat(strings.Repeat("x", 999)+"\n#", 1100),
+		"1048576 bytes in 50000 lines are the most",
+	},
+}
+
 func TestBudget(t *testing.T) {
 	measuresMemory(t)
 	t.Parallel()
-	for _, c := range []struct{ name, text, want string }{
-		{
-			"ENV",
-			"FROM scratch\nENV A=xxxxxxxxxxxxxxxx\n" + strings.Repeat("ENV A=$A$A\n", 34),
-			`("ENV A=$A$A"): the Dockerfile frontend needs more than 256 MiB`,
-		},
-		{
-			"ARG",
-			"FROM scratch\nARG A=xxxxxxxxxxxxxxxx\n" + strings.Repeat("ARG A=$A$A\n", 34),
-			`("ARG A=$A$A"): the Dockerfile frontend needs more than 256 MiB`,
-		},
-		{
-			"global ARG",
-			"ARG A=xxxxxxxxxxxxxxxx\n" + strings.Repeat("ARG A=$A$A\n", 34) + "FROM scratch\n",
-			`("ARG A=$A$A"): the Dockerfile frontend needs more than`,
-		},
-		{
-			"WORKDIR",
-			"FROM scratch\n" + strings.Repeat("WORKDIR a\n", 49_000),
-			`("WORKDIR a"): the Dockerfile frontend needs more than`,
-		},
-		{
-			"ENV that grows",
-			"FROM scratch\nENV P=x\n" + strings.Repeat("ENV P=$P:x\n", 49_000),
-			`("ENV P=$P:x"): the Dockerfile frontend needs more than`,
-		},
-		{
-			"patterns",
-			"FROM scratch\nENV A=" + strings.Repeat("x", 60_000) + "\nENV B=${A%" + strings.Repeat("*x",
-				30_000) + "}\n",
-			`line 3 ("ENV B=${A%*x`,
-		},
-		{
-			"replacements",
-			"FROM scratch\nENV A=" + strings.Repeat("x", 60_000) + "\nENV B=${A//x/" + strings.Repeat("y",
-				60_000) + "}\n",
-			`line 3 ("ENV B=${A//x/yyy`,
-		},
-		{
-			"lines",
-			strings.Repeat("\n", lineLimit+1) + "FROM scratch\n",
-			"the Dockerfile has 50014 bytes in 50002 lines: 1048576 bytes in 50000 lines are the most",
-		},
-		{
-			"bytes",
-			"FROM scratch\n#" + strings.Repeat(strings.Repeat("x", 999)+"\n#", 1100),
-			"1048576 bytes in 50000 lines are the most",
-		},
-	} {
+	for _, c := range budgetCases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStub(c.text)

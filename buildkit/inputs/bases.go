@@ -40,13 +40,13 @@ func BaseImages(ctx context.Context, plan Plan) (images []string, certain bool, 
 // It is for preparations: where a prediction is not certain, some may be missing and some may not be needed.
 func KnownImages(ctx context.Context, plan Plan) []string {
 	all := map[string]bool{}
-	d, err := readDefinition(ctx, plan.Files)
-	if err != nil || len(d.Dockerfile) == 0 {
+	texts, err := readTexts(ctx, plan.Files)
+	if err != nil || len(texts.Dockerfile) == 0 {
 		return nil
 	}
 	for _, target := range plan.targets() {
 		plan.Target = target
-		one, other := newDryGateways(plan, d)
+		one, other := newDryGateways(plan, texts)
 		_, _ = runBoth(ctx, one, other)
 		for _, g := range []*dryGateway{one, other} {
 			maps.Copy(all, g.imagesByTag)
@@ -60,15 +60,15 @@ func KnownImages(ctx context.Context, plan Plan) []string {
 func dryRunImages(
 	ctx context.Context, p Plan, imagesOf func(*dryGateway) map[string]bool,
 ) (images []string, certain bool, err error) {
-	d, err := readDefinition(ctx, p.Files)
-	if err != nil || len(d.Dockerfile) == 0 {
+	texts, err := readTexts(ctx, p.Files)
+	if err != nil || len(texts.Dockerfile) == 0 {
 		return nil, false, nil
 	}
 	p.Provenance, p.SBOM = "", ""
 	all := map[string]bool{}
 	for _, target := range p.targets() {
 		p.Target = target
-		one, other := newDryGateways(p, d)
+		one, other := newDryGateways(p, texts)
 		doubt, err := runBoth(ctx, one, other)
 		if err != nil || doubt != "" || !maps.Equal(imagesOf(one), imagesOf(other)) {
 			return nil, false, err

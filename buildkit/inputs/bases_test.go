@@ -5,75 +5,83 @@ import (
 	"testing"
 )
 
+// baseCase is a case of TestBases.
+type baseCase struct {
+	dockerfile string
+	plan       Plan
+	want       string
+}
+
+// zeroDigest is a digest, with the @ before it.
+var zeroDigest = "@sha256:" + strings.Repeat("0", 64)
+
+// baseCases are the cases of TestBases, by name.
+var baseCases = map[string]baseCase{
+	"a name":             {dockerfile: "FROM alpine", want: "docker.io/library/alpine:latest"},
+	"a tag":              {dockerfile: "FROM ghcr.io/a/b:1", want: "ghcr.io/a/b:1"},
+	"a digest":           {dockerfile: "FROM alpine" + zeroDigest, want: ""},
+	"a tag and a digest": {dockerfile: "FROM alpine:3" + zeroDigest, want: ""},
+	"nothing":            {dockerfile: "FROM scratch\nCOPY a /", want: ""},
+	"a stage":            {dockerfile: "FROM alpine AS a\nFROM a", want: "docker.io/library/alpine:latest"},
+	"a copy": {
+		dockerfile: "FROM scratch\nCOPY --from=busybox /a /",
+		want:       "docker.io/library/busybox:latest",
+	},
+	"a mount": {
+		dockerfile: "FROM scratch\nRUN --mount=from=busybox,target=/m [\"/m/ls\"]",
+		want:       "docker.io/library/busybox:latest",
+	},
+	"an unused stage": {dockerfile: "FROM golang AS x\nFROM alpine", want: "docker.io/library/alpine:latest"},
+	"a target": {
+		dockerfile: "FROM golang AS x\nFROM alpine",
+		plan:       Plan{Target: "x"},
+		want:       "docker.io/library/golang:latest",
+	},
+	"a test target": {
+		dockerfile: "FROM golang AS x\nFROM alpine",
+		plan:       Plan{TestTargets: []string{"x"}},
+		want:       "docker.io/library/alpine:latest docker.io/library/golang:latest",
+	},
+	"an argument": {dockerfile: "ARG V=1\nFROM a/b:$V", want: "docker.io/a/b:1"},
+	"a given argument": {
+		dockerfile: "ARG V=1\nFROM a/b:$V",
+		plan:       Plan{BuildArgs: map[string]string{"V": "2"}},
+		want:       "docker.io/a/b:2",
+	},
+	"an unknown argument": {
+		dockerfile: "ARG V=1\nFROM a/b:$V",
+		plan:       Plan{BuildArgs: map[string]string{"V": ""}, UnknownArgs: []string{"V"}},
+		want:       "?",
+	},
+	"another unknown one": {
+		dockerfile: "FROM a/b\nARG V\nRUN $V",
+		plan:       Plan{BuildArgs: map[string]string{"V": ""}, UnknownArgs: []string{"V"}},
+		want:       "docker.io/a/b:latest",
+	},
+	"by platform": {
+		dockerfile: "ARG TARGETARCH\nFROM a/b:$TARGETARCH",
+		plan:       Plan{Platforms: []string{"linux/arm64"}},
+		want:       "docker.io/a/b:arm64",
+	},
+	"by an unsaid platform": {dockerfile: "ARG TARGETARCH\nFROM a/b:$TARGETARCH", want: "?"},
+	"a named context": {
+		dockerfile: "FROM a/b",
+		plan:       Plan{Files: Files{Named: map[string]string{"a/b": "docker-image://c/d:1"}}},
+		want:       "docker.io/c/d:1",
+	},
+	"another frontend":    {dockerfile: "# syntax=example.com/mine\nFROM a/b", want: "?"},
+	"a remote Dockerfile": {plan: Plan{Files: Files{Context: "https://example.com/a.git"}}, want: "?"},
+	"attested": {
+		dockerfile: "FROM a/b",
+		plan:       Plan{Provenance: "max", SBOM: "c/d"},
+		want:       "docker.io/a/b:latest",
+	},
+}
+
 // Each build has one base image, for the reason that is given at TestPredict.
 func TestBases(t *testing.T) {
 	t.Parallel()
-	digest := "@sha256:" + strings.Repeat("0", 64)
-	for name, c := range map[string]struct {
-		dockerfile string
-		plan       Plan
-		want       string
-	}{
-		"a name":             {dockerfile: "FROM alpine", want: "docker.io/library/alpine:latest"},
-		"a tag":              {dockerfile: "FROM ghcr.io/a/b:1", want: "ghcr.io/a/b:1"},
-		"a digest":           {dockerfile: "FROM alpine" + digest, want: ""},
-		"a tag and a digest": {dockerfile: "FROM alpine:3" + digest, want: ""},
-		"nothing":            {dockerfile: "FROM scratch\nCOPY a /", want: ""},
-		"a stage":            {dockerfile: "FROM alpine AS a\nFROM a", want: "docker.io/library/alpine:latest"},
-		"a copy": {
-			dockerfile: "FROM scratch\nCOPY --from=busybox /a /",
-			want:       "docker.io/library/busybox:latest",
-		},
-		"a mount": {
-			dockerfile: "FROM scratch\nRUN --mount=from=busybox,target=/m [\"/m/ls\"]",
-			want:       "docker.io/library/busybox:latest",
-		},
-		"an unused stage": {dockerfile: "FROM golang AS x\nFROM alpine", want: "docker.io/library/alpine:latest"},
-		"a target": {
-			dockerfile: "FROM golang AS x\nFROM alpine",
-			plan:       Plan{Target: "x"},
-			want:       "docker.io/library/golang:latest",
-		},
-		"a test target": {
-			dockerfile: "FROM golang AS x\nFROM alpine",
-			plan:       Plan{TestTargets: []string{"x"}},
-			want:       "docker.io/library/alpine:latest docker.io/library/golang:latest",
-		},
-		"an argument": {dockerfile: "ARG V=1\nFROM a/b:$V", want: "docker.io/a/b:1"},
-		"a given argument": {
-			dockerfile: "ARG V=1\nFROM a/b:$V",
-			plan:       Plan{BuildArgs: map[string]string{"V": "2"}},
-			want:       "docker.io/a/b:2",
-		},
-		"an unknown argument": {
-			dockerfile: "ARG V=1\nFROM a/b:$V",
-			plan:       Plan{BuildArgs: map[string]string{"V": ""}, UnknownArgs: []string{"V"}},
-			want:       "?",
-		},
-		"another unknown one": {
-			dockerfile: "FROM a/b\nARG V\nRUN $V",
-			plan:       Plan{BuildArgs: map[string]string{"V": ""}, UnknownArgs: []string{"V"}},
-			want:       "docker.io/a/b:latest",
-		},
-		"by platform": {
-			dockerfile: "ARG TARGETARCH\nFROM a/b:$TARGETARCH",
-			plan:       Plan{Platforms: []string{"linux/arm64"}},
-			want:       "docker.io/a/b:arm64",
-		},
-		"by an unsaid platform": {dockerfile: "ARG TARGETARCH\nFROM a/b:$TARGETARCH", want: "?"},
-		"a named context": {
-			dockerfile: "FROM a/b",
-			plan:       Plan{Files: Files{Named: map[string]string{"a/b": "docker-image://c/d:1"}}},
-			want:       "docker.io/c/d:1",
-		},
-		"another frontend":    {dockerfile: "# syntax=example.com/mine\nFROM a/b", want: "?"},
-		"a remote Dockerfile": {plan: Plan{Files: Files{Context: "https://example.com/a.git"}}, want: "?"},
-		"attested": {
-			dockerfile: "FROM a/b",
-			plan:       Plan{Provenance: "max", SBOM: "c/d"},
-			want:       "docker.io/a/b:latest",
-		},
-	} {
+	for name, c := range baseCases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if c.plan.Files.Inline = []byte(c.dockerfile); c.plan.Files.Context == "" {

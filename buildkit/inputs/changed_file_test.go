@@ -61,7 +61,7 @@ func TestChangedFileNamesTheIgnoreFile(t *testing.T) {
 			source: namedContextSource("lib"), path: "app/Dockerfile.dockerignore", want: "lib/.dockerignore",
 		},
 	} {
-		in := &Inputs{Definition: Definition{IgnorePath: test.path}, contexts: map[string]localContext{
+		in := &Inputs{Texts: Texts{IgnorePath: test.path}, contexts: map[string]localContext{
 			contextSource:             {source: contextSource, dir: "app"},
 			namedContextSource("lib"): {source: namedContextSource("lib"), name: "lib", dir: "lib"},
 		}}

@@ -22,15 +22,15 @@ type Labels struct {
 // not known here.
 func (h *History) Changes(before string, in *Inputs, labels Labels) ([]source.Change, bool) {
 	was := h.recall(before)
-	if _, ok := was[locationPrefix+definitionSource]; !ok {
+	if _, ok := was[locationPrefix+dockerfileSource]; !ok {
 		return nil, false
 	}
 	texts := textTree(in)
-	all, ok := texts.Changes(was[definitionSource], existsFunc(in, definitionSource))
+	all, ok := texts.Changes(was[dockerfileSource], existsFunc(in, dockerfileSource))
 	if !ok {
 		return nil, false
 	}
-	definitionChanged := len(all) > 0
+	dockerfileChanged := len(all) > 0
 	seen := texts.Paths() // the Dockerfile may stand in the context too
 	for _, c := range all {
 		seen = append(seen, c.Path)
@@ -46,7 +46,7 @@ func (h *History) Changes(before string, in *Inputs, labels Labels) ([]source.Ch
 		all = append(all, withDisplayPaths(name, changes, seen)...)
 	}
 	all = append(all, locationChanges(was, historySections(in), labels)...)
-	if !definitionChanged {
+	if !dockerfileChanged {
 		all = dropExcluded(in, all)
 	}
 	for i := range all {
@@ -107,7 +107,7 @@ func locationChanges(before, after map[string][]byte, labels Labels) (changes []
 			c.Kind = source.Unread
 		case wasRead && !bytes.Equal(old, next):
 			c.Kind, c.Detail = source.Modified, locationText(old)+" became "+locationText(next)
-		case !wasRead && len(next) > 0: // of a directory the files are changes already
+		case !wasRead && len(next) > 0: // of a folder the files are changes already
 			c.Kind, c.Detail = source.Added, locationText(next)
 		default:
 			continue
@@ -129,7 +129,7 @@ func (l Labels) location(context string) string {
 // not.
 func existsFunc(in *Inputs, name string) func(path string) bool {
 	dir := in.contexts[name].dir
-	if name == definitionSource {
+	if name == dockerfileSource {
 		dir = in.files.Context
 	}
 	return func(path string) bool {

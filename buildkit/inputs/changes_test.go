@@ -97,18 +97,18 @@ var explanations = map[string]struct {
 	},
 		change: func(_ string, f *Files) { f.Named["img"] = "docker-image://example.com/i:2" },
 		want:   "modified context.named.img docker-image://example.com/i:1 became docker-image://example.com/i:2"},
-	"a directory that became an image": {files: Files{
+	"a folder that became an image": {files: Files{
 		Inline: []byte(reads + "COPY --from=lib / /"),
 		Named:  map[string]string{"lib": "DIR/lib"},
 	},
 		change: func(_ string, f *Files) { f.Named["lib"] = "docker-image://example.com/i:2" },
-		want:   "modified context.named.lib a directory became docker-image://example.com/i:2"},
-	"an image that became a directory": {files: Files{
+		want:   "modified context.named.lib a folder became docker-image://example.com/i:2"},
+	"an image that became a folder": {files: Files{
 		Inline: []byte(reads + "COPY --from=lib / /"),
 		Named:  map[string]string{"lib": "docker-image://example.com/i:2"},
 	},
 		change: func(dir string, f *Files) { f.Named["lib"] = dir + "/lib" },
-		want:   "modified context.named.lib docker-image://example.com/i:2 became a directory"},
+		want:   "modified context.named.lib docker-image://example.com/i:2 became a folder"},
 	"a branch": {files: Files{
 		Inline: []byte(reads + "COPY --from=git / /"),
 		Named:  map[string]string{"git": "https://user:token@example.com/g.git#v1"},
@@ -128,7 +128,7 @@ var explanations = map[string]struct {
 				"img": "docker-image://example.com/i:2",
 			}, []byte(reads+"COPY --from=img / /")
 		}, want: "added context.named.img docker-image://example.com/i:2\nmodified dockerfile.inline"},
-	"another directory of equal content": {files: Files{
+	"another folder of equal content": {files: Files{
 		Inline: []byte(reads + "COPY --from=lib / /"),
 		Named:  map[string]string{"lib": "DIR/lib"},
 	},

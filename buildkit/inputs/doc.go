@@ -1,9 +1,9 @@
 // Package inputs predicts, records and hashes what a build reads. It asks no daemon. To find out why an image was built
 // again, read this package and package source.
 //
-//	Plan         what to build, as plain data           plan.go, plan_attrs.go
+//	Plan         what to build, as plain data           plan.go, plan_options.go
 //	Files        where its files are, here or at a URL  files.go, files_remote.go
-//	Definition   Dockerfile and ignore files            definition.go, ignore_patterns.go
+//	Texts        Dockerfile and ignore files            texts.go, ignore_patterns.go
 //	Prediction   what the build will read               prediction.go, read_set.go, use_set.go
 //	predict      makes one by a dry run                 predict.go, dry_gateway.go, local_request.go
 //	Bases        the images that a build begins from    bases.go

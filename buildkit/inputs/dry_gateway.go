@@ -27,7 +27,7 @@ import (
 type dryGateway struct {
 	source    dockerfile.Source
 	planFiles Files
-	attrs     map[string]string
+	options   map[string]string
 	files     map[string]map[string][]byte // of local sources that the frontend itself reads from, by source
 	baseEnv   []string                     // of every base image
 	platform  ocispecs.Platform            // of the builder
@@ -42,22 +42,22 @@ type dryGateway struct {
 
 // NewDryGateway returns a gateway that answers the Dockerfile frontend without a daemon of that platform. Nothing is
 // built.
-func NewDryGateway(plan Plan, d Definition, builderPlatform string) gateway.Client {
-	return newDryGateway(plan, d, builderPlatform)
+func NewDryGateway(plan Plan, texts Texts, builderPlatform string) gateway.Client {
+	return newDryGateway(plan, texts, builderPlatform)
 }
 
-func newDryGateway(plan Plan, d Definition, builderPlatform string) *dryGateway {
+func newDryGateway(plan Plan, texts Texts, builderPlatform string) *dryGateway {
 	g := &dryGateway{
-		source:         d.Source(),
+		source:         texts.Source(),
 		planFiles:      plan.Files,
-		attrs:          plan.FrontendAttrs(d),
-		files:          map[string]map[string][]byte{definitionSource: d.frontendFiles(), contextSource: {}},
+		options:        plan.FrontendOptions(texts),
+		files:          map[string]map[string][]byte{dockerfileSource: texts.frontendFiles(), contextSource: {}},
 		platform:       platforms.MustParse(builderPlatform),
 		imagesByTag:    map[string]bool{},
 		imagesByDigest: map[string]bool{},
 	}
 	g.source.Dry = true
-	for name, ignore := range d.Named {
+	for name, ignore := range texts.Named {
 		g.files[namedContextSource(name)] = map[string][]byte{}
 		if ignore != nil {
 			g.files[namedContextSource(name)][ignoreFile] = ignore
@@ -182,7 +182,7 @@ func (g *dryGateway) ResolveImageConfig(
 // BuildOpts returns the options of a daemon that can do everything.
 func (g *dryGateway) BuildOpts() gateway.BuildOpts {
 	return gateway.BuildOpts{
-		Opts:      g.attrs,
+		Opts:      g.options,
 		SessionID: "dry",
 		Workers:   []gateway.WorkerInfo{{Platforms: []ocispecs.Platform{g.platform}}},
 		LLBCaps:   pb.Caps.CapSet(pb.Caps.All()),

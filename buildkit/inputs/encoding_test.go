@@ -159,12 +159,13 @@ func TestLoadFindsWhatCannotBeSent(t *testing.T) {
 	}
 }
 
-// An ignore file of which BuildKit would understand nothing is an error that names it, if the context is read; a
-// pattern in another encoding is a warning.
-func TestIgnoreFilesAreReadable(t *testing.T) {
-	t.Parallel()
+// readableIgnoreFileCase is a case of TestIgnoreFilesAreReadable.
+type readableIgnoreFileCase struct{ ignore, want, warning string }
+
+// readableIgnoreFileCases returns the cases of TestIgnoreFilesAreReadable, by name.
+func readableIgnoreFileCases() map[string]readableIgnoreFileCase {
 	utf16 := string(wide("*.pem\n", 2, binary.LittleEndian))
-	for name, c := range map[string]struct{ ignore, want, warning string }{
+	return map[string]readableIgnoreFileCase{
 		"UTF-8 with a mark": {ignore: "\ufeff*.pem\n"},
 		"UTF-16": {
 			ignore: "\xff\xfe" + utf16,
@@ -187,7 +188,14 @@ func TestIgnoreFilesAreReadable(t *testing.T) {
 			warning: "the ignore file FILE: line 3: the byte 0xe9 is not UTF-8, so the pattern leaves out only files " +
 				"whose names have the same byte. Save the file as UTF-8",
 		},
-	} {
+	}
+}
+
+// An ignore file of which BuildKit would understand nothing is an error that names it, if the context is read; a
+// pattern in another encoding is a warning.
+func TestIgnoreFilesAreReadable(t *testing.T) {
+	t.Parallel()
+	for name, c := range readableIgnoreFileCases() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir, lib := t.TempDir(), t.TempDir()

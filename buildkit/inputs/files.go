@@ -11,8 +11,8 @@ import (
 
 // Files names what a build reads.
 type Files struct {
-	Context    string            // directory of the main build context, or a URL; see IsRemote and LocateContext
-	Named      map[string]string // directories of the named contexts, or locations that IsRemoteNamedContext accepts
+	Context    string            // folder of the main build context, or a URL; see IsRemote and LocateContext
+	Named      map[string]string // folders of the named contexts, or locations that IsRemoteNamedContext accepts
 	Dockerfile string            // path of the Dockerfile on this machine; "" when Inline is the text
 	Inline     []byte            // text of the Dockerfile; nil, too, for the Dockerfile of a remote context
 	// Project is the folder that links in it and in contexts may lead into; "" is none. Where a link leads out of both,
@@ -59,7 +59,7 @@ func (f Files) bounds(context string) file.Bounds {
 	return folders
 }
 
-// CheckContext opens the directory of a context and closes it. It returns the error of file.Bounds.OpenRoot.
+// CheckContext opens the folder of a context and closes it. It returns the error of file.Bounds.OpenRoot.
 func (f Files) CheckContext(dir string) error {
 	root, err := f.open(dir)
 	if err != nil {
@@ -68,12 +68,12 @@ func (f Files) CheckContext(dir string) error {
 	return root.Close()
 }
 
-// open opens the directory of a context. Its errors are those of file.Bounds.OpenRoot.
+// open opens the folder of a context. Its errors are those of file.Bounds.OpenRoot.
 func (f Files) open(dir string) (*os.Root, error) {
 	return f.ProjectBounds().OpenRoot(dir)
 }
 
-// openIgnoreFile opens an ignore file of a directory. It follows links as if the directory were the root of everything.
+// openIgnoreFile opens an ignore file of a folder. It follows links as if the folder were the root of everything.
 func (f Files) openIgnoreFile(dir, name string) (*os.File, error) {
 	root, err := f.open(dir)
 	if err != nil {

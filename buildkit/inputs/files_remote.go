@@ -43,33 +43,33 @@ func (f Files) LoginSecrets() map[string]string {
 	return found
 }
 
-// QueryTokenSecrets returns, for each context whose URL seems to have a token in its query, the name of the secret to
-// use instead. The keys are the names of the contexts; "" is the main one.
-func (f Files) QueryTokenSecrets() map[string]string {
+// QuerySecrets returns, for each context whose URL seems to have a secret in its query, the name of the secret to use
+// instead. The keys are the names of the contexts; "" is the main one.
+func (f Files) QuerySecrets() map[string]string {
 	found := map[string]string{}
 	for source, location := range f.Remotes() {
 		plain, _ := login.Cut(location)
-		if hasQueryToken(plain) {
+		if hasQuerySecret(plain) {
 			found[contextOfSource(source)] = secretName(plain)
 		}
 	}
 	return found
 }
 
-// addRemoteAttrs adds the frontend's options for contexts that the daemon fetches, without their logins.
-func (f Files) addRemoteAttrs(attrs map[string]string) {
+// addRemoteOptions adds the frontend's options for the contexts that the daemon fetches. It cuts logins from the URLs.
+func (f Files) addRemoteOptions(options map[string]string) {
 	f = f.WithoutLogins()
 	if IsRemote(f.Context) {
-		attrs["context"] = f.Context
+		options["context"] = f.Context
 		if f.hasLocalDockerfile() {
-			attrs["dockerfilekey"] = definitionSource // of this machine, not of the remote context
+			options["dockerfilekey"] = dockerfileSource // of this machine, not of the remote context
 		} else {
-			delete(attrs, "filename")
+			delete(options, "filename")
 		}
 	}
 	for name, location := range f.Named {
 		if IsRemoteNamedContext(location) {
-			attrs["context:"+contextName(name)] = location
+			options["context:"+contextName(name)] = location
 		}
 	}
 }

@@ -50,10 +50,10 @@ func FuzzRemote(f *testing.F) {
 		if !IsRemote(location) {
 			return
 		}
-		attrs := map[string]string{}
-		files.addRemoteAttrs(attrs)
-		if _, has := login.Cut(attrs["context"]); has && strings.Count(location, "@") == 1 {
-			t.Errorf("%q: the daemon is told %q", location, attrs["context"])
+		options := map[string]string{}
+		files.addRemoteOptions(options)
+		if _, has := login.Cut(options["context"]); has && strings.Count(location, "@") == 1 {
+			t.Errorf("%q: the daemon is told %q", location, options["context"])
 		}
 	})
 }

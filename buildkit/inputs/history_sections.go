@@ -17,8 +17,8 @@ const inlineName = "dockerfile.inline"
 // is on this machine, its listing.
 func historySections(in *Inputs) map[string][]byte {
 	all := map[string][]byte{
-		definitionSource:                  textTree(in).AppendListing(nil),
-		locationPrefix + definitionSource: nil,
+		dockerfileSource:                  textTree(in).AppendListing(nil),
+		locationPrefix + dockerfileSource: nil,
 	}
 	for name, tree := range in.readTrees() {
 		all[locationPrefix+name] = nil
@@ -56,7 +56,7 @@ func locationMark(location string) []byte {
 // locationText returns what a mark shows of a location.
 func locationText(mark []byte) string {
 	if len(mark) < 8 {
-		return "a directory"
+		return "a folder"
 	}
 	return string(mark[8:])
 }

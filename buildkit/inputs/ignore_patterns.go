@@ -17,7 +17,7 @@ const ignoreFile = ".dockerignore"
 // patternLimit is how many patterns an ignore file may have. Each is a regular expression, and is tried on each path.
 const patternLimit = 10_000
 
-// ignorePatterns returns the patterns of a directory's ignore file, which is at path. It returns an *EncodingError, or
+// ignorePatterns returns the patterns of a folder's ignore file, which is at path. It returns an *EncodingError, or
 // an error that tells what is wrong with a pattern.
 func ignorePatterns(ignore []byte, dir, path string) ([]string, error) {
 	list, err := ignorefile.ReadAll(bytes.NewReader(ignore))

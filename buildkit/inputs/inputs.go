@@ -19,7 +19,7 @@ import (
 
 // Inputs are the recorded local inputs of a build: exactly what is hashed and exactly what is sent.
 type Inputs struct {
-	Definition
+	Texts
 	// Certain is false when it could not be told what the Dockerfile reads, so that whole contexts were taken.
 	Certain bool
 
@@ -156,7 +156,7 @@ func (in *Inputs) WithIgnoreFile(err error) error {
 	if !ok {
 		return err
 	}
-	return c.withIgnoreFile(err, in.Definition)
+	return c.withIgnoreFile(err, in.Texts)
 }
 
 // EncodingError returns what the error of a build says of the Dockerfile's bytes, or nil. A check before the build

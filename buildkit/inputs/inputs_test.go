@@ -46,57 +46,63 @@ func hashOf(t *testing.T, f Files) string {
 	return in.Hash()
 }
 
+// hashChangeCase is a case of TestHashChangesWithWhatTheBuildReads.
+type hashChangeCase struct {
+	change func(t *testing.T, f *Files)
+	differ bool
+}
+
+// hashChangeCases are the cases of TestHashChangesWithWhatTheBuildReads, by name.
+var hashChangeCases = map[string]hashChangeCase{
+	"a file": {
+		func(t *testing.T, f *Files) { write(t, f.Context, map[string]string{"main.go": "x"}) },
+		true,
+	},
+	"the Dockerfile": {
+		func(t *testing.T, f *Files) { write(t, f.Context, map[string]string{"Dockerfile": "FROM a"}) },
+		true,
+	},
+	"an ignored file": {
+		func(t *testing.T, f *Files) { write(t, f.Context, map[string]string{"x.log": "more"}) },
+		false,
+	},
+	"a file of the named context": {
+		func(t *testing.T, f *Files) { write(t, f.Named["lib"], map[string]string{"x.log": "more"}) },
+		true,
+	},
+	"a file that it ignores itself": {
+		func(t *testing.T, f *Files) { write(t, f.Named["lib"], map[string]string{"x.md": "more"}) },
+		false,
+	},
+	"an ignore file of the Dockerfile's own": {func(t *testing.T, f *Files) {
+		write(t, f.Context, map[string]string{
+			"Dockerfile.dockerignore": "x.log\n.dockerignore\nDockerfile.dockerignore\n",
+		})
+	}, false},
+	"what that one does not ignore": {func(t *testing.T, f *Files) {
+		write(t, f.Context, map[string]string{
+			"Dockerfile.dockerignore": ".dockerignore\nDockerfile.dockerignore\n",
+		})
+	}, true},
+	"the name of a context": {
+		func(_ *testing.T, f *Files) { f.Named = map[string]string{"other": f.Named["lib"]} },
+		true,
+	},
+	"the same text inline": {func(_ *testing.T, f *Files) {
+		f.Dockerfile, f.Inline = "", []byte("FROM scratch\n")
+	}, false},
+	"another place": {func(t *testing.T, f *Files) {
+		moved := filepath.Join(t.TempDir(), "moved")
+		if err := os.Rename(f.Context, moved); err != nil {
+			t.Fatal(err)
+		}
+		f.Context, f.Dockerfile = moved, filepath.Join(moved, "Dockerfile")
+	}, false},
+}
+
 func TestHashChangesWithWhatTheBuildReads(t *testing.T) {
 	t.Parallel()
-	cases := map[string]struct {
-		change func(t *testing.T, f *Files)
-		differ bool
-	}{
-		"a file": {
-			func(t *testing.T, f *Files) { write(t, f.Context, map[string]string{"main.go": "x"}) },
-			true,
-		},
-		"the Dockerfile": {
-			func(t *testing.T, f *Files) { write(t, f.Context, map[string]string{"Dockerfile": "FROM a"}) },
-			true,
-		},
-		"an ignored file": {
-			func(t *testing.T, f *Files) { write(t, f.Context, map[string]string{"x.log": "more"}) },
-			false,
-		},
-		"a file of the named context": {
-			func(t *testing.T, f *Files) { write(t, f.Named["lib"], map[string]string{"x.log": "more"}) },
-			true,
-		},
-		"a file that it ignores itself": {
-			func(t *testing.T, f *Files) { write(t, f.Named["lib"], map[string]string{"x.md": "more"}) },
-			false,
-		},
-		"an ignore file of the Dockerfile's own": {func(t *testing.T, f *Files) {
-			write(t, f.Context, map[string]string{
-				"Dockerfile.dockerignore": "x.log\n.dockerignore\nDockerfile.dockerignore\n",
-			})
-		}, false},
-		"what that one does not ignore": {func(t *testing.T, f *Files) {
-			write(t, f.Context, map[string]string{
-				"Dockerfile.dockerignore": ".dockerignore\nDockerfile.dockerignore\n",
-			})
-		}, true},
-		"the name of a context": {
-			func(_ *testing.T, f *Files) { f.Named = map[string]string{"other": f.Named["lib"]} },
-			true,
-		},
-		"the same text inline": {func(_ *testing.T, f *Files) {
-			f.Dockerfile, f.Inline = "", []byte("FROM scratch\n")
-		}, false},
-		"another place": {func(t *testing.T, f *Files) {
-			moved := filepath.Join(t.TempDir(), "moved")
-			if err := os.Rename(f.Context, moved); err != nil {
-				t.Fatal(err)
-			}
-			f.Context, f.Dockerfile = moved, filepath.Join(moved, "Dockerfile")
-		}, false},
-	}
+	cases := hashChangeCases
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -29,16 +29,16 @@ func (s *SharedScans) Load(ctx context.Context, plan Plan, log *slog.Logger) (*I
 			return nil, err
 		}
 	}
-	d, err := readDefinition(ctx, plan.Files)
+	texts, err := readTexts(ctx, plan.Files)
 	if err != nil {
 		return nil, err
 	}
 	in := &Inputs{
-		Definition: d, files: plan.Files,
+		Texts: texts, files: plan.Files,
 		contexts: map[string]localContext{}, urls: plan.Files.WithoutLogins().Remotes(),
-		trees: map[string]*source.Tree{definitionSource: source.FromFiles(d.frontendFiles())},
+		trees: map[string]*source.Tree{dockerfileSource: source.FromFiles(texts.frontendFiles())},
 	}
-	if in.predicted, err = predictPlan(ctx, plan, d); err != nil {
+	if in.predicted, err = predictPlan(ctx, plan, texts); err != nil {
 		return nil, err
 	}
 	in.Certain = !plan.WatchAll && in.predicted.doubt == ""
@@ -53,12 +53,12 @@ func (s *SharedScans) Load(ctx context.Context, plan Plan, log *slog.Logger) (*I
 
 // predictPlan predicts what the build reads, unless the plan takes whole contexts. A text with bytes that are not UTF-8
 // is tried all the same, and an *EncodingError returned if no daemon can be sent it.
-func predictPlan(ctx context.Context, plan Plan, d Definition) (Prediction, error) {
+func predictPlan(ctx context.Context, plan Plan, texts Texts) (Prediction, error) {
 	if !plan.WatchAll {
-		return predict(ctx, plan, d)
+		return predict(ctx, plan, texts)
 	}
-	if _, ok := invalidByte(d.Dockerfile); ok {
-		if _, err := predict(ctx, plan, d); errors.As(err, new(*EncodingError)) {
+	if _, ok := invalidByte(texts.Dockerfile); ok {
+		if _, err := predict(ctx, plan, texts); errors.As(err, new(*EncodingError)) {
 			return Prediction{}, err
 		}
 	}
@@ -71,18 +71,18 @@ func (s *SharedScans) addTrees(ctx context.Context, plan Plan, in *Inputs, log *
 	if plan.Epoch != nil { // otherwise images with and without one would send the context anew by turns
 		key.fields = append(key.fields, []byte("epoch"))
 	}
-	for _, c := range localContexts(plan.Files, in.Definition) {
+	for _, c := range localContexts(plan.Files, in.Texts) {
 		scope, err := c.scope(ctx, plan.Files, in.predicted.Reads)
 		if err != nil {
 			return c.withContextName(err)
 		}
 		in.contexts[c.source] = c
 		if in.trees[c.source], err = s.scan(ctx, plan.Files, c.dir, scope, log); err != nil {
-			return c.withContextName(c.withIgnoreFile(err, in.Definition))
+			return c.withContextName(c.withIgnoreFile(err, in.Texts))
 		}
 		if in.mayReadSource(c.source) {
 			key.add(c, scope)
-			key.fields = append(key.fields, in.trees[c.source].DirModes())
+			key.fields = append(key.fields, in.trees[c.source].FolderModes())
 		}
 	}
 	in.baseKey = key.String()

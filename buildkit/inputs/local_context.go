@@ -20,8 +20,10 @@ type localContext struct {
 
 // localContexts returns the main context, then the named ones in the order of their names. Contexts that the daemon
 // fetches are not among them.
-func localContexts(files Files, d Definition) []localContext {
-	all := []localContext{{source: contextSource, dir: files.Context, ignore: d.Ignore, ignorePath: d.IgnorePath}}
+func localContexts(files Files, texts Texts) []localContext {
+	all := []localContext{{
+		source: contextSource, dir: files.Context, ignore: texts.Ignore, ignorePath: texts.IgnorePath,
+	}}
 	if IsRemote(files.Context) {
 		all = nil
 	}
@@ -32,7 +34,7 @@ func localContexts(files Files, d Definition) []localContext {
 		}
 		all = append(all, localContext{
 			source: namedContextSource(name), name: name, dir: dir,
-			ignore: d.Named[name], ignorePath: filepath.Join(dir, ignoreFile),
+			ignore: texts.Named[name], ignorePath: filepath.Join(dir, ignoreFile),
 		})
 	}
 	return all
@@ -78,14 +80,14 @@ func (c localContext) mayRead(ctx context.Context, in *Inputs, dir, path string)
 
 // withIgnoreFile adds to an error about a changed file of the context how an ignore file leaves that file out. It
 // returns any other error as it is.
-func (c localContext) withIgnoreFile(err error, d Definition) error {
+func (c localContext) withIgnoreFile(err error, texts Texts) error {
 	file, ok := errors.AsType[*source.ChangedError](err)
 	if !ok {
 		return err
 	}
 	path := filepath.Join(c.dir, ignoreFile)
-	if c.name == "" && d.IgnorePath != "" {
-		path = d.IgnorePath
+	if c.name == "" && texts.IgnorePath != "" {
+		path = texts.IgnorePath
 	}
 	return &ChangedFileError{ChangedError: file, IgnoreFile: path, Pattern: ignorePattern(file.Path)}
 }

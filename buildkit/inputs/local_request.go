@@ -13,7 +13,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
 )
 
-// localRequest is one local source in a definition.
+// localRequest is one local source in a definition. A definition is a build in the format of BuildKit (LLB).
 type localRequest struct {
 	name  string // of the source
 	paths pathSet
@@ -45,21 +45,21 @@ func localRequests(def *pb.Definition) ([]localRequest, error) {
 	return requests, nil
 }
 
-// localRequestOf returns the request that an operation is, without its uses. It returns false if the operation is no
-// local source.
+// localRequestOf converts an operation to a request without uses. It returns false if the operation is not a local
+// source.
 func localRequestOf(op *pb.Op) (request localRequest, isLocal bool, err error) {
 	name, isLocal := strings.CutPrefix(op.GetSource().GetIdentifier(), "local://")
 	if !isLocal {
 		return localRequest{}, false, nil
 	}
 	r := localRequest{name: name}
-	attrs := op.GetSource().GetAttrs()
-	if paths := attrs[pb.AttrFollowPaths]; paths != "" {
+	attributes := op.GetSource().GetAttrs()
+	if paths := attributes[pb.AttrFollowPaths]; paths != "" {
 		if err := json.Unmarshal([]byte(paths), &r.paths); err != nil {
 			return r, true, fmt.Errorf("the paths of the local source %s: %w", name, err)
 		}
 	}
-	r.internal = name == definitionSource || strings.HasSuffix(attrs[pb.AttrSharedKeyHint], "-"+ignoreFile)
+	r.internal = name == dockerfileSource || strings.HasSuffix(attributes[pb.AttrSharedKeyHint], "-"+ignoreFile)
 	return r, true, nil
 }
 

@@ -9,24 +9,24 @@ import (
 
 // Plan says what to build, as plain data. Building an equal plan from equal inputs again gives the same image.
 type Plan struct {
-	Files       Files
-	WatchAll    bool              // hash and send whole contexts, not only what the Dockerfile reads from them
-	Pull        bool              // ask again what names stand for: the commit behind a branch or tag of a git context
-	Platforms   []string          // normalized, as "linux/arm64"; none: the daemon's own
-	Target      string            // stage to build; "": the last one
-	BuildArgs   map[string]string // ARG values
-	Labels      map[string]string
-	Annotations map[string]string // of the manifests, and of the index when there is one
-	TestTargets []string          // stages that are built to their end before the image; one that fails fails the build
-	Network     string            // of steps: "host", "none" or, "", the daemon's default
-	Hosts       []Host            // that steps know beside those of DNS
-	NoCache     bool              // run every step again
-	NoCacheOf   []string          // stages whose steps run again
-	Allow       []string          // entitlements that steps ask for, besides what Network needs
-	Epoch       *int64            // upper bound of every time in the image, seconds since 1970; nil: no bound
-	Provenance  string            // attestation of how the image was made: "min", "max" or, "", none
-	SBOM        string            // reference of the image that lists what is in the image; "": no such list
-	ImageAttrs  map[string]string // options of BuildKit's image exporter that replace ours, such as "compression"
+	Files        Files
+	WatchAll     bool              // hash and send whole contexts, not only what the Dockerfile reads from them
+	Pull         bool              // ask again what names stand for: the commit behind a branch or tag of a git context
+	Platforms    []string          // normalized, as "linux/arm64"; none: the daemon's own
+	Target       string            // stage to build; "": the last one
+	BuildArgs    map[string]string // ARG values
+	Labels       map[string]string
+	Annotations  map[string]string // of the manifests, and of the index when there is one
+	TestTargets  []string          // stages that are built to their end before the image; one that fails fails the build
+	Network      string            // of steps: "host", "none" or, "", the daemon's default
+	Hosts        []Host            // that steps know beside those of DNS
+	NoCache      bool              // run every step again
+	NoCacheOf    []string          // stages whose steps run again
+	Allow        []string          // entitlements that steps ask for, besides what Network needs
+	Epoch        *int64            // upper bound of every time in the image, seconds since 1970; nil: no bound
+	Provenance   string            // attestation of how the image was made: "min", "max" or, "", none
+	SBOM         string            // reference of the image that lists what is in the image; "": no such list
+	ImageOptions map[string]string // options of BuildKit's image exporter that replace ours, such as "compression"
 
 	// BaseDigests maps the canonical reference of a base image to the digest to build with, whatever the tag holds.
 	BaseDigests map[string]string

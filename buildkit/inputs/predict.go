@@ -35,11 +35,11 @@ const (
 // It returns a *dockerfile.BudgetError when the frontend takes more memory or time than it may, and a
 // *dockerfile.CrashError. It returns an *EncodingError when no daemon could be sent what the frontend makes of the
 // Dockerfile.
-func predict(ctx context.Context, plan Plan, d Definition) (Prediction, error) {
+func predict(ctx context.Context, plan Plan, texts Texts) (Prediction, error) {
 	p := Prediction{Reads: ReadSet{}, uses: useSet{}}
 	plan.Provenance = "" // reads nothing of the contexts; the scan of the image for its SBOM may
 	for _, part := range append(plan.testPlans(), plan) {
-		target, err := predictTarget(ctx, part, d)
+		target, err := predictTarget(ctx, part, texts)
 		if err != nil || target.doubt != "" {
 			return Prediction{doubt: target.doubt}, err
 		}
@@ -53,8 +53,8 @@ func predict(ctx context.Context, plan Plan, d Definition) (Prediction, error) {
 }
 
 // predictTarget predicts what one target reads, as predict does.
-func predictTarget(ctx context.Context, plan Plan, d Definition) (Prediction, error) {
-	one, other := newDryGateways(plan, d)
+func predictTarget(ctx context.Context, plan Plan, texts Texts) (Prediction, error) {
+	one, other := newDryGateways(plan, texts)
 	doubt, err := runBoth(ctx, one, other)
 	if doubt == "" && !maps.EqualFunc(one.reads(), other.reads(), slices.Equal[pathSet]) {
 		doubt = readsDoubt
@@ -66,7 +66,7 @@ func predictTarget(ctx context.Context, plan Plan, d Definition) (Prediction, er
 	if !equal && len(plan.UnknownArgs) > 0 {
 		return Prediction{doubt: usesDoubt}, nil
 	}
-	remotes, doubt, err := predictRemotes(ctx, plan, d)
+	remotes, doubt, err := predictRemotes(ctx, plan, texts)
 	p := Prediction{Reads: one.reads(), uses: uses, doubt: doubt}
 	for _, name := range remotes {
 		p.Reads[name], p.uses[name] = nil, nil
@@ -76,11 +76,11 @@ func predictTarget(ctx context.Context, plan Plan, d Definition) (Prediction, er
 
 // newDryGateways returns two gateways for one build. The second runs on another machine, and gives a value to every
 // name that the Dockerfile could take from elsewhere. What both record is certain.
-func newDryGateways(plan Plan, d Definition) (one, other *dryGateway) {
-	one, other = newDryGateway(plan, d, "linux/amd64"), newDryGateway(plan, d, "linux/arm64")
-	other.baseEnv = sentinelEnv(d.Dockerfile)
+func newDryGateways(plan Plan, texts Texts) (one, other *dryGateway) {
+	one, other = newDryGateway(plan, texts, "linux/amd64"), newDryGateway(plan, texts, "linux/arm64")
+	other.baseEnv = sentinelEnv(texts.Dockerfile)
 	for _, name := range plan.UnknownArgs {
-		other.attrs["build-arg:"+name] = sentinel
+		other.options["build-arg:"+name] = sentinel
 	}
 	return one, other
 }

@@ -10,11 +10,11 @@ import (
 // predictText renders a prediction: "context: a b; named-lib: *", or "?" when it is uncertain.
 func predictText(t *testing.T, plan Plan, dockerfile string) string {
 	t.Helper()
-	d := Definition{Name: "Dockerfile", Dockerfile: []byte(dockerfile), Named: map[string][]byte{}}
+	texts := Texts{Name: "Dockerfile", Dockerfile: []byte(dockerfile), Named: map[string][]byte{}}
 	for name := range plan.Files.Named {
-		d.Named[name] = nil
+		texts.Named[name] = nil
 	}
-	p, err := predict(t.Context(), plan, d)
+	p, err := predict(t.Context(), plan, texts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ type predictionCase struct {
 // the race detector minds.
 var predictions = map[string]predictionCase{
 	"files":                 {dockerfile: "FROM b\nCOPY a.txt d/f /x/", want: "context: a.txt d/f"},
-	"a directory":           {dockerfile: "FROM b\nCOPY d /x/", want: "context: d"},
+	"a folder":              {dockerfile: "FROM b\nCOPY d /x/", want: "context: d"},
 	"everything":            {dockerfile: "FROM b\nCOPY . /x/", want: "context: *"},
 	"everything and a file": {dockerfile: "FROM b\nCOPY a /a\nCOPY . /x/", want: "context: *"},
 	"nothing":               {dockerfile: "FROM b\nRUN true", want: ""},
@@ -186,13 +186,13 @@ func testPredictions(t *testing.T, cases map[string]predictionCase) {
 
 // A prediction stands in every Check: it must cost nothing that a person notices.
 func BenchmarkPredict(b *testing.B) {
-	d := Definition{
+	texts := Texts{
 		Name: "Dockerfile",
 		Dockerfile: []byte("FROM b AS build\nCOPY go.mod *.go ./\nRUN go build\n" +
 			"FROM b\nCOPY --from=build /x /x\nCOPY etc /etc"),
 	}
 	for b.Loop() {
-		if p, err := predict(b.Context(), Plan{}, d); p.doubt != "" || err != nil {
+		if p, err := predict(b.Context(), Plan{}, texts); p.doubt != "" || err != nil {
 			b.Fatal(p.doubt, err)
 		}
 	}

@@ -16,9 +16,9 @@ import (
 //
 // The main context always counts, because an ONBUILD of a base image may read it. A named one counts if a dry run asks
 // for it; to see that, each is given a unique placeholder for its location.
-func predictRemotes(ctx context.Context, p Plan, d Definition) (sources []string, doubt string, err error) {
+func predictRemotes(ctx context.Context, p Plan, texts Texts) (sources []string, doubt string, err error) {
 	all := slices.Sorted(maps.Keys(p.Files.Remotes()))
-	if !slices.ContainsFunc(all, isNamedSource) || basesVary(d.Dockerfile) {
+	if !slices.ContainsFunc(all, isNamedSource) || basesVary(texts.Dockerfile) {
 		return all, "", nil
 	}
 	p.Files.Named = maps.Clone(p.Files.Named)
@@ -27,7 +27,7 @@ func predictRemotes(ctx context.Context, p Plan, d Definition) (sources []string
 			p.Files.Named[name] = placeholderImage(name)
 		}
 	}
-	one, other := newDryGateways(p, d)
+	one, other := newDryGateways(p, texts)
 	if doubt, err := runBoth(ctx, one, other); doubt != "" || err != nil {
 		return nil, doubt, err
 	}

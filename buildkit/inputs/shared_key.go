@@ -13,7 +13,7 @@ import (
 )
 
 // sharedKey is the base of the key that tells a daemon which earlier transfer to compare a new one with: the one of the
-// same scopes of the same directories of the same machine, in which no directory had another mode (see Tree.DirModes).
+// same scopes of the same folders of the same machine, in which no folder had another mode (see Tree.DirModes).
 // With an empty key it would take another project's. Lists have their lengths in front, so that no two scopes have one
 // key.
 type sharedKey struct{ fields [][]byte }

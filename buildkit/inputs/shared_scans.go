@@ -13,11 +13,11 @@ import (
 // checked about the same time.
 const maxSharedScans = 8
 
-// SharedScans shares the scan of a build context among images: the same part of the same directory is scanned once, as
+// SharedScans shares the scan of a build context among images: the same part of the same folder is scanned once, as
 // long as nothing in it changes. A nil SharedScans shares nothing.
 //
 // Another resource of the same run may write into a context between two images. An image that depends on it must be
-// hashed and built with what is there by then. So a scan is shared only if the kernel watched every directory of it
+// hashed and built with what is there by then. So a scan is shared only if the kernel watched every folder of it
 // from before it was listed, and reported no change; source.Watch says what that covers. Where nothing can be watched,
 // each image scans.
 //
@@ -28,7 +28,7 @@ type SharedScans struct {
 	kept []*sharedScan // the one that was asked for last at the end
 }
 
-// sharedScan is the last scan of one part of one directory.
+// sharedScan is the last scan of one part of one folder.
 type sharedScan struct {
 	key   string
 	users int           // how many hold it: it is not dropped meanwhile
@@ -37,7 +37,7 @@ type sharedScan struct {
 	watch *source.Watch // of the tree
 }
 
-// scan records a part of a directory, or returns an earlier record that still holds. It waits while another image scans
+// scan records a part of a folder, or returns an earlier record that still holds. It waits while another image scans
 // the same part. When ctx ends meanwhile, it returns the cause.
 func (s *SharedScans) scan(
 	ctx context.Context, files Files, dir string, scope source.Scope, log *slog.Logger,
@@ -46,7 +46,7 @@ func (s *SharedScans) scan(
 		return source.Scan(ctx, dir, scope, scanOptions(files, nil))
 	}
 	key := newSharedKey()
-	key.add(localContext{dir: dir}, scope) // under whatever name the images know the directory
+	key.add(localContext{dir: dir}, scope) // under whatever name the images know the folder
 	last := s.acquire(key.String())
 	defer s.release(last)
 	select {
@@ -56,10 +56,10 @@ func (s *SharedScans) scan(
 		return nil, context.Cause(ctx)
 	}
 	if last.watch.IsUnchanged() {
-		log.DebugContext(ctx, "a scan is shared", "directory", dir)
+		log.DebugContext(ctx, "a scan is shared", "folder", dir)
 		return last.tree, nil
 	}
-	log.DebugContext(ctx, "a directory is scanned", "directory", dir, "reason", last.rescanReason())
+	log.DebugContext(ctx, "a folder is scanned", "folder", dir, "reason", last.rescanReason())
 	return last.rescan(ctx, files, dir, scope)
 }
 
@@ -68,10 +68,10 @@ func (l *sharedScan) rescanReason() string {
 	if l.tree == nil {
 		return "no earlier scan of this part"
 	}
-	return "something changed, or the directory cannot be watched"
+	return "something changed, or the folder cannot be watched"
 }
 
-// rescan scans the directory again, under a new watch.
+// rescan scans the folder again, under a new watch.
 func (l *sharedScan) rescan(
 	ctx context.Context, files Files, dir string, scope source.Scope,
 ) (tree *source.Tree, err error) {

@@ -9,7 +9,7 @@ import (
 // Names of local sources, by which the frontend asks for them.
 const (
 	contextSource    = "context"
-	definitionSource = "dockerfile"
+	dockerfileSource = "dockerfile"
 )
 
 // namedContextSource returns the local source of a named context. Its prefix keeps a context called "dockerfile" apart

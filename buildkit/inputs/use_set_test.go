@@ -126,11 +126,11 @@ func TestPredictUses(t *testing.T) {
 	for name, c := range predictedUses {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := Definition{Name: "Dockerfile", Dockerfile: []byte(c.dockerfile), Named: map[string][]byte{}}
+			texts := Texts{Name: "Dockerfile", Dockerfile: []byte(c.dockerfile), Named: map[string][]byte{}}
 			for name := range c.plan.Files.Named {
-				d.Named[name] = nil
+				texts.Named[name] = nil
 			}
-			p, err := predict(t.Context(), c.plan, d)
+			p, err := predict(t.Context(), c.plan, texts)
 			if got := usesText(p.uses); got != c.want || p.doubt != "" || err != nil {
 				t.Errorf("got %q, %q, %v, want %q", got, p.doubt, err, c.want)
 			}
@@ -141,16 +141,16 @@ func TestPredictUses(t *testing.T) {
 // An argument that is not known yet may be a path that a COPY without patterns takes.
 func TestAnUnknownArgumentMayDecideWhatIsLeftOut(t *testing.T) {
 	t.Parallel()
-	d := Definition{
+	texts := Texts{
 		Name:       "Dockerfile",
 		Dockerfile: []byte("FROM scratch\nARG V\nCOPY --exclude=*.md . /x/\nCOPY $V /y/"),
 	}
 	plan := Plan{BuildArgs: map[string]string{"V": "a"}}
-	if p, err := predict(t.Context(), plan, d); p.doubt != "" || err != nil {
+	if p, err := predict(t.Context(), plan, texts); p.doubt != "" || err != nil {
 		t.Errorf("known: %q, %v", p.doubt, err)
 	}
 	plan.UnknownArgs = []string{"V"}
-	if p, err := predict(t.Context(), plan, d); p.doubt != usesDoubt || err != nil {
+	if p, err := predict(t.Context(), plan, texts); p.doubt != usesDoubt || err != nil {
 		t.Errorf("unknown: %q, %v", p.doubt, err)
 	}
 }

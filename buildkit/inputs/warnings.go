@@ -70,7 +70,7 @@ func (in *Inputs) wasteWarning(ctx context.Context, plan Plan, c localContext) (
 	if in.predicted.Reads != nil || !isBig(all) {
 		return Warning{}, false
 	}
-	predicted, err := predict(ctx, plan, in.Definition)
+	predicted, err := predict(ctx, plan, in.Texts)
 	if predicted.doubt != "" || err != nil {
 		return Warning{
 			Kind: Uncertain, Text: "because it cannot be told for certain which of them the Dockerfile reads",

@@ -12,12 +12,12 @@ import (
 )
 
 // A plugin connects to the relay for one request: "attach ID", with the descriptor of a device, or "detach ID". The
-// reply is "ok" or the text of an error. The socket keeps the boundaries of messages (SOCK_SEQPACKET).
+// answer is "ok" or the text of an error. The socket keeps the boundaries of messages (SOCK_SEQPACKET).
 
 const (
 	attachVerb, detachVerb = "attach", "detach"
 
-	replyOK      = "ok"
+	answerOK     = "ok"
 	messageLimit = 512
 	handoffLimit = 10 * time.Second
 )
@@ -47,12 +47,12 @@ func request(socket, message string, rights []byte) error {
 	if _, _, err := conn.WriteMsgUnix([]byte(message), rights, nil); err != nil {
 		return fmt.Errorf("the network relay of steps: %w", err)
 	}
-	reply := make([]byte, messageLimit)
-	n, err := conn.Read(reply)
+	answer := make([]byte, messageLimit)
+	n, err := conn.Read(answer)
 	if err != nil {
 		return fmt.Errorf("the network relay of steps: %w", err)
 	}
-	if text := string(reply[:n]); text != replyOK {
+	if text := string(answer[:n]); text != answerOK {
 		return fmt.Errorf("the network relay of steps: %s", text)
 	}
 	return nil
@@ -71,11 +71,11 @@ func Handle(conn *net.UnixConn, devices Devices) error {
 		return err
 	}
 	err := handle(conn, devices)
-	reply := replyOK
+	answer := answerOK
 	if err != nil {
-		reply = err.Error()
+		answer = err.Error()
 	}
-	_, failed := conn.Write([]byte(reply[:min(len(reply), messageLimit)]))
+	_, failed := conn.Write([]byte(answer[:min(len(answer), messageLimit)]))
 	return errors.Join(err, failed)
 }
 

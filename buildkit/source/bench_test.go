@@ -115,7 +115,7 @@ func BenchmarkMemory(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// walkOnly walks a directory in parallel and calls only lstat and, for files, visit.
+// walkOnly walks a folder in parallel and calls only lstat and, for files, visit.
 func walkOnly(dir string, visit func(path string)) {
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0)-1)
 	var walk func(dir string)

@@ -58,7 +58,7 @@ func (c *Cache) open(context string) *contextCache {
 	opened := &contextCache{cache: c, context: context, updated: map[string][]byte{}, visited: map[string]bool{}}
 	data, err := c.read(cacheName(context))
 	if err == nil {
-		opened.blocks = decodeCache(data, context) // nil when it is damaged or about another directory
+		opened.blocks = decodeCache(data, context) // nil when it is damaged or about another folder
 	}
 	return opened
 }

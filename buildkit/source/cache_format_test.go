@@ -55,7 +55,7 @@ func TestEveryFlippedBitOfACacheIsSeen(t *testing.T) {
 		t.Fatalf("the cache itself is not understood: %q", blocks)
 	}
 	if decodeCache(whole, "/other") != nil {
-		t.Error("a cache of another directory is taken")
+		t.Error("a cache of another folder is taken")
 	}
 	for i := range len(whole) * 8 {
 		damaged := slices.Clone(whole)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// rememberedNames returns the names of the files in the root of a directory that a cache knows.
+// rememberedNames returns the names of the files in the root of a folder that a cache knows.
 func rememberedNames(dir string, cache *Cache) (names []string) {
 	data, err := os.ReadFile(cache.file(dir))
 	if err != nil {
@@ -21,7 +21,7 @@ func rememberedNames(dir string, cache *Cache) (names []string) {
 	return names
 }
 
-// scanByTurns scans parts of a directory one after the other until the cache knows the names: it takes the files when
+// scanByTurns scans parts of a folder one after the other until the cache knows the names: it takes the files when
 // they are old enough.
 func scanByTurns(t *testing.T, dir string, cache *Cache, parts []string, names ...string) {
 	t.Helper()

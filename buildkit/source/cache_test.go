@@ -43,7 +43,7 @@ func backdate(t *testing.T, dir string) {
 	}
 }
 
-// rememberedFiles counts the records of a cache for a directory.
+// rememberedFiles counts the records of a cache for a folder.
 func rememberedFiles(t *testing.T, dir string, cache *Cache) (n int) {
 	t.Helper()
 	data, err := os.ReadFile(cache.file(dir))

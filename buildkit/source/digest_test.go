@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// writeTree writes files below a new directory: name → content. A name that ends in / is a directory, and a content
+// writeTree writes files below a new folder: name → content. A name that ends in / is a folder, and a content
 // that begins with -> is a link.
 func writeTree(t *testing.T, files map[string]string) string {
 	t.Helper()
@@ -56,10 +56,10 @@ func TestDigestDiffersWhenTheBuildWould(t *testing.T) {
 		"executable":            func(d string) error { return os.Chmod(d+"/a.txt", 0o755) },
 		"readable by others":    func(d string) error { return os.Chmod(d+"/a.txt", 0o640) },
 		"setuid":                func(d string) error { return os.Chmod(d+"/a.txt", 0o644|os.ModeSetuid) },
-		"mode of a directory":   func(d string) error { return os.Chmod(d+"/dir", 0o700) },
+		"mode of a folder":      func(d string) error { return os.Chmod(d+"/dir", 0o700) },
 		"new file":              func(d string) error { return os.WriteFile(d+"/dir/c", nil, 0o644) },
-		"new empty directory":   func(d string) error { return os.Mkdir(d+"/dir/sub", 0o755) },
-		"removed directory":     func(d string) error { return os.Remove(d + "/empty") },
+		"new empty folder":      func(d string) error { return os.Mkdir(d+"/dir/sub", 0o755) },
+		"removed folder":        func(d string) error { return os.Remove(d + "/empty") },
 		"text of a link":        func(d string) error { return relink(d+"/link", "dir/b") },
 		"link to the same file": func(d string) error { return relink(d+"/link", "./a.txt") },
 		"dangling link":         func(d string) error { return relink(d+"/link", "nowhere") },
@@ -86,12 +86,12 @@ func TestDigestDiffersWhenTheBuildWould(t *testing.T) {
 func TestDigestStaysWhenTheBuildWould(t *testing.T) {
 	t.Parallel()
 	changes := map[string]func(dir string) error{
-		"touch":               func(d string) error { return os.Chtimes(d+"/a.txt", time.Unix(1, 0), time.Unix(1, 0)) },
-		"umask 002":           func(d string) error { return os.Chmod(d+"/a.txt", 0o664) },
-		"umask 002 directory": func(d string) error { return os.Chmod(d+"/dir", 0o775) },
-		"owner":               func(d string) error { return os.Lchown(d+"/a.txt", os.Getuid(), os.Getgid()) },
-		"ignored file":        func(d string) error { return os.WriteFile(d+"/noise.log", []byte("x"), 0o644) },
-		"rewritten alike":     func(d string) error { return replace(d+"/a.txt", "alpha") },
+		"touch":            func(d string) error { return os.Chtimes(d+"/a.txt", time.Unix(1, 0), time.Unix(1, 0)) },
+		"umask 002":        func(d string) error { return os.Chmod(d+"/a.txt", 0o664) },
+		"umask 002 folder": func(d string) error { return os.Chmod(d+"/dir", 0o775) },
+		"owner":            func(d string) error { return os.Lchown(d+"/a.txt", os.Getuid(), os.Getgid()) },
+		"ignored file":     func(d string) error { return os.WriteFile(d+"/noise.log", []byte("x"), 0o644) },
+		"rewritten alike":  func(d string) error { return replace(d+"/a.txt", "alpha") },
 	}
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {

@@ -15,7 +15,7 @@
 // varint), so that no two trees share an encoding:
 //
 //	header   "pulumi-buildkit tree v1"
-//	record   type     one byte: d directory, f file, l symbolic link
+//	record   type     one byte: d folder (directory), f file, l symbolic link
 //	         path     relative to the root, slashes, as it is on disk
 //	         mode     four bytes, big endian: permission, setuid, setgid, sticky; without group and other write
 //	         link     the text of a symbolic link, else empty

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/canon"
 )
 
-// entry is one file, directory or link as it was recorded.
+// entry is one file, folder or link as it was recorded.
 type entry struct {
 	path  string // slash-separated, relative to the root
 	mode  os.FileMode
@@ -45,7 +45,7 @@ func (e *entry) appendTo(record []byte) []byte {
 	return append(record, 0)
 }
 
-// contentMark returns the beginning of a file's digest, the text of a link, or nil for a directory.
+// contentMark returns the beginning of a file's digest, the text of a link, or nil for a folder.
 func (e *entry) contentMark() []byte {
 	switch e.kind() {
 	case 'f':

@@ -1,6 +1,6 @@
 package source
 
-// folder is one directory of a walk, with what was recorded in it.
+// folder is one folder of a walk, with what was recorded in it.
 type folder struct {
 	path    string // "." for the root
 	mtime   int64  // as it is recorded, seconds
@@ -16,7 +16,7 @@ type folder struct {
 type walkedChild struct {
 	entry  entry
 	taken  bool
-	folder *folder // of a directory
+	folder *folder // of a folder
 }
 
 // countEntries returns how many entries flatten appends. Of the folders that are not taken themselves it takes those
@@ -38,7 +38,7 @@ func (f *folder) countEntries() int {
 	return f.total
 }
 
-// flatten appends the entries in the order in which BuildKit wants them: each directory before what is in it, and both
+// flatten appends the entries in the order in which BuildKit wants them: each folder before what is in it, and both
 // before the next sibling.
 func (f *folder) flatten(into []entry) []entry {
 	for _, part := range f.parts {

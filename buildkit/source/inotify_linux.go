@@ -10,18 +10,18 @@ import (
 )
 
 // watchedEvents are the events that a queue asks for. IN_UNMOUNT, IN_IGNORED and IN_Q_OVERFLOW come by themselves. The
-// directory above reports what becomes of a directory itself.
+// folder above reports what becomes of a folder itself.
 const watchedEvents = unix.IN_ONLYDIR | unix.IN_OPEN | unix.IN_MODIFY | unix.IN_ATTRIB | unix.IN_CLOSE_WRITE |
 	unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVE
 
 // harmlessEvents are the events that are no change.
 const harmlessEvents = unix.IN_OPEN | unix.IN_ISDIR
 
-// event is what the kernel reports of one directory or of a name in it: inotify(7).
+// event is what the kernel reports of one folder or of a name in it: inotify(7).
 type event struct {
 	folder int32
 	mask   uint32
-	name   string // "" is the directory itself
+	name   string // "" is the folder itself
 }
 
 // eventQueue is an inotify instance.
@@ -48,7 +48,7 @@ func newEventQueue() (*eventQueue, error) {
 
 func (q *eventQueue) close() { _ = q.file.Close() }
 
-// add watches a directory. Its events have the number that add returns.
+// add watches a folder. Its events have the number that add returns.
 func (q *eventQueue) add(path string) (folder int32, err error) {
 	var number int
 	closed := q.conn.Control(func(fd uintptr) { number, err = unix.InotifyAddWatch(int(fd), path, watchedEvents) })

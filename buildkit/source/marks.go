@@ -85,7 +85,7 @@ func (m *marks) markBelow(target string, f filter) bool {
 	return true
 }
 
-// markParents marks the directories above all entries that are not excluded as read: they are copied with them.
+// markParents marks the folders above all entries that are not excluded as read: they are copied with them.
 func (m *marks) markParents() {
 	for i, state := range m.states {
 		if state == isExcluded {

@@ -11,21 +11,21 @@ import (
 // matchers decide about paths. They are not safe for concurrent use: take one from a pool for each goroutine.
 type matchers struct {
 	include, exclude *patternmatcher.PatternMatcher // nil: everything, nothing
-	// A directory that is not taken itself can be left out as a whole when no pattern could match below it. Patterns
+	// A folder that is not taken itself can be left out as a whole when no pattern could match below it. Patterns
 	// with wildcards could match anywhere.
 	literalIncludes, literalExceptions bool
 	costly                             bool // Scan limits the time that the patterns take
 }
 
-// verdict is about one path: whether it is taken and, for a directory, what its children need to know.
+// verdict is about one path: whether it is taken and, for a folder, what its children need to know.
 type verdict struct {
 	taken            bool
 	prune            bool // nothing below can be taken
 	include, exclude patternmatcher.MatchInfo
 }
 
-// judge decides about the path name, given the verdict on its parent directory, as fsutil's filters do.
-func (m *matchers) judge(name string, isDir bool, parent verdict) (verdict, error) {
+// judge decides about the path name, given the verdict on its parent folder, as fsutil's filters do.
+func (m *matchers) judge(name string, isFolder bool, parent verdict) (verdict, error) {
 	v := verdict{taken: true}
 	name = filepath.FromSlash(name)
 	if m.include != nil {
@@ -35,7 +35,7 @@ func (m *matchers) judge(name string, isDir bool, parent verdict) (verdict, erro
 		}
 		if v.include = info; !matched {
 			v.taken = false
-			v.prune = isDir && m.literalIncludes && !anyBelow(m.include, name, false)
+			v.prune = isFolder && m.literalIncludes && !anyBelow(m.include, name, false)
 		}
 	}
 	if m.exclude != nil && !v.prune {
@@ -45,7 +45,7 @@ func (m *matchers) judge(name string, isDir bool, parent verdict) (verdict, erro
 		}
 		if v.exclude = info; matched {
 			v.taken = false
-			v.prune = isDir && m.literalExceptions && !anyBelow(m.exclude, name, true)
+			v.prune = isFolder && m.literalExceptions && !anyBelow(m.exclude, name, true)
 		}
 	}
 	return v, nil

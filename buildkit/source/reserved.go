@@ -40,7 +40,7 @@ type reservedBelow struct {
 	ids     map[fileID]bool            // of those that exist, because a mount shows one at another path; Reserved.Own
 }
 
-// fileID identifies a directory on this machine.
+// fileID identifies a folder on this machine.
 type fileID struct {
 	device uint64
 	inode  int64
@@ -53,15 +53,15 @@ func findReserved(dir string, reserved []Reserved) (reservedBelow, error) {
 	}
 	dir = withoutLinks(dir)
 	below := reservedBelow{names: map[string]map[string]bool{}, parents: map[string]bool{}, ids: map[fileID]bool{}}
-	dirID, hasID := identify(dir)
+	folderID, hasID := identify(dir)
 	for _, r := range reserved {
 		resolved := withoutLinks(r.Path)
 		id, exists := identify(resolved)
-		isDir := hasID && exists && dirID == id
-		if r.Own && (isWithin(dir, resolved) || isDir) {
+		isFolder := hasID && exists && folderID == id
+		if r.Own && (isWithin(dir, resolved) || isFolder) {
 			return reservedBelow{}, &ReservedError{Dir: dir, Folder: resolved}
 		}
-		if exists && !isDir {
+		if exists && !isFolder {
 			below.ids[id] = r.Own
 		}
 		if isWithin(resolved, dir) && resolved != dir {

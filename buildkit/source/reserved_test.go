@@ -27,23 +27,21 @@ func wantPaths(t *testing.T, dir string, scope Scope, reserved []Reserved, want,
 	}
 }
 
-// A reserved path is left out wherever it is reached, and not because of its name. A folder that holds nothing else is
-// not in the tree either, also if the reserved path does not exist yet.
-func TestReservedFoldersAreNotInTheTree(t *testing.T) {
-	t.Parallel()
-	root := []string{".cache", ".cache/ours", ".cache/ours/log", "app"}
-	others := []string{"lib", "lib/.cache", "lib/.cache/ours", "lib/.cache/ours/log"}
-	all := slices.Concat(root, others)
+// reservedFolderCase is a case of TestReservedFoldersAreNotInTheTree.
+type reservedFolderCase struct {
+	files    []string
+	link     string // to the context, by which it is scanned
+	reserved string
+	scope    Scope
+	want     []string
+	leftOut  []string
+}
+
+// reservedFolderCases returns the cases of TestReservedFoldersAreNotInTheTree, by name.
+func reservedFolderCases(root []string, others []string, all []string) map[string]reservedFolderCase {
 	onlyApp := append([]string{"app"}, others...)
 	ours := []string{".cache/ours"}
-	for name, test := range map[string]struct {
-		files    []string
-		link     string // to the context, by which it is scanned
-		reserved string
-		scope    Scope
-		want     []string
-		leftOut  []string
-	}{
+	return map[string]reservedFolderCase{
 		"nothing":             {want: all},
 		"a folder of its own": {reserved: ".cache/ours", want: onlyApp, leftOut: ours},
 		"a folder beside something else": {
@@ -59,7 +57,17 @@ func TestReservedFoldersAreNotInTheTree(t *testing.T) {
 			want: []string{".cache", "app"},
 		},
 		"a folder elsewhere": {reserved: "../elsewhere", want: all},
-	} {
+	}
+}
+
+// A reserved path is left out wherever it is reached, and not because of its name. A folder that holds nothing else is
+// not in the tree either, also if the reserved path does not exist yet.
+func TestReservedFoldersAreNotInTheTree(t *testing.T) {
+	t.Parallel()
+	root := []string{".cache", ".cache/ours", ".cache/ours/log", "app"}
+	others := []string{"lib", "lib/.cache", "lib/.cache/ours", "lib/.cache/ours/log"}
+	all := slices.Concat(root, others)
+	for name, test := range reservedFolderCases(root, others, all) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			base := t.TempDir()

@@ -13,13 +13,13 @@ type Options struct {
 	Cache *Cache
 	// Watch can tell afterwards whether the tree is still as it was recorded. Nil watches nothing.
 	Watch *Watch
-	// Open opens the directory, for the scan and for each transfer of the tree. Nil is os.OpenRoot.
+	// Open opens the folder, for the scan and for each transfer of the tree. Nil is os.OpenRoot.
 	Open func(dir string) (*os.Root, error)
 	// Reserved paths are left out.
 	Reserved []Reserved
 }
 
-// Scan records the part of dir that scope takes: exactly what BuildKit would ask for. It lists directories and reads
+// Scan records the part of dir that scope takes: exactly what BuildKit would ask for. It lists folders and reads
 // files in parallel. It records links and never follows them, and reads nothing outside dir.
 //
 // Errors name the path. A file that cannot be read is an error, not an empty file. The error is a *ReservedError if dir

@@ -30,7 +30,7 @@ func TestScanFollowsIgnoreRules(t *testing.T) {
 	files := map[string]string{"a": "", "a-b": "", "d/x.go": "", "d/y.md": "", "d/e/z.go": "", "n/m/k": ""}
 	cases := map[string]struct{ excludes, want []string }{
 		"nothing":       {nil, []string{"a", "a-b", "d", "d/e", "d/e/z.go", "d/x.go", "d/y.md", "n", "n/m", "n/m/k"}},
-		"a directory":   {[]string{"d", "n"}, []string{"a", "a-b"}},
+		"a folder":      {[]string{"d", "n"}, []string{"a", "a-b"}},
 		"a pattern":     {[]string{"**/*.go", "n"}, []string{"a", "a-b", "d", "d/e", "d/y.md"}},
 		"an exception":  {[]string{"*", "!d/e"}, []string{"d", "d/e", "d/e/z.go"}},
 		"all":           {[]string{"*"}, nil},
@@ -121,8 +121,8 @@ func TestScanEndsWithItsContextInTheMiddleOfAFile(t *testing.T) {
 	}
 }
 
-// openDir leads out of the context through no link, also if a directory on the way was replaced.
-func TestADirectoryIsOpenedInsideTheContext(t *testing.T) {
+// openFolder leads out of the context through no link, also if a folder on the way was replaced.
+func TestAFolderIsOpenedInsideTheContext(t *testing.T) {
 	t.Parallel()
 	dir := writeTree(t, map[string]string{"d/e/f": "", "out": "->/etc", "up": "->..", "d/file": ""})
 	root, err := os.OpenRoot(dir)
@@ -139,7 +139,7 @@ func TestADirectoryIsOpenedInsideTheContext(t *testing.T) {
 		".": true, "d": true, "d/e": true, "d/file": false, "out": false, "out/ssl": false, "up": false, "..": false,
 		"d/../..": false,
 	} {
-		opened, err := openDir(root, base, name)
+		opened, err := openFolder(root, base, name)
 		if (err == nil) != want {
 			t.Errorf("%s: opened is %v, want %v: %v", name, !want, want, err)
 		}

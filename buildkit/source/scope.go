@@ -7,7 +7,7 @@ import (
 	"github.com/moby/patternmatcher"
 )
 
-// Scope says which part of a directory is taken. Its patterns mean what they mean to BuildKit's walk; the comment of
+// Scope says which part of a folder is taken. Its patterns mean what they mean to BuildKit's walk; the comment of
 // walkedFS tells of another reading.
 type Scope struct {
 	Excludes []string // the patterns of an ignore file: what they match is not taken

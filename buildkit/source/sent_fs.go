@@ -38,7 +38,7 @@ func (s *sentFS) open() (closeRoot func(), err error) {
 	return func() { _ = s.root.Close() }, nil
 }
 
-// Walk replays the record below target; fn may skip directories. It returns fs.ErrNotExist for a target that is not in
+// Walk replays the record below target; fn may skip folders. It returns fs.ErrNotExist for a target that is not in
 // the tree.
 func (s *sentFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
 	return s.guard(func() error { return s.walk(ctx, target, fn) })

@@ -48,7 +48,7 @@ func connect(t *testing.T, server *Server) session.Caller {
 	return caller
 }
 
-// receive takes a local source as a daemon does, into a new directory.
+// receive takes a local source as a daemon does, into a new folder.
 func receive(t *testing.T, server *Server, opt filesync.FSSendRequestOpt) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -145,7 +145,7 @@ func TestServerSendsFilesInMemory(t *testing.T) {
 	}
 }
 
-func TestServerRefusesOtherDirectories(t *testing.T) {
+func TestServerRefusesOtherFolders(t *testing.T) {
 	t.Parallel()
 	// A daemon's receiver may only say that the stream has ended, so this reads what the server sent.
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "dir-name", "/etc")

@@ -6,7 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func openDir(root *os.Root, _ *os.File, name string) (*os.File, error) { return openStep(root, name) }
+func openFolder(root *os.Root, _ *os.File, name string) (*os.File, error) {
+	return openStep(root, name)
+}
 
 func infoOf(st *unix.Stat_t) fileInfo {
 	return fileInfo{

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openDir opens a directory below root, through no link; base is the directory of root. It falls back to openStep where
+// openFolder opens a folder below root, through no link; base is the folder of root. It falls back to openStep where
 // openat2(2) is missing: before Linux 5.6 and in some sandboxes.
-func openDir(root *os.Root, base *os.File, name string) (*os.File, error) {
+func openFolder(root *os.Root, base *os.File, name string) (*os.File, error) {
 	how := unix.OpenHow{
 		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,

@@ -19,7 +19,7 @@ const hasChangeTimes = true
 // noWait opens a FIFO without waiting for a writer.
 const noWait = unix.O_NONBLOCK
 
-// openStep opens a directory below root, with a system call for each part of the path. The last part must not be a
+// openStep opens a folder below root, with a system call for each part of the path. The last part must not be a
 // link.
 //
 // The result is a file that does not know that it is in a root. A file that does would lstat every child when it lists
@@ -37,8 +37,8 @@ func openStep(root *os.Root, name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), filepath.Join(root.Name(), filepath.FromSlash(name))), nil
 }
 
-// lstat describes a child of a directory. Like openAt and readLink it goes through the descriptor of the directory.
-// Whatever becomes of the path meanwhile, it finds a child of the directory that was listed.
+// lstat describes a child of a folder. Like openAt and readLink it goes through the descriptor of the folder.
+// Whatever becomes of the path meanwhile, it finds a child of the folder that was listed.
 func lstat(dir *os.File, child fs.DirEntry) (fileInfo, error) {
 	var st unix.Stat_t
 	fstatat := func() error { return unix.Fstatat(int(dir.Fd()), child.Name(), &st, unix.AT_SYMLINK_NOFOLLOW) }
@@ -48,7 +48,7 @@ func lstat(dir *os.File, child fs.DirEntry) (fileInfo, error) {
 	return infoOf(&st), nil
 }
 
-// identify returns the device and the inode of the directory at a path, through links. It returns false if there is
+// identify returns the device and the inode of the folder at a path, through links. It returns false if there is
 // none.
 func identify(name string) (fileID, bool) {
 	var st unix.Stat_t
@@ -59,7 +59,7 @@ func identify(name string) (fileID, bool) {
 	return fileID{device: info.device, inode: info.inode}, info.mode.IsDir()
 }
 
-// openAt opens a file in a directory.
+// openAt opens a file in a folder.
 func openAt(dir *os.File, name string) (*os.File, error) {
 	var fd int
 	err := retry(func() (err error) {
@@ -72,7 +72,7 @@ func openAt(dir *os.File, name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// readLink fills in the text of a link in a directory.
+// readLink fills in the text of a link in a folder.
 func readLink(dir *os.File, name string, e *entry) error {
 	buffer := make([]byte, unix.PathMax)
 	n, err := unix.Readlinkat(int(dir.Fd()), name, buffer)

@@ -39,7 +39,7 @@ func FromFiles(content map[string][]byte) *Tree {
 	return t
 }
 
-// Root returns the absolute path of the directory that was recorded, as it was given.
+// Root returns the absolute path of the folder that was recorded, as it was given.
 func (t *Tree) Root() string { return t.root }
 
 // Paths returns the paths of all entries, in order.
@@ -62,7 +62,7 @@ func (t *Tree) ReservedPaths() []string { return t.reservedPaths }
 // Has tells whether there is an entry at path. A nil tree has none.
 func (t *Tree) Has(path string) bool { return t != nil && t.find(path) != nil }
 
-// Len returns the number of entries, directories included.
+// Len returns the number of entries, folders included.
 func (t *Tree) Len() int { return len(t.entries) }
 
 // Size returns the number of bytes in all files.
@@ -150,12 +150,12 @@ func (t *Tree) Changes(listing []byte, exists func(path string) bool) (changes [
 	return compareListing(t.entries, listing, exists)
 }
 
-// DirModes encodes the modes of the directories: the one that most of them have, and the paths that have another. It
-// stays as it is when directories of the common mode come and go. No directory has two modes under one encoding.
+// FolderModes encodes the modes of the folders: the one that most of them have, and the paths that have another. It
+// stays as it is when folders of the common mode come and go. No folder has two modes under one encoding.
 //
-// It belongs into the key under which a daemon keeps what it received. BuildKit changes the mode of a directory that it
-// has already, but goes on with the checksum that it remembers of it, and copies the old directory into the image.
-func (t *Tree) DirModes() []byte {
+// It belongs into the key under which a daemon keeps what it received. BuildKit changes the mode of a folder that it
+// has already, but goes on with the checksum that it remembers of it, and copies the old folder into the image.
+func (t *Tree) FolderModes() []byte {
 	counts := map[os.FileMode]int{}
 	for i := range t.entries {
 		if mode := t.entries[i].mode; mode.IsDir() {

@@ -7,18 +7,18 @@ import (
 	"testing"
 )
 
-func dirModes(t *testing.T, dir string) []byte {
+func folderModes(t *testing.T, dir string) []byte {
 	t.Helper()
 	scanned, err := Scan(t.Context(), dir, Scope{}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return scanned.DirModes()
+	return scanned.FolderModes()
 }
 
 // Another encoding makes a daemon receive the whole tree again. A new mode must change it, a folder with the common
 // mode must not.
-func TestDirModesDifferWhenADirectoryHasAnotherMode(t *testing.T) {
+func TestFolderModesDifferWhenAFolderHasAnotherMode(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		change func(dir string) error
@@ -45,11 +45,11 @@ func TestDirModesDifferWhenADirectoryHasAnotherMode(t *testing.T) {
 			if err := os.Chmod(dir+"/odd", 0o700); err != nil {
 				t.Fatal(err)
 			}
-			before := dirModes(t, dir)
+			before := folderModes(t, dir)
 			if err := c.change(dir); err != nil {
 				t.Fatal(err)
 			}
-			if differ := !bytes.Equal(before, dirModes(t, dir)); differ != c.differ {
+			if differ := !bytes.Equal(before, folderModes(t, dir)); differ != c.differ {
 				t.Errorf("differ: %v, want %v", differ, c.differ)
 			}
 		})

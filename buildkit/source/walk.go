@@ -16,7 +16,7 @@ import (
 type walk struct {
 	ctx      context.Context //nolint:containedctx // lives as long as the call of Scan
 	root     *os.Root
-	base     *os.File   // the directory of root
+	base     *os.File   // the folder of root
 	matchers *sync.Pool // of *matchers
 	reserved reservedBelow
 	cache    *contextCache
@@ -97,12 +97,12 @@ func (w *walk) addReserved(name string, own bool) {
 }
 
 // judge decides about a child of a folder. It returns a *patternsError when the patterns have taken too long.
-func (w *walk) judge(m *matchers, name string, isDir bool, parent verdict) (verdict, error) {
+func (w *walk) judge(m *matchers, name string, isFolder bool, parent verdict) (verdict, error) {
 	if !m.costly {
-		return m.judge(name, isDir, parent)
+		return m.judge(name, isFolder, parent)
 	}
 	started := time.Now()
-	v, err := m.judge(name, isDir, parent)
+	v, err := m.judge(name, isFolder, parent)
 	if spent := time.Duration(w.judging.Add(int64(time.Since(started)))); err == nil && spent > judgeLimit {
 		err = &patternsError{dir: w.root.Name(), patterns: w.patterns, limit: judgeLimit}
 	}

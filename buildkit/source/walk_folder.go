@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// chunkSize is how many children of one directory are recorded in one goroutine: enough to be worth it, and few enough
-// to share a directory of 100,000 files.
+// chunkSize is how many children of one folder are recorded in one goroutine: enough to be worth it, and few enough
+// to share a folder of 100,000 files.
 const chunkSize = 256
 
 // visit lists a folder, records its children and visits the folders among them.
@@ -22,7 +22,7 @@ func (w *walk) visit(f *folder) {
 	if w.failure() != nil {
 		return
 	}
-	dir, err := openDir(w.root, w.base, f.path)
+	dir, err := openFolder(w.root, w.base, f.path)
 	if err != nil {
 		w.failOnFolder(f, err)
 		return

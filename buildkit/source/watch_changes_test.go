@@ -20,36 +20,36 @@ var changes = map[string]func(root string) error{
 	"a file is made":           func(r string) error { return os.WriteFile(r+"/new", nil, 0o644) },
 	"a file is made deep down": func(r string) error { return os.WriteFile(r+"/dir/deep/new", nil, 0o644) },
 	"a file is removed":        func(r string) error { return os.Remove(r + "/dir/file") },
-	"a directory is made":      func(r string) error { return os.Mkdir(r+"/dir/new", 0o755) },
-	"directories and a file": func(r string) error {
+	"a folder is made":         func(r string) error { return os.Mkdir(r+"/dir/new", 0o755) },
+	"folders and a file": func(r string) error {
 		return firstError(os.MkdirAll(r+"/a/b", 0o755), os.WriteFile(r+"/a/b/c", nil, 0o644))
 	},
-	"a directory is removed":     func(r string) error { return os.Remove(r + "/empty") },
-	"a directory is filled":      func(r string) error { return os.WriteFile(r+"/empty/new", nil, 0o644) },
-	"a tree is removed":          func(r string) error { return os.RemoveAll(r + "/dir") },
-	"truncated by its path":      func(r string) error { return os.Truncate(r+"/file", 2) },
-	"mode of a file":             func(r string) error { return os.Chmod(r+"/dir/file", 0o755) },
-	"mode of a directory":        func(r string) error { return os.Chmod(r+"/dir/deep", 0o700) },
-	"mode of an empty directory": func(r string) error { return os.Chmod(r+"/empty", 0o700) },
-	"time of a file":             func(r string) error { return touch(r + "/file") },
-	"moved inside":               func(r string) error { return os.Rename(r+"/file", r+"/dir/moved") },
-	"moved over another":         func(r string) error { return os.Rename(r+"/other", r+"/file") },
-	"moved out":                  func(r string) error { return os.Rename(r+"/dir", r+".out") },
+	"a folder is removed":     func(r string) error { return os.Remove(r + "/empty") },
+	"a folder is filled":      func(r string) error { return os.WriteFile(r+"/empty/new", nil, 0o644) },
+	"a tree is removed":       func(r string) error { return os.RemoveAll(r + "/dir") },
+	"truncated by its path":   func(r string) error { return os.Truncate(r+"/file", 2) },
+	"mode of a file":          func(r string) error { return os.Chmod(r+"/dir/file", 0o755) },
+	"mode of a folder":        func(r string) error { return os.Chmod(r+"/dir/deep", 0o700) },
+	"mode of an empty folder": func(r string) error { return os.Chmod(r+"/empty", 0o700) },
+	"time of a file":          func(r string) error { return touch(r + "/file") },
+	"moved inside":            func(r string) error { return os.Rename(r+"/file", r+"/dir/moved") },
+	"moved over another":      func(r string) error { return os.Rename(r+"/other", r+"/file") },
+	"moved out":               func(r string) error { return os.Rename(r+"/dir", r+".out") },
 	"moved in": func(r string) error {
 		return firstError(os.WriteFile(r+".in", nil, 0o644), os.Rename(r+".in", r+"/dir/in"))
 	},
-	"a directory moved in": func(r string) error {
+	"a folder moved in": func(r string) error {
 		return firstError(os.Mkdir(r+".in", 0o755), os.WriteFile(r+".in/f", nil, 0o644),
 			os.Rename(r+".in", r+"/dir/in"))
 	},
-	"a directory replaced by one of its name": func(r string) error {
+	"a folder replaced by one of its name": func(r string) error {
 		return firstError(os.Rename(r+"/full", r+".out"), os.Mkdir(r+"/full", 0o755),
 			os.WriteFile(r+"/full/file", []byte("G"), 0o644))
 	},
-	"directories exchanged": func(r string) error {
+	"folders exchanged": func(r string) error {
 		return unix.Renameat2(unix.AT_FDCWD, r+"/full", unix.AT_FDCWD, r+"/dir/deep", unix.RENAME_EXCHANGE)
 	},
-	"a directory became a link": func(r string) error {
+	"a folder became a link": func(r string) error {
 		return firstError(os.Rename(r+"/full", r+".out"), os.Symlink(r+".out", r+"/full"))
 	},
 	"a link leads elsewhere": func(r string) error {

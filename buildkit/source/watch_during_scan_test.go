@@ -62,7 +62,7 @@ func TestWatchSeesChangesDuringTheScan(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
 	const list, open = unix.FAN_ACCESS_PERM, unix.FAN_OPEN_PERM
-	replaceFull := changes["a directory replaced by one of its name"]
+	replaceFull := changes["a folder replaced by one of its name"]
 	cases := map[string]struct {
 		dir  string
 		kind uint64
@@ -71,10 +71,10 @@ func TestWatchSeesChangesDuringTheScan(t *testing.T) {
 		then func(root string) error // when the scan is over
 	}{
 		"the root is listed, and a file is made":       {".", list, 2, changes["a file is made"], nil},
-		"a directory is listed, and a file is made":    {"dir/deep", list, 2, changes["a file is made deep down"], nil},
-		"a directory is about to be opened and filled": {"empty", open, 1, changes["a directory is filled"], nil},
-		"a directory is opened, and replaced":          {"full", list, 1, replaceFull, nil},
-		"a directory is about to be listed, and moved": {"dir", list, 1, changes["moved out"], nil},
+		"a folder is listed, and a file is made":       {"dir/deep", list, 2, changes["a file is made deep down"], nil},
+		"a folder is about to be opened and filled":    {"empty", open, 1, changes["a folder is filled"], nil},
+		"a folder is opened, and replaced":             {"full", list, 1, replaceFull, nil},
+		"a folder is about to be listed, and moved":    {"dir", list, 1, changes["moved out"], nil},
 		"the root is listed, and a folder above moved": {".", list, 2, moveAbove, nil},
 		"a folder above is moved, and back, and a file is written": {".", list, 2, moveAbove, func(r string) error {
 			above, file := filepath.Dir(r), r+"/dir/deep/file"
@@ -115,7 +115,7 @@ func TestWatchSeesChangesDuringTheScan(t *testing.T) {
 	}
 }
 
-// moveAbove moves the folder above the root away and puts directories of the same names in its place.
+// moveAbove moves the folder above the root away and puts folders of the same names in its place.
 func moveAbove(root string) error {
 	above := filepath.Dir(root)
 	errs := []error{os.Rename(above, above+".out")}

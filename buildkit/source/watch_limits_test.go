@@ -81,13 +81,13 @@ func TestWatchSeesMounts(t *testing.T) { //nolint:paralleltest // the mounts are
 		before, change func(root string) error
 		watched        bool
 	}{
-		"a directory is mounted": {nil, func(r string) error { return bind(r+"/full", r+"/empty") }, true},
-		"a file is mounted":      {nil, func(r string) error { return bind(r+"/other", r+"/dir/file") }, true},
-		"the root is mounted":    {nil, func(r string) error { return bind(r+"/dir", r) }, true},
+		"a folder is mounted": {nil, func(r string) error { return bind(r+"/full", r+"/empty") }, true},
+		"a file is mounted":   {nil, func(r string) error { return bind(r+"/other", r+"/dir/file") }, true},
+		"the root is mounted": {nil, func(r string) error { return bind(r+"/dir", r) }, true},
 		"it is mounted above": {
 			nil, func(r string) error { return unix.Mount("tmpfs", filepath.Dir(r), "tmpfs", 0, "") }, true,
 		},
-		"a directory is no longer mounted": {
+		"a folder is no longer mounted": {
 			func(r string) error { return bind(r+"/full", r+"/empty") },
 			func(r string) error { return unix.Unmount(r+"/empty", 0) },
 			false,

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Watch tells whether a tree is still what Scan recorded. It watches every directory with inotify(7) from before it is
+// Watch tells whether a tree is still what Scan recorded. It watches every folder with inotify(7) from before it is
 // listed, so that no change falls between watching and listing. The kernel queues an event before the call that made
 // the change returns. IsUnchanged therefore sees every change that was complete when it is called, by whatever program,
 // path or mount.
@@ -20,14 +20,14 @@ import (
 // Some changes inotify does not report. A Watch finds them in another way, or gives the tree up, and IsUnchanged
 // returns false:
 //
-//   - Another directory in the place of the root, as after a rename of a folder above it: it compares device and inode.
+//   - Another folder in the place of the root, as after a rename of a folder above it: it compares device and inode.
 //   - Mounts: it compares the table of mounts, and gives up a tree with a mount below its root.
 //   - A change by a name elsewhere: it gives up a tree with hard links to files.
 //   - A file system that changes from another machine or from below, as NFS, FUSE and overlayfs do: it watches only
 //     ext, XFS, Btrfs and F2FS.
 //   - Writes through mapped memory or asynchronous I/O: the kernel reports them when the file is unmapped and closed.
 //     It also reports that a file was opened, and the change time of such a file must not be later than the scan.
-//   - More events than the queue holds, more directories than a user may watch, no more instances: it gives up.
+//   - More events than the queue holds, more folders than a user may watch, no more instances: it gives up.
 //
 // Some changes remain unseen, because they go past every name in the tree and every descriptor that was opened by one
 // since:
@@ -43,7 +43,7 @@ import (
 // makes a new record.
 //
 // A Watch serves one Scan. Until Close it holds an inotify instance, and a kernel watch of about a kilobyte for each
-// directory.
+// folder.
 type Watch struct {
 	queue  *eventQueue
 	gaveUp atomic.Bool // something changed, or may change unseen
@@ -129,10 +129,10 @@ func (w *Watch) canWatch() bool {
 // descriptorPath returns a path that leads to an open file.
 func descriptorPath(f *os.File) string { return "/proc/self/fd/" + strconv.Itoa(int(f.Fd())) }
 
-// addFolder watches a directory that is open and about to be listed.
+// addFolder watches a folder that is open and about to be listed.
 //
-// The path through the descriptor of the root leads to this very directory unless one between them was moved, and those
-// are watched. The time of the directory was recorded while only the one above it was watched, so it must still be
+// The path through the descriptor of the root leads to this very folder unless one between them was moved, and those
+// are watched. The time of the folder was recorded while only the one above it was watched, so it must still be
 // true.
 func (w *Watch) addFolder(f *folder, dir *os.File) {
 	if w == nil || w.gaveUp.Load() {
@@ -159,7 +159,7 @@ func (w *Watch) giveUp() {
 	}
 }
 
-// drainScan keeps the queue short during the scan, which opens directories and files itself.
+// drainScan keeps the queue short during the scan, which opens folders and files itself.
 func (w *Watch) drainScan() {
 	if w != nil && !w.gaveUp.Load() && !w.queue.drain(func(event) {}) {
 		w.giveUp()
@@ -209,7 +209,7 @@ func (w *Watch) hasSameRoot() bool {
 	return err == nil && os.SameFile(now, w.root) && readMounts() == w.mounts
 }
 
-// maxFoldersPerTree returns how many directories one tree may watch: an eighth of what the programs of a user may.
+// maxFoldersPerTree returns how many folders one tree may watch: an eighth of what the programs of a user may.
 func maxFoldersPerTree() int {
 	text, _ := os.ReadFile("/proc/sys/fs/inotify/max_user_watches")
 	limit, err := strconv.Atoi(strings.TrimSpace(string(text)))

@@ -66,11 +66,11 @@ func weighParts(entries []entry, takes []bool) (taken Folder, left map[string]Fo
 		last = last.with(e)
 	}
 	left[last.Name] = last
-	delete(left, "") // directories that are there because of something in them
+	delete(left, "") // folders that are there because of something in them
 	return taken, left
 }
 
-// touchedPaths returns the paths of the entries that are taken, and of the directories above them.
+// touchedPaths returns the paths of the entries that are taken, and of the folders above them.
 func touchedPaths(entries []entry, takes []bool) map[string]bool {
 	touched := map[string]bool{}
 	for i, takes := range takes {
@@ -96,7 +96,7 @@ func outermostUntouched(path string, touched map[string]bool) string {
 	return path
 }
 
-// judgeAll tells for each entry whether the scope takes it. A directory that is not taken may be in the tree because of
+// judgeAll tells for each entry whether the scope takes it. A folder that is not taken may be in the tree because of
 // something in it.
 func judgeAll(entries []entry, scope Scope) ([]bool, error) {
 	m, err := scope.matchers()
@@ -126,7 +126,7 @@ func judgeAll(entries []entry, scope Scope) ([]bool, error) {
 	return takes, nil
 }
 
-// ancestor is a directory above the entry that is judged.
+// ancestor is a folder above the entry that is judged.
 type ancestor struct {
 	prefix  string // of every path in it
 	verdict verdict

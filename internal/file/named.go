@@ -63,7 +63,7 @@ func (b Bounds) FindSocket(path string) (socket string, err error) {
 }
 
 // walkNamed returns a walker that stands at path. It walks as the kernel does: a relative path starts at the working
-// directory, and ".." after a link leads above its target.
+// folder, and ".." after a link leads above its target.
 func (b Bounds) walkNamed(path string) (*walker, error) {
 	if path == "" {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.ENOENT}

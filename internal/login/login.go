@@ -1,4 +1,4 @@
-// Package login finds logins and tokens in URLs, and takes them out.
+// Package login finds logins and other secrets in URLs, and takes them out.
 package login
 
 import (
@@ -69,13 +69,13 @@ func unescape(s string) string {
 // loginInText finds URLs with user information in any text.
 var loginInText = regexp.MustCompile(`\b([A-Za-z][A-Za-z0-9+.-]*)://([^\s/?#"'<>\\]+)@`)
 
-// tokenInText finds parameters of a query that hold a token or a signature.
-var tokenInText = regexp.MustCompile(`([?&](?:[\w.-]*(?:` + TokenKey + `)[\w.-]*)=)[^&#\s"'<>]+`)
+// secretInText finds parameters of a query that hold a secret, such as a signature.
+var secretInText = regexp.MustCompile(`([?&](?:[\w.-]*(?:` + SecretKey + `)[\w.-]*)=)[^&#\s"'<>]+`)
 
-// TokenKey matches the names of parameters that hold what nobody else should see.
-const TokenKey = `(?i:token|secret|signature|sig|password|passwd|apikey|api[_-]key|auth|credential|access[_-]?key)`
+// SecretKey matches the names of parameters that hold what nobody else should see.
+const SecretKey = `(?i:token|secret|signature|sig|password|passwd|apikey|api[_-]key|auth|credential|access[_-]?key)`
 
-// Hide returns a text with the logins and tokens of the URLs in it cut.
+// Hide returns a text with the logins and secrets of the URLs in it cut.
 func Hide(text string) string {
 	if !strings.Contains(text, "://") {
 		return text
@@ -84,10 +84,10 @@ func Hide(text string) string {
 		plain, _, _ := Split(match)
 		return plain
 	})
-	return tokenInText.ReplaceAllString(text, "${1}"+Redacted)
+	return secretInText.ReplaceAllString(text, "${1}"+Redacted)
 }
 
-// SecretsIn returns the values in a text's URLs that nobody else should see, as they are written and as they are sent.
+// SecretsIn returns the secrets in the URLs of a text, both as the URLs have them and without their escapes.
 func SecretsIn(text string) []string {
 	var found []string
 	for _, match := range loginInText.FindAllString(text, -1) {
@@ -95,26 +95,27 @@ func SecretsIn(text string) []string {
 			found = append(found, Secrets(user)...)
 		}
 	}
-	for _, match := range tokenInText.FindAllString(text, -1) {
+	for _, match := range secretInText.FindAllString(text, -1) {
 		_, value, _ := strings.Cut(match, "=")
 		found = append(found, value, unescape(value))
 	}
 	return slices.DeleteFunc(found, func(s string) bool { return strings.HasPrefix(s, "$") }) // a variable's name
 }
 
-// Secrets returns the secret parts of the user information of a URL: the password, or a user without one, which
-// may be a token.
+// Secrets returns the secret parts of the user information of a URL: the password. A user without a password may be a
+// secret too.
 func Secrets(user string) []string {
 	l := Parse(user)
 	if !l.HasPassword {
 		return []string{user, l.User}
 	}
 	_, password, _ := strings.Cut(user, ":")
-	if l.User == "" || l.Password == "" || len(l.User) >= minTokenLength {
+	if l.User == "" || l.Password == "" || len(l.User) >= minSecretLength {
 		return []string{user, password, l.Password, l.User, l.Basic()}
 	}
 	return []string{user, password, l.Password, l.Basic()}
 }
 
-// minTokenLength is the length from which on a user's name counts as a token: https://TOKEN:x-oauth-basic@github.com.
-const minTokenLength = 20
+// minSecretLength is the length from which on a user's name counts as a secret, as in
+// https://TOKEN:x-oauth-basic@github.com.
+const minSecretLength = 20

@@ -13,44 +13,50 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
 
+// plantedEntryCase is a case of TestPlantedEntries.
+type plantedEntryCase struct {
+	plant  func(path, victim string) error
+	reason string
+}
+
+// plantedEntryCases are the cases of TestPlantedEntries, by name.
+var plantedEntryCases = map[string]plantedEntryCase{
+	"link": {
+		plant:  func(path, victim string) error { return os.Symlink(victim, path) },
+		reason: "it is a link",
+	},
+	"link to nothing": {
+		plant:  func(path, victim string) error { return os.Symlink(victim+"-new", path) },
+		reason: "it is a link",
+	},
+	"hard link": {
+		plant:  func(path, victim string) error { return os.Link(victim, path) },
+		reason: "2 hard links",
+	},
+	"FIFO": {
+		plant:  func(path, _ string) error { return unix.Mkfifo(path, 0o600) },
+		reason: "it is a FIFO",
+	},
+	"a stranger's": {plant: func(path, _ string) error {
+		return errors.Join(os.WriteFile(path, nil, 0o600), os.Chown(path, stranger, stranger))
+	}, reason: "belongs to"},
+	"for everybody": {
+		plant: func(path, _ string) error {
+			return errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, 0o666))
+		},
+		reason: "its mode 0666",
+	},
+	"a link within it": {plant: func(path, _ string) error {
+		return errors.Join(os.WriteFile(path+"-other", nil, 0o600), os.Symlink(filepath.Base(path)+"-other", path))
+	}, reason: "it is a link"},
+}
+
 // Nothing in the place of a file is followed or waited for, and a victim's file does not change.
 func TestPlantedEntries(t *testing.T) {
 	t.Parallel()
 	needsRoot(t)
 	const precious = "precious"
-	for name, test := range map[string]struct {
-		plant  func(path, victim string) error
-		reason string
-	}{
-		"link": {
-			plant:  func(path, victim string) error { return os.Symlink(victim, path) },
-			reason: "it is a link",
-		},
-		"link to nothing": {
-			plant:  func(path, victim string) error { return os.Symlink(victim+"-new", path) },
-			reason: "it is a link",
-		},
-		"hard link": {
-			plant:  func(path, victim string) error { return os.Link(victim, path) },
-			reason: "2 hard links",
-		},
-		"FIFO": {
-			plant:  func(path, _ string) error { return unix.Mkfifo(path, 0o600) },
-			reason: "it is a FIFO",
-		},
-		"a stranger's": {plant: func(path, _ string) error {
-			return errors.Join(os.WriteFile(path, nil, 0o600), os.Chown(path, stranger, stranger))
-		}, reason: "belongs to"},
-		"for everybody": {
-			plant: func(path, _ string) error {
-				return errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, 0o666))
-			},
-			reason: "its mode 0666",
-		},
-		"a link within it": {plant: func(path, _ string) error {
-			return errors.Join(os.WriteFile(path+"-other", nil, 0o600), os.Symlink(filepath.Base(path)+"-other", path))
-		}, reason: "it is a link"},
-	} {
+	for name, test := range plantedEntryCases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := safeFolder(t)

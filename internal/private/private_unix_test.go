@@ -49,78 +49,84 @@ func wantUnsafe(t *testing.T, err error, path, reason string) {
 	}
 }
 
+// openCase is a case of TestOpenChecksTheWholePath.
+type openCase struct {
+	prepare func(dir string) error // makes dir/a, which is a folder of root's
+	open    string
+	unsafe  string // the part that is; "": none
+	reason  string
+}
+
+// openCases are the cases of TestOpenChecksTheWholePath, by name.
+var openCases = map[string]openCase{
+	"new, below a new one": {open: "a/b/c"},
+	"through links of root's": {
+		prepare: func(dir string) error { return os.Symlink("../a", dir+"/a/link") },
+		open:    "a/link/b",
+	},
+	"through an absolute link": {
+		prepare: func(dir string) error { return os.Symlink(dir+"/a", dir+"/a/link") },
+		open:    "a/link/b",
+	},
+	"sticky parent": {
+		prepare: func(dir string) error { return os.Chmod(dir+"/a", 0o777|fs.ModeSticky) },
+		open:    "a/b",
+	},
+	"parent of a stranger": {
+		prepare: func(dir string) error { return os.Chown(dir+"/a", stranger, stranger) }, open: "a/b",
+		unsafe: "a", reason: "belongs to user 65534",
+	},
+	"grandparent of a stranger": {
+		prepare: func(dir string) error {
+			return errors.Join(os.Mkdir(dir+"/a/b", 0o755), os.Chown(dir+"/a", stranger, stranger))
+		},
+		open: "a/b/c", unsafe: "a", reason: "belongs to user 65534",
+	},
+	"parent for everybody": {
+		prepare: func(dir string) error { return os.Chmod(dir+"/a", 0o777) }, open: "a/b",
+		unsafe: "a", reason: "its mode 0777 lets other users write",
+	},
+	"parent for a group": {
+		prepare: func(dir string) error {
+			return errors.Join(os.Chown(dir+"/a", 0, stranger), os.Chmod(dir+"/a", 0o775))
+		}, open: "a/b",
+		unsafe: "a", reason: "its mode 0775 lets other users write",
+	},
+	"parent for root's group": {
+		prepare: func(dir string) error { return os.Chmod(dir+"/a", 0o775) }, open: "a/b",
+		unsafe: "a", reason: "its mode 0775 lets other users write",
+	},
+	"a stranger's folder in a sticky parent": {
+		prepare: func(dir string) error {
+			return errors.Join(os.Chmod(dir+"/a", 0o777|fs.ModeSticky), os.Mkdir(dir+"/a/b", 0o700),
+				os.Chown(dir+"/a/b", stranger, stranger))
+		}, open: "a/b", unsafe: "a/b", reason: "belongs to user 65534",
+	},
+	"a stranger's link in a sticky parent": {
+		prepare: func(dir string) error {
+			return errors.Join(os.Chmod(dir+"/a", 0o777|fs.ModeSticky), os.Mkdir(dir+"/victim", 0o700),
+				os.Symlink(dir+"/victim", dir+"/a/b"), os.Lchown(dir+"/a/b", stranger, stranger))
+		}, open: "a/b", unsafe: "a/b", reason: "belongs to user 65534",
+	},
+	"a link to a stranger's folder": {
+		prepare: func(dir string) error {
+			return errors.Join(os.Mkdir(dir+"/theirs", 0o700), os.Chown(dir+"/theirs", stranger, stranger),
+				os.Symlink(dir+"/theirs", dir+"/a/b"))
+		}, open: "a/b/c", unsafe: "theirs", reason: "belongs to user 65534",
+	},
+	"a folder for everybody": {
+		prepare: func(dir string) error {
+			return errors.Join(os.Mkdir(dir+"/a/b", 0o700), os.Chmod(dir+"/a/b", 0o777))
+		}, open: "a/b",
+		unsafe: "a/b", reason: "its mode 0777 lets other users write",
+	},
+}
+
 // A user who owns a part of the path, or may write there, could put another folder in its place.
 func TestOpenChecksTheWholePath(t *testing.T) {
 	t.Parallel()
 	needsRoot(t)
-	for name, test := range map[string]struct {
-		prepare func(dir string) error // makes dir/a, which is a folder of root's
-		open    string
-		unsafe  string // the part that is; "": none
-		reason  string
-	}{
-		"new, below a new one": {open: "a/b/c"},
-		"through links of root's": {
-			prepare: func(dir string) error { return os.Symlink("../a", dir+"/a/link") },
-			open:    "a/link/b",
-		},
-		"through an absolute link": {
-			prepare: func(dir string) error { return os.Symlink(dir+"/a", dir+"/a/link") },
-			open:    "a/link/b",
-		},
-		"sticky parent": {
-			prepare: func(dir string) error { return os.Chmod(dir+"/a", 0o777|fs.ModeSticky) },
-			open:    "a/b",
-		},
-		"parent of a stranger": {
-			prepare: func(dir string) error { return os.Chown(dir+"/a", stranger, stranger) }, open: "a/b",
-			unsafe: "a", reason: "belongs to user 65534",
-		},
-		"grandparent of a stranger": {
-			prepare: func(dir string) error {
-				return errors.Join(os.Mkdir(dir+"/a/b", 0o755), os.Chown(dir+"/a", stranger, stranger))
-			},
-			open: "a/b/c", unsafe: "a", reason: "belongs to user 65534",
-		},
-		"parent for everybody": {
-			prepare: func(dir string) error { return os.Chmod(dir+"/a", 0o777) }, open: "a/b",
-			unsafe: "a", reason: "its mode 0777 lets other users write",
-		},
-		"parent for a group": {
-			prepare: func(dir string) error {
-				return errors.Join(os.Chown(dir+"/a", 0, stranger), os.Chmod(dir+"/a", 0o775))
-			}, open: "a/b",
-			unsafe: "a", reason: "its mode 0775 lets other users write",
-		},
-		"parent for root's group": {
-			prepare: func(dir string) error { return os.Chmod(dir+"/a", 0o775) }, open: "a/b",
-			unsafe: "a", reason: "its mode 0775 lets other users write",
-		},
-		"a stranger's folder in a sticky parent": {
-			prepare: func(dir string) error {
-				return errors.Join(os.Chmod(dir+"/a", 0o777|fs.ModeSticky), os.Mkdir(dir+"/a/b", 0o700),
-					os.Chown(dir+"/a/b", stranger, stranger))
-			}, open: "a/b", unsafe: "a/b", reason: "belongs to user 65534",
-		},
-		"a stranger's link in a sticky parent": {
-			prepare: func(dir string) error {
-				return errors.Join(os.Chmod(dir+"/a", 0o777|fs.ModeSticky), os.Mkdir(dir+"/victim", 0o700),
-					os.Symlink(dir+"/victim", dir+"/a/b"), os.Lchown(dir+"/a/b", stranger, stranger))
-			}, open: "a/b", unsafe: "a/b", reason: "belongs to user 65534",
-		},
-		"a link to a stranger's folder": {
-			prepare: func(dir string) error {
-				return errors.Join(os.Mkdir(dir+"/theirs", 0o700), os.Chown(dir+"/theirs", stranger, stranger),
-					os.Symlink(dir+"/theirs", dir+"/a/b"))
-			}, open: "a/b/c", unsafe: "theirs", reason: "belongs to user 65534",
-		},
-		"a folder for everybody": {
-			prepare: func(dir string) error {
-				return errors.Join(os.Mkdir(dir+"/a/b", 0o700), os.Chmod(dir+"/a/b", 0o777))
-			}, open: "a/b",
-			unsafe: "a/b", reason: "its mode 0777 lets other users write",
-		},
-	} {
+	for name, test := range openCases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := safeFolder(t)

@@ -19,9 +19,15 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// TestECRBehavior drives the registry with go-containerregistry.
-func TestECRBehavior(t *testing.T) {
-	t.Parallel()
+// ecrBehaviorCase is a case of TestECRBehavior.
+type ecrBehaviorCase struct {
+	prepare func(t *testing.T, e *registrytest.ECR)
+	act     func(t *testing.T, e *registrytest.ECR, auth remote.Option) error
+	want    string
+}
+
+// ecrBehaviorCases returns the cases of TestECRBehavior, by name.
+func ecrBehaviorCases(t *testing.T) map[string]ecrBehaviorCase {
 	image, index := registrytest.Image(t, "linux/amd64"), registrytest.Index(t, "linux/amd64", "linux/arm64")
 	other := registrytest.Image(t, "linux/amd64")
 	artifact := mutate.Subject(other, v1.Descriptor{MediaType: "application/vnd.oci.image.manifest.v1+json",
@@ -33,11 +39,7 @@ func TestECRBehavior(t *testing.T) {
 			return remote.Write(reference(t, e, name), content, auth)
 		}
 	}
-	tests := map[string]struct {
-		prepare func(t *testing.T, e *registrytest.ECR)
-		act     func(t *testing.T, e *registrytest.ECR, auth remote.Option) error
-		want    string
-	}{
+	return map[string]ecrBehaviorCase{
 		"missing repository": {nil, write("absent:1", image), "404 NAME_UNKNOWN"},
 		"created on push": {func(_ *testing.T, e *registrytest.ECR) { e.CreateOnPush("team") },
 			write("team/sub/app:1", image), "<nil>"},
@@ -79,6 +81,12 @@ func TestECRBehavior(t *testing.T) {
 			return head("app:1")(t, e, remote.WithAuth(authn.Anonymous))
 		}, "401"},
 	}
+}
+
+// TestECRBehavior drives the registry with go-containerregistry.
+func TestECRBehavior(t *testing.T) {
+	t.Parallel()
+	tests := ecrBehaviorCases(t)
 	for what, test := range tests {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

@@ -91,15 +91,15 @@ func exchange(s *step, protocol string, question []byte) ([]byte, error) {
 	ctx, stop := context.WithTimeoutCause(s.ctx, answerLimit, errors.New("no resolver answered"))
 	defer stop()
 	servers := s.relay.resolvers.list()
-	answers := make(chan reply, len(servers))
-	var refusal reply
+	answers := make(chan resolverAnswer, len(servers))
+	var refusal resolverAnswer
 	for pending := 0; ; {
 		var next <-chan time.Time
 		if len(servers) > 0 {
 			server := servers[0]
 			servers = servers[1:]
 			pending++
-			fail := func(err error) { answers <- reply{err: err} }
+			fail := func(err error) { answers <- resolverAnswer{err: err} }
 			rescue.Go(fail, func() { answers <- ask(ctx, protocol, server, question) })
 			next = time.After(nextResolver)
 		}
@@ -122,24 +122,24 @@ func exchange(s *step, protocol string, question []byte) ([]byte, error) {
 	}
 }
 
-// reply is what a resolver said.
-type reply struct {
+// resolverAnswer is the answer of a resolver.
+type resolverAnswer struct {
 	message []byte
 	err     error
 }
 
 // isFailure reports whether the resolver could not or would not find out: another may.
-func (r reply) isFailure() bool {
+func (r resolverAnswer) isFailure() bool {
 	const serverFailure, refused = 2, 5
 	code := r.message[3] & 0xf
 	return code == serverFailure || code == refused
 }
 
 // ask puts a question to one resolver.
-func ask(ctx context.Context, protocol string, server netip.Addr, question []byte) reply {
+func ask(ctx context.Context, protocol string, server netip.Addr, question []byte) resolverAnswer {
 	conn, err := (&net.Dialer{}).DialContext(ctx, protocol, netip.AddrPortFrom(server, dnsPort).String())
 	if err != nil {
-		return reply{err: err}
+		return resolverAnswer{err: err}
 	}
 	defer func() { _ = conn.Close() }()
 	defer whenDone(ctx, func() { _ = conn.Close() })()
@@ -148,15 +148,15 @@ func ask(ctx context.Context, protocol string, server netip.Addr, question []byt
 		message = withLength(question)
 	}
 	if _, err := conn.Write(message); err != nil {
-		return reply{err: err}
+		return resolverAnswer{err: err}
 	}
 	for {
 		answer, err := readAnswer(protocol, conn)
 		if err != nil {
-			return reply{err: err}
+			return resolverAnswer{err: err}
 		}
 		if len(answer) >= headerSize && answer[0] == question[0] && answer[1] == question[1] {
-			return reply{message: answer}
+			return resolverAnswer{message: answer}
 		}
 	}
 }

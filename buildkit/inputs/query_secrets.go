@@ -15,13 +15,13 @@ import (
 // HTTPTokenPrefix begins the names of secrets that BuildKit asks for when it fetches from http servers (source/http).
 const HTTPTokenPrefix = "HTTP_AUTH_TOKEN_" //nolint:gosec // a name
 
-// tokenNamePattern matches the names of query parameters that may hold a secret: those whose values login.Hide cuts,
+// secretNamePattern matches the names of query parameters that may hold a secret: those whose values login.Hide cuts,
 // and words that are common elsewhere.
-var tokenNamePattern = regexp.MustCompile(`(?:` + login.TokenKey + `)|` +
+var secretNamePattern = regexp.MustCompile(`(?:` + login.SecretKey + `)|` +
 	`(?i:(?:^|[._-])(?:key|pass|pwd|jwt|sas)(?:$|[._-]))`)
 
-// hasQueryToken tells whether a parameter of a URL's query has a name like a token's, or a value that looks like one.
-func hasQueryToken(location string) bool {
+// hasQuerySecret tells whether a parameter of a URL's query seems to be a secret, by its name or its value.
+func hasQuerySecret(location string) bool {
 	_, query, _ := strings.Cut(location, "?")
 	query, _, _ = strings.Cut(query, "#")
 	for parameter := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {
@@ -30,7 +30,7 @@ func hasQueryToken(location string) bool {
 		if value == "" {
 			continue
 		}
-		if tokenNamePattern.MatchString(name) || strings.Contains(foreign.Line("?"+name+"="+value), login.Redacted) {
+		if secretNamePattern.MatchString(name) || strings.Contains(foreign.Line("?"+name+"="+value), login.Redacted) {
 			return true
 		}
 	}

@@ -15,39 +15,40 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
-// Definition is the text that decides what a build does: the Dockerfile and the ignore files of its contexts.
-type Definition struct {
+// Texts holds the texts that decide what a build does: the Dockerfile and the ignore files of its contexts.
+type Texts struct {
 	Name       string // of the Dockerfile, as errors show it
 	Dockerfile []byte
-	Ignore     []byte            // the ignore file in force for the main context; nil when there is none
-	IgnorePath string            // where that one was found
+	Ignore     []byte            // the ignore file of the main context; nil if there is none
+	IgnorePath string            // where Ignore was found
 	Named      map[string][]byte // ignore files of the named contexts; nil for a context that has none
 
 	linkWarnings []string // about ignore files that are links to nothing that BuildKit sees
 }
 
-// readDefinition reads the texts of a plan. The ignore file of the main context is <Dockerfile>.dockerignore or, when
+// readTexts reads the texts of a plan. The ignore file of the main context is <Dockerfile>.dockerignore or, when
 // there is none, .dockerignore in its root. That of a named context is its own .dockerignore.
 //
 // Its errors are those of file.Bounds.Read.
-func readDefinition(ctx context.Context, files Files) (Definition, error) {
-	d := Definition{Name: "Dockerfile", Dockerfile: files.Inline, Named: map[string][]byte{}}
+func readTexts(ctx context.Context, files Files) (Texts, error) {
+	texts := Texts{Name: "Dockerfile", Dockerfile: files.Inline, Named: map[string][]byte{}}
 	if files.Dockerfile != "" {
-		d.Name = filepath.Base(files.Dockerfile)
+		texts.Name = filepath.Base(files.Dockerfile)
 		text, err := ReadDockerfile(ctx, files)
 		if err != nil {
-			return d, err
+			return texts, err
 		}
-		d.Dockerfile, d.IgnorePath = text.Text, files.Dockerfile+ignoreFile
-		if d.Ignore, err = d.readIgnoreFile(ctx, files, filepath.Dir(files.Dockerfile), d.Name+ignoreFile); err != nil {
-			return d, err
+		texts.Dockerfile, texts.IgnorePath = text.Text, files.Dockerfile+ignoreFile
+		dir, name := filepath.Dir(files.Dockerfile), texts.Name+ignoreFile
+		if texts.Ignore, err = texts.readIgnoreFile(ctx, files, dir, name); err != nil {
+			return texts, err
 		}
 	}
 	var err error
-	if d.Ignore == nil && !IsRemote(files.Context) {
-		d.IgnorePath = filepath.Join(files.Context, ignoreFile)
-		if d.Ignore, err = d.readIgnoreFile(ctx, files, files.Context, ignoreFile); err != nil {
-			return d, err
+	if texts.Ignore == nil && !IsRemote(files.Context) {
+		texts.IgnorePath = filepath.Join(files.Context, ignoreFile)
+		if texts.Ignore, err = texts.readIgnoreFile(ctx, files, files.Context, ignoreFile); err != nil {
+			return texts, err
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(files.Named)) {
@@ -55,11 +56,11 @@ func readDefinition(ctx context.Context, files Files) (Definition, error) {
 		if IsRemoteNamedContext(dir) {
 			continue
 		}
-		if d.Named[name], err = d.readIgnoreFile(ctx, files, dir, ignoreFile); err != nil {
-			return d, err
+		if texts.Named[name], err = texts.readIgnoreFile(ctx, files, dir, ignoreFile); err != nil {
+			return texts, err
 		}
 	}
-	return d, nil
+	return texts, nil
 }
 
 // DockerfileText is the text of a Dockerfile and where it was found.
@@ -84,15 +85,15 @@ func ReadDockerfile(ctx context.Context, files Files) (read DockerfileText, err 
 	return read, err
 }
 
-// readIgnoreFile reads an ignore file of a directory. It returns nil if there is none, and never nil for an empty one.
+// readIgnoreFile reads an ignore file of a folder. It returns nil if there is none, and never nil for an empty one.
 //
-// Links are followed as BuildKit follows them, as if the directory were the root of everything. A link out of it leads
-// to nothing, and a warning is kept. A file that exists and cannot be read is an error: without it the build would take
-// what the file excludes.
-func (d *Definition) readIgnoreFile(ctx context.Context, files Files, dir, name string) ([]byte, error) {
+// It follows links as BuildKit does: as if the folder were the root of the file system. A link out of the folder leads
+// to nothing, and readIgnoreFile keeps a warning. A file that exists and cannot be read is an error: without it the
+// build would take what the file excludes.
+func (texts *Texts) readIgnoreFile(ctx context.Context, files Files, dir, name string) ([]byte, error) {
 	found, err := files.openIgnoreFile(dir, name)
 	if isAbsent(err) {
-		d.warnOfLink(dir, name)
+		texts.warnOfLink(dir, name)
 		return nil, nil
 	}
 	if err != nil {
@@ -103,21 +104,22 @@ func (d *Definition) readIgnoreFile(ctx context.Context, files Files, dir, name 
 	return append([]byte{}, data...), err
 }
 
-// warnOfLink keeps a warning if an ignore file that BuildKit does not see is a link out of its directory.
-func (d *Definition) warnOfLink(dir, name string) {
+// warnOfLink keeps a warning if an ignore file that BuildKit does not see is a link out of its folder.
+func (texts *Texts) warnOfLink(dir, name string) {
 	path := filepath.Join(dir, name)
 	target, err := os.Readlink(path)
 	if err != nil {
 		return
 	}
 	f, err := file.Bounds{dir}.Open(path)
-	if err == nil { // an absolute path: BuildKit takes it for a path in the directory
+	if err == nil { // an absolute path: BuildKit takes it for a path in the folder
 		_ = f.Close()
 	}
 	if err == nil || errors.As(err, new(*file.LinkError)) {
-		d.linkWarnings = append(d.linkWarnings, fmt.Sprintf("the ignore file %s has no effect: it is a link to %q, "+
-			"out of %s, which BuildKit does not follow. Put a copy there, or give the Dockerfile an ignore file of "+
-			"its own (<Dockerfile>.dockerignore) inside the build context", path, target, dir))
+		warning := fmt.Sprintf("the ignore file %s has no effect: it is a link to %q, out of %s, which BuildKit does "+
+			"not follow. Put a copy there, or give the Dockerfile an ignore file of its own "+
+			"(<Dockerfile>.dockerignore) inside the build context", path, target, dir)
+		texts.linkWarnings = append(texts.linkWarnings, warning)
 	}
 }
 
@@ -133,19 +135,19 @@ func isAbsent(err error) bool {
 var absentErrors = []error{syscall.EISDIR, syscall.ENOTDIR, syscall.ELOOP, syscall.ENAMETOOLONG}
 
 // Source returns what the frontend works on. It lacks the text of a Dockerfile that only the daemon has.
-func (d Definition) Source() dockerfile.Source {
-	s := dockerfile.Source{Name: d.Name, Text: d.Dockerfile, Ignore: d.Ignore}
-	for _, ignore := range d.Named {
+func (texts Texts) Source() dockerfile.Source {
+	s := dockerfile.Source{Name: texts.Name, Text: texts.Dockerfile, Ignore: texts.Ignore}
+	for _, ignore := range texts.Named {
 		s.Ignore = append(s.Ignore[:len(s.Ignore):len(s.Ignore)], ignore...)
 	}
 	return s
 }
 
 // frontendFiles returns the texts by the names under which the frontend reads them from their local source.
-func (d Definition) frontendFiles() map[string][]byte {
-	files := map[string][]byte{d.Name: d.Dockerfile}
-	if d.Ignore != nil {
-		files[d.Name+ignoreFile] = d.Ignore
+func (texts Texts) frontendFiles() map[string][]byte {
+	files := map[string][]byte{texts.Name: texts.Dockerfile}
+	if texts.Ignore != nil {
+		files[texts.Name+ignoreFile] = texts.Ignore
 	}
 	return files
 }

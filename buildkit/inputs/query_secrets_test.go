@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestQueryTokens(t *testing.T) {
+func TestQuerySecrets(t *testing.T) {
 	t.Parallel()
 	for _, query := range []string{
 		"token=x", "v=1&private_token=x", "sig=x", "X-Amz-Signature=x&X-Amz-Date=1", "key=x", "api.key=x",
@@ -17,7 +17,7 @@ func TestQueryTokens(t *testing.T) {
 			Named:   map[string]string{"x": "https://b.example/r.git?" + query},
 		}
 		want := map[string]string{"": "HTTP_AUTH_TOKEN_files.example", "x": "GIT_AUTH_TOKEN.b.example"}
-		if got := files.QueryTokenSecrets(); !maps.Equal(got, want) {
+		if got := files.QuerySecrets(); !maps.Equal(got, want) {
 			t.Errorf("%s: got %v", query, got)
 		}
 	}
@@ -29,7 +29,7 @@ func TestQueryTokens(t *testing.T) {
 		"git@files.example:x.git", "https://files.example/r.git?branch=main&subdir=keys",
 	} {
 		files := Files{Context: location, Named: map[string]string{"x": location}}
-		if got := files.QueryTokenSecrets(); len(got) != 0 {
+		if got := files.QuerySecrets(); len(got) != 0 {
 			t.Errorf("%s: got %v", location, got)
 		}
 	}

@@ -46,7 +46,7 @@ func TestWhatIsNoFileIsNoIgnoreFile(t *testing.T) {
 		if err := os.Symlink(text, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
-		if data, err := new(Definition).readIgnoreFile(t.Context(), Files{Context: dir}, dir, name); data != nil ||
+		if data, err := new(Texts).readIgnoreFile(t.Context(), Files{Context: dir}, dir, name); data != nil ||
 			err != nil {
 			t.Errorf("%s: %q, %v", name, data, err)
 		}
