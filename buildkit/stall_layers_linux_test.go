@@ -85,7 +85,7 @@ func pacedServer(t *testing.T, dir string, after int, pause time.Duration) *http
 		Path: filepath.Join(strings.TrimSpace(string(backend)), "git-http-backend"),
 		Env: []string{
 			"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1", "HOME=" + dir, "GIT_CONFIG_COUNT=1",
-			"GIT_CONFIG_KEY_0=safe.folder", "GIT_CONFIG_VALUE_0=*",
+			"GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",
 		},
 	}
 	files := http.FileServer(http.Dir(dir))

@@ -89,7 +89,7 @@ func TestCAFileErrors(t *testing.T) {
 	}
 	for file, want := range map[string]string{
 		"/nowhere/ca.pem": "resolving ghcr.io/acme/app:1: the CA file of ghcr.io: open /nowhere/ca.pem: no such file " +
-			"or folder",
+			"or directory",
 		empty: "resolving ghcr.io/acme/app:1: the CA file " + empty +
 			" of ghcr.io holds no PEM certificate",
 	} {
