@@ -53,7 +53,9 @@ func (e *Engine) StartBuilder(ctx context.Context, o BuilderOptions) (*Builder, 
 	if err != nil {
 		return nil, err
 	}
-	settings, err := json.Marshal(inside.Settings{Key: image.key(), Registries: o.Registries, Environ: inheritedEnviron()})
+	settings, err := json.Marshal(inside.Settings{
+		Key: image.key(), Registries: o.Registries, Environ: inheritedEnviron(),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -111,7 +111,8 @@ func TestSecretsInAnEngine(t *testing.T) {
 			s := stack.New(t, stack.Config{
 				Bin: shared.Bin, Env: []string{"HTTPS_PROXY=http://u:" + stack.Canary("proxy") + "@127.0.0.1:9"},
 				Program: shared.Project(t, properties, map[string]string{
-					"Dockerfile": "FROM BUSYBOX\nRUN --mount=type=secret,id=token test -s /run/secrets/token && sleep 2\n",
+					"Dockerfile": "FROM BUSYBOX\n" +
+						"RUN --mount=type=secret,id=token test -s /run/secrets/token && sleep 2\n",
 				}),
 			})
 			api, err := client.New(client.WithHost(c.engine.Host(t)))

@@ -35,13 +35,7 @@ func TestStepInAContainerOfAnEngine(t *testing.T) {
 	if !runInMachine(t) {
 		return
 	}
-	resolve(t)
-	builder := builderOf(t, &classicEngine)
-	//nolint:paralleltest // its scan reaches what listens for the others
-	t.Run("does not find the plugin", func(t *testing.T) { testPluginOutOfReach(t, builder) })
-	t.Run("does not reach it", func(t *testing.T) { testMachineOutOfReach(t, builder) })
-	t.Run("does not see another step", func(t *testing.T) { testStepsApart(t, builder) })
-	t.Run("reaches the network", func(t *testing.T) { testNetworkWithinReach(t, builder) })
+	stepsOn(builderOf(t, &classicEngine)).test(t)
 }
 
 // Steps of the engine's own BuildKit do not reach the loopback of its machine. They reach its other addresses, the

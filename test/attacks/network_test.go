@@ -30,18 +30,24 @@ func TestStepOnAMachine(t *testing.T) {
 	if !runInMachine(t) {
 		return
 	}
+	stepsOn("").test(t)
+}
+
+// stepsOn is the input builder of programs whose steps attack, or "" for the embedded daemon.
+type stepsOn string
+
+func (builder stepsOn) test(t *testing.T) {
 	resolve(t)
-	//nolint:paralleltest // its scan reaches what listens for the others
-	t.Run("does not find the plugin", func(t *testing.T) { testPluginOutOfReach(t, "") })
-	t.Run("does not reach it", func(t *testing.T) { testMachineOutOfReach(t, "") })
-	t.Run("does not see another step", func(t *testing.T) { testStepsApart(t, "") })
-	t.Run("reaches the network", func(t *testing.T) { testNetworkWithinReach(t, "") })
+	// Not at once with the others: its scan reaches what listens for them.
+	t.Run("does not find the plugin", builder.testPluginOutOfReach)
+	t.Run("does not reach it", builder.testMachineOutOfReach)
+	t.Run("does not see another step", builder.testStepsApart)
+	t.Run("reaches the network", builder.testNetworkWithinReach)
 }
 
 // Nothing that leads back to the machine is reached from a step, by ordinary sockets or raw frames. The same program
-// with network: host reaches all of it, so each attempt is one that would have succeeded. builder is the input builder,
-// or "" for the embedded daemon.
-func testMachineOutOfReach(t *testing.T, builder string) {
+// with network: host reaches all of it, so each attempt is one that would have succeeded.
+func (builder stepsOn) testMachineOutOfReach(t *testing.T) {
 	t.Parallel()
 	l := listen(t)
 	attempts := []string{"together", "unix " + l.abstract}
@@ -61,7 +67,7 @@ func testMachineOutOfReach(t *testing.T, builder string) {
 		raw = append(raw, "raw "+net.JoinHostPort(addr, strconv.Itoa(l.tcp)),
 			"raw "+net.JoinHostPort(addr, strconv.Itoa(l.udp)))
 	}
-	test := openProbe(t, builder, "", map[string][]string{"sockets": attempts, "frames": raw})
+	test := openProbe(t, string(builder), "", map[string][]string{"sockets": attempts, "frames": raw})
 	stack.Succeeds(t, test.Up())
 	for attempt, result := range probeOutput(t, test, "sockets") {
 		if !strings.HasPrefix(result, "FAILED") {
@@ -81,7 +87,7 @@ func testMachineOutOfReach(t *testing.T, builder string) {
 		t.Errorf("%d and %d results of %d and %d attempts", sockets, frames, len(attempts)-1, len(raw)-1)
 	}
 
-	host := openProbe(t, "network: host\n"+builder, "", map[string][]string{"sockets": attempts})
+	host := openProbe(t, "network: host\n"+string(builder), "", map[string][]string{"sockets": attempts})
 	stack.Succeeds(t, host.Up())
 	for _, attempt := range []string{
 		"unix " + l.abstract, fmt.Sprintf("tcp 127.0.0.1:%d", l.tcp), fmt.Sprintf("tcp 0.0.0.0:%d", l.tcp),
@@ -96,13 +102,13 @@ func testMachineOutOfReach(t *testing.T, builder string) {
 
 // The servers of the plugin and of the engine listen on the loopback while the step runs, and a scan does not find
 // them.
-func testPluginOutOfReach(t *testing.T, builder string) {
+func (builder stepsOn) testPluginOutOfReach(t *testing.T) {
 	var listening []string
 	port := serveDownloads(t, map[string]http.HandlerFunc{
 		"/": func(http.ResponseWriter, *http.Request) { listening = loopbackPorts(t) },
 	})
 	attempts := []string{fmt.Sprintf("get http://%s:%d/", machineAddr4, port), "scan 127.0.0.1"}
-	test := openProbe(t, builder, "", map[string][]string{"found": attempts})
+	test := openProbe(t, string(builder), "", map[string][]string{"found": attempts})
 	stack.Succeeds(t, test.Up())
 	if len(listening) < 3 { // the plugin's, the engine's, the language host's
 		t.Fatalf("on the loopback of the machine listen only %v", listening)
@@ -110,7 +116,7 @@ func testPluginOutOfReach(t *testing.T, builder string) {
 	if found := probeOutput(t, test, "found")["scan 127.0.0.1"]; found != "0 OPEN" {
 		t.Errorf("the scan found %s", found)
 	}
-	host := openProbe(t, "network: host\n"+builder, "", map[string][]string{"found": attempts})
+	host := openProbe(t, "network: host\n"+string(builder), "", map[string][]string{"found": attempts})
 	stack.Succeeds(t, host.Up())
 	if found := strings.Fields(probeOutput(t, host, "found")["scan 127.0.0.1"]); len(found) < 2+3 {
 		t.Errorf("with network: host the scan found only %v", found)
@@ -136,7 +142,7 @@ func loopbackPorts(t *testing.T) (ports []string) {
 }
 
 // Two steps that run at once do not see each other's listeners.
-func testStepsApart(t *testing.T, builder string) {
+func (builder stepsOn) testStepsApart(t *testing.T) {
 	t.Parallel()
 	listens, done := make(chan struct{}), make(chan struct{})
 	await := func(c chan struct{}) http.HandlerFunc {
@@ -154,7 +160,7 @@ func testStepsApart(t *testing.T, builder string) {
 		"/await-done":    await(done),
 	})
 	get := func(path string) string { return fmt.Sprintf("get http://%s:%d%s", machineAddr4, port, path) }
-	test := openProbe(t, builder, "", map[string][]string{
+	test := openProbe(t, string(builder), "", map[string][]string{
 		"one": {"listen :7777", "tcp 192.0.2.2:7777", get("/listens"), get("/await-done")},
 		"two": {get("/await-listens"), "tcp 127.0.0.1:7777", "tcp 192.0.2.1:7777", "tcp 192.0.2.2:7777",
 			"raw 192.0.2.2:7777", get("/done")},
@@ -172,7 +178,7 @@ func testStepsApart(t *testing.T, builder string) {
 
 // What builds need works: names, downloads, both protocols, the machine's other addresses, a registry on the machine's
 // loopback, from which the base image comes and to which the image goes.
-func testNetworkWithinReach(t *testing.T, builder string) {
+func (builder stepsOn) testNetworkWithinReach(t *testing.T) {
 	t.Parallel()
 	l, port := listen(t), serveDownloads(t, nil)
 	attempts := []string{
@@ -183,7 +189,7 @@ func testNetworkWithinReach(t *testing.T, builder string) {
 		fmt.Sprintf("raw %s:%d", machineAddr4, l.udp),
 	}
 	allowed := append([]string{"together", "dns " + downloadName, "dns other.test"}, attempts...)
-	test := openProbe(t, builder, "", map[string][]string{"allowed": allowed})
+	test := openProbe(t, string(builder), "", map[string][]string{"allowed": allowed})
 	stack.Succeeds(t, test.Up())
 	results := probeOutput(t, test, "allowed")
 	for _, attempt := range attempts {
