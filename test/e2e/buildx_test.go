@@ -78,13 +78,7 @@ func writeStoppedContainer(t *testing.T, e *enginetest.Engine, name string) {
 	api, err := client.New(client.WithHost(e.Host(t)))
 	must(t, err)
 	t.Cleanup(func() { _ = api.Close() })
-	const ref = "buildkit-of-the-tests:latest"
-	reader, writer := io.Pipe()
-	go func() { _ = writer.CloseWithError(writeBuildKitArchive(writer, ref)) }()
-	loaded, err := api.ImageLoad(t.Context(), reader, client.ImageLoadWithQuiet(true))
-	must(t, err)
-	_, err = io.Copy(io.Discard, loaded)
-	must(t, errors.Join(err, loaded.Close()))
+	ref := loadBuildKit(t, api)
 	created, err := api.ContainerCreate(t.Context(), client.ContainerCreateOptions{
 		Name:   name,
 		Config: &container.Config{Image: ref, Cmd: []string{"buildkitd"}},
@@ -103,6 +97,19 @@ func writeStoppedContainer(t *testing.T, e *enginetest.Engine, name string) {
 	must(t, err)
 	_, err = api.ContainerStop(t.Context(), created.ID, client.ContainerStopOptions{})
 	must(t, err)
+}
+
+// loadBuildKit loads an image with BuildKit into an engine and returns its reference.
+func loadBuildKit(t *testing.T, api *client.Client) string {
+	t.Helper()
+	const ref = "buildkit-of-the-tests:latest"
+	reader, writer := io.Pipe()
+	go func() { _ = writer.CloseWithError(writeBuildKitArchive(writer, ref)) }()
+	loaded, err := api.ImageLoad(t.Context(), reader, client.ImageLoadWithQuiet(true))
+	must(t, err)
+	_, err = io.Copy(io.Discard, loaded)
+	must(t, errors.Join(err, loaded.Close()))
+	return ref
 }
 
 // writeBuildKitArchive writes an image of the programs that the tests have, as "docker save" does.
