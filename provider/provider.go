@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"strings"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
@@ -15,7 +16,26 @@ const Name = "buildkit"
 // New returns the provider. It configures nothing and dials nothing before a resource needs it. engineAlive tells
 // whether the engine that started this process still runs, and is asked before a tag moves. nil means that it does.
 func New(engineAlive func() bool) p.Provider {
-	return newProvider(&settings{engineAlive: engineAlive})
+	out := newProvider(&settings{engineAlive: engineAlive})
+	check, checkConfig := out.Check, out.CheckConfig
+	out.Check = func(ctx context.Context, req p.CheckRequest) (p.CheckResponse, error) {
+		return withPathsInReasons(check(ctx, req))
+	}
+	out.CheckConfig = func(ctx context.Context, req p.CheckRequest) (p.CheckResponse, error) {
+		return withPathsInReasons(checkConfig(ctx, req))
+	}
+	return out
+}
+
+// withPathsInReasons moves the path of a nested property into the reason of its failure. The engine knows the values of
+// whole inputs only, and prints "value {<nil>}" for a nested one.
+func withPathsInReasons(res p.CheckResponse, err error) (p.CheckResponse, error) {
+	for i, f := range res.Failures {
+		if strings.ContainsAny(f.Property, ".[") {
+			res.Failures[i] = p.CheckFailure{Reason: f.Property + ": " + f.Reason}
+		}
+	}
+	return res, err
 }
 
 func newProvider(settings *settings) p.Provider {
