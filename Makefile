@@ -99,7 +99,7 @@ schema: go ## write schema.json
 # A release sets SDK_VERSION. The committed SDKs have 0.0.0, and the Go SDK has the version of its tag.
 SDK_VERSION ?= 0.0.0
 sdk: schema ## write schema.json, and from it docs/reference.md and the SDKs of all languages into sdk/
-	cd .tools/sdkgen && go run . -schema $(CURDIR)/schema.json -examples $(CURDIR)/provider/image_examples.md
+	cd .tools/sdkgen && go run . -schema $(CURDIR)/schema.json -examples $(CURDIR)/provider
 	$(MAKE) schema
 	cd .tools/sdkgen && go run . -schema $(CURDIR)/schema.json -out $(CURDIR)/sdk -version $(SDK_VERSION) -programs $(CURDIR)/test/e2e/languages/testdata/inputs -reference $(CURDIR)/docs/reference.md
 

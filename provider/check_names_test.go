@@ -146,7 +146,7 @@ func TestCheckWarns(t *testing.T) {
 	for _, test := range []struct{ inputs, want string }{
 		{
 			`{"platforms": ["linux/amd64", "linux/arm64", "linux/x86_64"]}`,
-			`platforms[2]: "linux/x86_64" and "linux/amd64" are one platform, linux/amd64, which is built once`,
+			`platforms[2]: "linux/x86_64" and "linux/amd64" are one platform, linux/amd64, which counts once`,
 		},
 		{`{"platforms": ["linux/arm64", "linux/arm64/v8"]}`, "are one platform, linux/arm64"},
 		{`{"platforms": ["linux/amd64", "linux/arm64"]}`, ""},

@@ -19,7 +19,7 @@ func checkPlatforms(c *checker) {
 			continue
 		}
 		if other, twice := seen[normal]; twice && !c.isSecret("platforms") {
-			c.warn("platforms[%d]: %q and %q are one platform, %s, which is built once: keep one of them",
+			c.warn("platforms[%d]: %q and %q are one platform, %s, which counts once: keep one of them",
 				i, platform, other, normal)
 		}
 		seen[normal] = platform
@@ -40,17 +40,19 @@ func checkPushTimeout(c *checker) {
 
 func checkRegistries(c *checker) {
 	for i, r := range c.args.Registries {
-		if c.unknownAt(key("registries"), index(i)) {
-			continue
+		if !c.unknownAt(key("registries"), index(i)) {
+			c.checkRegistry(fmt.Sprintf("registries[%d]", i), r)
 		}
-		path := fmt.Sprintf("registries[%d]", i)
-		if strings.TrimSpace(r.Address) == "" {
-			c.fail(path+".address", "a login needs the host of its registry, such as ghcr.io")
-		}
-		if r.CAFile != nil && deref(r.Insecure) {
-			c.fail(path+".caFile", "it has no effect with insecure, which uses no certificate: leave one of the two "+
-				"out")
-		}
+	}
+}
+
+// checkRegistry checks a login at a path.
+func (c *checker) checkRegistry(path string, r Registry) {
+	if strings.TrimSpace(r.Address) == "" {
+		c.fail(path+".address", "a login needs the host of its registry, such as ghcr.io")
+	}
+	if r.CAFile != nil && deref(r.Insecure) {
+		c.fail(path+".caFile", "it has no effect with insecure, which uses no certificate: leave one of the two out")
 	}
 }
 

@@ -43,7 +43,7 @@ func newProvider(settings *settings) p.Provider {
 	provider := infer.Provider(infer.Options{
 		Metadata:  metadata(),
 		Config:    infer.Config(Config{}),
-		Resources: []infer.InferredResource{images},
+		Resources: []infer.InferredResource{images, newIndexResource(images)},
 		ModuleMap: map[tokens.ModuleName]tokens.ModuleName{"provider": "index"},
 	})
 	provider.GetSchema = withAliases(provider.GetSchema, formerTypes)

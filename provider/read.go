@@ -33,26 +33,13 @@ func readImage(ctx context.Context, settings *settings, req p.ReadRequest) (p.Re
 	if len(old.refs) == 0 { // never pushed: no registry to ask
 		return unchanged, nil
 	}
-	holding, archived, err := findTags(ctx, client, old)
-	if archived != nil {
-		loggerOf(ctx).warnf("the image is kept in the state, but nobody can pull it: %v", archived)
-	}
-	if err == nil && len(holding) == 0 {
-		var gone bool
-		if gone, err = isGone(ctx, client, old); gone {
-			return p.ReadResponse{}, nil
-		}
-	}
-	err = w.explain(err, "")
-	if errors.Is(err, fault.ErrUndetermined) {
-		loggerOf(ctx).warnf("the state is kept as it is, because nobody could tell whether the image is gone: %v. "+
-			"If it is gone, build it again with pulumi up --replace '%s'", err, req.Urn)
+	holding, gone, err := readTags(ctx, client, old)
+	if err = w.explain(err, ""); err != nil {
+		warnOfKeptState(ctx, req, settings.withLoginRemedy(args, err))
 		return unchanged, nil
 	}
-	if err != nil {
-		loggerOf(ctx).warnf("the state is kept as it is, because the registry could not be asked: %v",
-			settings.withLoginRemedy(args, err))
-		return unchanged, nil
+	if gone {
+		return p.ReadResponse{}, nil
 	}
 	if len(holding) == len(old.refs) {
 		return unchanged, nil
@@ -60,7 +47,30 @@ func readImage(ctx context.Context, settings *settings, req p.ReadRequest) (p.Re
 	return withoutMovedTags(req, old, holding), nil
 }
 
-// findTags returns the tags that still point at our digest. archived is an error if one of them does, but its image is
+// readTags returns the tags of the state that still hold its image. gone says that no repository has the image any
+// more.
+func readTags(ctx context.Context, client *registry.Client, old state) (holding []registry.Tag, gone bool, err error) {
+	holding, archived, err := findTags(ctx, client, old)
+	if archived != nil {
+		loggerOf(ctx).warnf("the image is kept in the state, but nobody can pull it: %v", archived)
+	}
+	if err == nil && len(holding) == 0 {
+		gone, err = isGone(ctx, client, old)
+	}
+	return holding, gone, err
+}
+
+// warnOfKeptState logs why Read keeps the state as it is.
+func warnOfKeptState(ctx context.Context, req p.ReadRequest, err error) {
+	if errors.Is(err, fault.ErrUndetermined) {
+		loggerOf(ctx).warnf("the state is kept as it is, because nobody could tell whether the image is gone: %v. "+
+			"If it is gone, build it again with pulumi up --replace '%s'", err, req.Urn)
+		return
+	}
+	loggerOf(ctx).warnf("the state is kept as it is, because the registry could not be asked: %v", err)
+}
+
+// findTags returns the tags that point at our digest. archived is an error if one of them does, but its image is
 // not served: the registry lists it, so it is not gone.
 func findTags(
 	ctx context.Context, client *registry.Client, old state,

@@ -22,7 +22,7 @@ func main() {
 		"folder of a program in each language that uses every input, with sub-folders that are replaced")
 	page := flag.String("reference", "reference.md", "the page of the reference, which is replaced")
 	examples := flag.String("examples", "",
-		"the examples of a resource's description; if it is set, nothing else is written")
+		"folder for the examples of each resource; if it is set, nothing else is written")
 	version := flag.String("version", "0.0.0", "semantic version of the SDKs and of the plugin that they ask for")
 	flag.Parse()
 	if *examples != "" {

@@ -30,7 +30,8 @@ func everyInput(pkg *schema.Package) string {
 		name := strings.ToLower(typeName(r.Token))
 		write(name, r.Token, r)
 		for _, p := range r.Properties {
-			fmt.Fprintf(&text, "output %q { value = %s.%s }\n", p.Name, name, p.Name)
+			output := name + strings.ToUpper(p.Name[:1]) + p.Name[1:]
+			fmt.Fprintf(&text, "output %q { value = %s.%s }\n", output, name, p.Name)
 		}
 	}
 	return text.String()

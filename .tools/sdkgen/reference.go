@@ -20,9 +20,10 @@ var referenceText []byte
 
 // referenceData is what the schema does not hold: an example of each input, and the environment variables.
 type referenceData struct {
-	Inputs      map[string]string // YAML of the properties of an Image, by input
-	Provider    map[string]string // YAML of the properties of a provider, by setting
-	Outputs     map[string]string // an expression, by output
+	Inputs      map[string]string                           // YAML of the properties of an Image, by input
+	Index       struct{ Inputs, Outputs map[string]string } // the same for an Index
+	Provider    map[string]string                           // YAML of the properties of a provider, by setting
+	Outputs     map[string]string                           // an expression, by output
 	Environment []variable
 }
 
@@ -53,20 +54,21 @@ func writeReference(source, out string) error {
 
 // reference returns the text of the page.
 func reference(pkg *schema.Package, data referenceData) (string, error) {
-	image := pkg.Resources[0]
-	inputs, provided := propertiesByName(image.InputProperties), propertiesByName(pkg.Provider.InputProperties)
-	outputs := propertiesByName(image.Properties)
-	maps.DeleteFunc(outputs, func(name string, _ *schema.Property) bool {
-		return inputs[name] != nil && name != "contextHash"
-	})
+	image, index := resourceNamed(pkg, "Image"), resourceNamed(pkg, "Index")
+	inputs, outputs := propertiesByName(image.InputProperties), outputsOf(image, "contextHash")
+	indexInputs, indexOutputs := propertiesByName(index.InputProperties), outputsOf(index)
+	provided := propertiesByName(pkg.Provider.InputProperties)
 	if err := checkComplete(map[string][2][]string{
-		"inputs":   {keys(inputs), keys(data.Inputs)},
-		"provider": {keys(provided), keys(data.Provider)},
-		"outputs":  {keys(outputs), keys(data.Outputs)},
+		"inputs":        {keys(inputs), keys(data.Inputs)},
+		"provider":      {keys(provided), keys(data.Provider)},
+		"outputs":       {keys(outputs), keys(data.Outputs)},
+		"index.inputs":  {keys(indexInputs), keys(data.Index.Inputs)},
+		"index.outputs": {keys(indexOutputs), keys(data.Index.Outputs)},
 	}); err != nil {
 		return "", err
 	}
-	if err := errors.Join(checkExamples(inputs, data.Inputs), checkExamples(provided, data.Provider)); err != nil {
+	if err := errors.Join(checkExamples(inputs, data.Inputs), checkExamples(provided, data.Provider),
+		checkExamples(indexInputs, data.Index.Inputs)); err != nil {
 		return "", err
 	}
 	var b page
@@ -75,13 +77,19 @@ func reference(pkg *schema.Package, data referenceData) (string, error) {
 		"shows a whole program.\n")
 	b.index("[Inputs](#inputs)", "input", keys(inputs))
 	b.index("[Outputs](#outputs)", "output", keys(outputs))
+	b.index("[Inputs of Index](#inputs-of-index)", "index-input", keys(indexInputs))
+	b.index("[Outputs of Index](#outputs-of-index)", "index-output", keys(indexOutputs))
 	b.index("[Types](#types)", "type", typeNames(pkg))
 	b.index("[Provider settings](#provider-settings)", "setting", keys(provided))
 	b.line("- [Environment variables](#environment-variables)\n")
 	b.line("## Inputs\n\nOf `buildkit:Image`. All are optional.\n")
 	b.properties("input", inputs, data.Inputs)
 	b.line("## Outputs\n\nEach input but credentials and secrets is an output, too.\n")
-	b.outputs(outputs, data.Outputs)
+	b.outputs("output", outputs, data.Outputs)
+	b.line("## Inputs of Index\n\nOf `buildkit:Index`. [Indexes](indexes.md) shows what it is for.\n")
+	b.properties("index-input", indexInputs, data.Index.Inputs)
+	b.line("## Outputs of Index\n\nEach input but `registry` is an output, too.\n")
+	b.outputs("index-output", indexOutputs, data.Index.Outputs)
 	b.line("## Types\n")
 	b.types(pkg)
 	b.line("## Provider settings\n\nSet them with `pulumi config set buildkit:NAME`, or as properties of\n" +
@@ -90,6 +98,21 @@ func reference(pkg *schema.Package, data referenceData) (string, error) {
 	b.line("## Environment variables\n")
 	b.environment(data.Environment)
 	return b.text.String(), nil
+}
+
+// resourceNamed returns the resource of a name. The package must have it.
+func resourceNamed(pkg *schema.Package, name string) *schema.Resource {
+	i := slices.IndexFunc(pkg.Resources, func(r *schema.Resource) bool { return typeName(r.Token) == name })
+	return pkg.Resources[i]
+}
+
+// outputsOf returns the outputs of a resource that are no inputs, and those that are both.
+func outputsOf(r *schema.Resource, both ...string) map[string]*schema.Property {
+	inputs, outputs := propertiesByName(r.InputProperties), propertiesByName(r.Properties)
+	maps.DeleteFunc(outputs, func(name string, _ *schema.Property) bool {
+		return inputs[name] != nil && !slices.Contains(both, name)
+	})
+	return outputs
 }
 
 // checkComplete returns an error that lists the names that only one list of a section has, or nil.

@@ -41,16 +41,20 @@ func (b *page) properties(prefix string, properties map[string]*schema.Property,
 		if p.Secret {
 			secret = " · secret"
 		}
+		value = "default: " + value
+		if p.IsRequired() {
+			value = "required"
+		}
 		b.heading(prefix, name)
-		b.line("%s%s · default: %s\n\n%s\n", typeText(p.Type), secret, value, meaning)
+		b.line("%s%s · %s\n\n%s\n", typeText(p.Type), secret, value, meaning)
 		b.line("```yaml\n%s\n```\n", strings.TrimSpace(examples[name]))
 	}
 }
 
 // outputs appends a section for each output.
-func (b *page) outputs(properties map[string]*schema.Property, examples map[string]string) {
+func (b *page) outputs(prefix string, properties map[string]*schema.Property, examples map[string]string) {
 	for _, name := range keys(properties) {
-		b.heading("output", name)
+		b.heading(prefix, name)
 		b.line("%s\n\n%s\n", typeText(properties[name].Type), properties[name].Comment)
 		b.line("```yaml\n%s\n```\n", strings.TrimSpace(examples[name]))
 	}

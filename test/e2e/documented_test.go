@@ -67,9 +67,9 @@ func TestDocumentedPrograms(t *testing.T) {
 		return b.Language != "yaml" || !strings.Contains(b.Text, "runtime: yaml") ||
 			strings.Contains(b.Text, "type: aws:")
 	})
-	images := 0
+	resources := 0
 	for _, program := range programs {
-		images += strings.Count(program.Text, "type: buildkit:Image")
+		resources += strings.Count(program.Text, "type: buildkit:")
 	}
 	tree := fstest.MapFS{"Pulumi.yaml": {Data: []byte(mergePrograms(programs))}}
 	maps.Copy(tree, documentedFiles)
@@ -77,9 +77,9 @@ func TestDocumentedPrograms(t *testing.T) {
 	for name, value := range documentedConfig {
 		cli(t, s, "config", "set", "--secret", name, value)
 	}
-	succeeds(t, s.Preview(), fmt.Sprintf("+ %d to create", images+1))
-	if images < 10 {
-		t.Errorf("only %d images were found", images)
+	succeeds(t, s.Preview(), fmt.Sprintf("+ %d to create", resources+1))
+	if resources < 10 {
+		t.Errorf("only %d resources were found", resources)
 	}
 }
 

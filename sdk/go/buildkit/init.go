@@ -23,6 +23,8 @@ func (m *module) Construct(ctx *pulumi.Context, name, typ, urn string) (r pulumi
 	switch typ {
 	case "buildkit:index:Image":
 		r = &Image{}
+	case "buildkit:index:Index":
+		r = &Index{}
 	default:
 		return nil, fmt.Errorf("unknown resource type: %s", typ)
 	}

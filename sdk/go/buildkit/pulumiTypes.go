@@ -5586,6 +5586,47 @@ func (i RegistryArgs) ToRegistryOutputWithContext(ctx context.Context) RegistryO
 	return pulumi.ToOutputWithContext(ctx, i).(RegistryOutput)
 }
 
+func (i RegistryArgs) ToRegistryPtrOutput() RegistryPtrOutput {
+	return i.ToRegistryPtrOutputWithContext(context.Background())
+}
+
+func (i RegistryArgs) ToRegistryPtrOutputWithContext(ctx context.Context) RegistryPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RegistryOutput).ToRegistryPtrOutputWithContext(ctx)
+}
+
+// RegistryPtrInput is an input type that accepts RegistryArgs, RegistryPtr and RegistryPtrOutput values.
+// You can construct a concrete instance of `RegistryPtrInput` via:
+//
+//	        RegistryArgs{...}
+//
+//	or:
+//
+//	        nil
+type RegistryPtrInput interface {
+	pulumi.Input
+
+	ToRegistryPtrOutput() RegistryPtrOutput
+	ToRegistryPtrOutputWithContext(context.Context) RegistryPtrOutput
+}
+
+type registryPtrType RegistryArgs
+
+func RegistryPtr(v *RegistryArgs) RegistryPtrInput {
+	return (*registryPtrType)(v)
+}
+
+func (*registryPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**Registry)(nil)).Elem()
+}
+
+func (i *registryPtrType) ToRegistryPtrOutput() RegistryPtrOutput {
+	return i.ToRegistryPtrOutputWithContext(context.Background())
+}
+
+func (i *registryPtrType) ToRegistryPtrOutputWithContext(ctx context.Context) RegistryPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RegistryPtrOutput)
+}
+
 // RegistryArrayInput is an input type that accepts RegistryArray and RegistryArrayOutput values.
 // You can construct a concrete instance of `RegistryArrayInput` via:
 //
@@ -5626,6 +5667,16 @@ func (o RegistryOutput) ToRegistryOutputWithContext(ctx context.Context) Registr
 	return o
 }
 
+func (o RegistryOutput) ToRegistryPtrOutput() RegistryPtrOutput {
+	return o.ToRegistryPtrOutputWithContext(context.Background())
+}
+
+func (o RegistryOutput) ToRegistryPtrOutputWithContext(ctx context.Context) RegistryPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v Registry) *Registry {
+		return &v
+	}).(RegistryPtrOutput)
+}
+
 // Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
 func (o RegistryOutput) Address() pulumi.StringOutput {
 	return o.ApplyT(func(v Registry) string { return v.Address }).(pulumi.StringOutput)
@@ -5649,6 +5700,80 @@ func (o RegistryOutput) Password() pulumi.StringPtrOutput {
 // User name.
 func (o RegistryOutput) Username() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Registry) *string { return v.Username }).(pulumi.StringPtrOutput)
+}
+
+type RegistryPtrOutput struct{ *pulumi.OutputState }
+
+func (RegistryPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**Registry)(nil)).Elem()
+}
+
+func (o RegistryPtrOutput) ToRegistryPtrOutput() RegistryPtrOutput {
+	return o
+}
+
+func (o RegistryPtrOutput) ToRegistryPtrOutputWithContext(ctx context.Context) RegistryPtrOutput {
+	return o
+}
+
+func (o RegistryPtrOutput) Elem() RegistryOutput {
+	return o.ApplyT(func(v *Registry) Registry {
+		if v != nil {
+			return *v
+		}
+		var ret Registry
+		return ret
+	}).(RegistryOutput)
+}
+
+// Host of the registry, such as `ghcr.io` or `123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
+func (o RegistryPtrOutput) Address() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Registry) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Address
+	}).(pulumi.StringPtrOutput)
+}
+
+// Path of a PEM file with the authorities that signed the certificate of the registry. They are trusted besides those of this machine. The plugin's own daemon trusts them too; tell another daemon with `ca` in its buildkitd.toml.
+func (o RegistryPtrOutput) CaFile() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Registry) *string {
+		if v == nil {
+			return nil
+		}
+		return v.CaFile
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether to pull and push over plain HTTP, with the password. For HTTPS with your own certificate, set `caFile`. Tell a daemon other than the plugin's own with `http` in its buildkitd.toml. Registries on this machine need no such permission. Defaults to false.
+func (o RegistryPtrOutput) Insecure() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *Registry) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Insecure
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Password or token.
+func (o RegistryPtrOutput) Password() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Registry) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Password
+	}).(pulumi.StringPtrOutput)
+}
+
+// User name.
+func (o RegistryPtrOutput) Username() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Registry) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Username
+	}).(pulumi.StringPtrOutput)
 }
 
 type RegistryArrayOutput struct{ *pulumi.OutputState }
@@ -6282,6 +6407,7 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*ProvenanceInput)(nil)).Elem(), ProvenanceArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ProvenancePtrInput)(nil)).Elem(), ProvenanceArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*RegistryInput)(nil)).Elem(), RegistryArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*RegistryPtrInput)(nil)).Elem(), RegistryArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*RegistryArrayInput)(nil)).Elem(), RegistryArray{})
 	pulumi.RegisterInputType(reflect.TypeOf((*SBOMInput)(nil)).Elem(), SBOMArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*SBOMPtrInput)(nil)).Elem(), SBOMArgs{})
@@ -6348,6 +6474,7 @@ func init() {
 	pulumi.RegisterOutputType(ProvenanceOutput{})
 	pulumi.RegisterOutputType(ProvenancePtrOutput{})
 	pulumi.RegisterOutputType(RegistryOutput{})
+	pulumi.RegisterOutputType(RegistryPtrOutput{})
 	pulumi.RegisterOutputType(RegistryArrayOutput{})
 	pulumi.RegisterOutputType(SBOMOutput{})
 	pulumi.RegisterOutputType(SBOMPtrOutput{})

@@ -8,6 +8,7 @@ import typing
 # Export this package's modules as members:
 from ._enums import *
 from .image import *
+from .index import *
 from .provider import *
 from ._inputs import *
 from . import outputs
@@ -27,7 +28,8 @@ _utilities.register(
   "mod": "index",
   "fqn": "pulumi_buildkit",
   "classes": {
-   "buildkit:index:Image": "Image"
+   "buildkit:index:Image": "Image",
+   "buildkit:index:Index": "Index"
   }
  }
 ]

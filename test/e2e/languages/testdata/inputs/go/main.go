@@ -318,43 +318,79 @@ func main() {
 		if err != nil {
 			return err
 		}
-		ctx.Export("addHosts", image.AddHosts)
-		ctx.Export("allow", image.Allow)
-		ctx.Export("annotations", image.Annotations)
-		ctx.Export("buildArgs", image.BuildArgs)
-		ctx.Export("buildOnPreview", image.BuildOnPreview)
-		ctx.Export("builder", image.Builder)
-		ctx.Export("cacheFrom", image.CacheFrom)
-		ctx.Export("cacheTo", image.CacheTo)
-		ctx.Export("context", image.Context)
-		ctx.Export("contextHash", image.ContextHash)
-		ctx.Export("digest", image.Digest)
-		ctx.Export("dockerfile", image.Dockerfile)
-		ctx.Export("exec", image.Exec)
-		ctx.Export("exports", image.Exports)
-		ctx.Export("ignoreSecretsInDiffCalculation", image.IgnoreSecretsInDiffCalculation)
-		ctx.Export("labels", image.Labels)
-		ctx.Export("load", image.Load)
-		ctx.Export("manifests", image.Manifests)
-		ctx.Export("network", image.Network)
-		ctx.Export("noCache", image.NoCache)
-		ctx.Export("noCacheFilter", image.NoCacheFilter)
-		ctx.Export("platforms", image.Platforms)
-		ctx.Export("provenance", image.Provenance)
-		ctx.Export("pull", image.Pull)
-		ctx.Export("push", image.Push)
-		ctx.Export("pushTimeout", image.PushTimeout)
-		ctx.Export("ref", image.Ref)
-		ctx.Export("refs", image.Refs)
-		ctx.Export("repoDigest", image.RepoDigest)
-		ctx.Export("sbom", image.Sbom)
-		ctx.Export("sourceDateEpoch", image.SourceDateEpoch)
-		ctx.Export("tags", image.Tags)
-		ctx.Export("target", image.Target)
-		ctx.Export("testTargets", image.TestTargets)
-		ctx.Export("volatileArgs", image.VolatileArgs)
-		ctx.Export("watch", image.Watch)
-		ctx.Export("watchSecrets", image.WatchSecrets)
+		ctx.Export("imageAddHosts", image.AddHosts)
+		ctx.Export("imageAllow", image.Allow)
+		ctx.Export("imageAnnotations", image.Annotations)
+		ctx.Export("imageBuildArgs", image.BuildArgs)
+		ctx.Export("imageBuildOnPreview", image.BuildOnPreview)
+		ctx.Export("imageBuilder", image.Builder)
+		ctx.Export("imageCacheFrom", image.CacheFrom)
+		ctx.Export("imageCacheTo", image.CacheTo)
+		ctx.Export("imageContext", image.Context)
+		ctx.Export("imageContextHash", image.ContextHash)
+		ctx.Export("imageDigest", image.Digest)
+		ctx.Export("imageDockerfile", image.Dockerfile)
+		ctx.Export("imageExec", image.Exec)
+		ctx.Export("imageExports", image.Exports)
+		ctx.Export("imageIgnoreSecretsInDiffCalculation", image.IgnoreSecretsInDiffCalculation)
+		ctx.Export("imageLabels", image.Labels)
+		ctx.Export("imageLoad", image.Load)
+		ctx.Export("imageManifests", image.Manifests)
+		ctx.Export("imageNetwork", image.Network)
+		ctx.Export("imageNoCache", image.NoCache)
+		ctx.Export("imageNoCacheFilter", image.NoCacheFilter)
+		ctx.Export("imagePlatforms", image.Platforms)
+		ctx.Export("imageProvenance", image.Provenance)
+		ctx.Export("imagePull", image.Pull)
+		ctx.Export("imagePush", image.Push)
+		ctx.Export("imagePushTimeout", image.PushTimeout)
+		ctx.Export("imageRef", image.Ref)
+		ctx.Export("imageRefs", image.Refs)
+		ctx.Export("imageRepoDigest", image.RepoDigest)
+		ctx.Export("imageSbom", image.Sbom)
+		ctx.Export("imageSourceDateEpoch", image.SourceDateEpoch)
+		ctx.Export("imageTags", image.Tags)
+		ctx.Export("imageTarget", image.Target)
+		ctx.Export("imageTestTargets", image.TestTargets)
+		ctx.Export("imageVolatileArgs", image.VolatileArgs)
+		ctx.Export("imageWatch", image.Watch)
+		ctx.Export("imageWatchSecrets", image.WatchSecrets)
+		index, err := buildkit.NewIndex(ctx, "index", &buildkit.IndexArgs{
+			Annotations: pulumi.StringMap{
+				"key": pulumi.String("annotations"),
+			},
+			Platforms: buildkit.PlatformArray{
+				buildkit.Platform_Linux_amd64_v3,
+			},
+			Push: pulumi.Bool(true),
+			Registry: &buildkit.RegistryArgs{
+				Address:  pulumi.String("address"),
+				CaFile:   pulumi.String("caFile"),
+				Insecure: pulumi.Bool(true),
+				Password: pulumi.ToSecret("password").(pulumi.StringOutput),
+				Username: pulumi.String("username"),
+			},
+			SourceDigests: pulumi.StringMap{
+				"key": pulumi.String("sourceDigests"),
+			},
+			Sources: pulumi.StringArray{
+				pulumi.String("sources"),
+			},
+			Tag: pulumi.String("tag"),
+		})
+		if err != nil {
+			return err
+		}
+		ctx.Export("indexAnnotations", index.Annotations)
+		ctx.Export("indexDigest", index.Digest)
+		ctx.Export("indexManifests", index.Manifests)
+		ctx.Export("indexPlatforms", index.Platforms)
+		ctx.Export("indexPush", index.Push)
+		ctx.Export("indexRef", index.Ref)
+		ctx.Export("indexRepoDigest", index.RepoDigest)
+		ctx.Export("indexSourceDigests", index.SourceDigests)
+		ctx.Export("indexSources", index.Sources)
+		ctx.Export("indexTag", index.Tag)
 		return nil
 	})
 }

@@ -38,6 +38,8 @@ import io.github.pulumibuildkit.buildkit.inputs.ExportTarArgs;
 import io.github.pulumibuildkit.buildkit.inputs.ProvenanceArgs;
 import io.github.pulumibuildkit.buildkit.inputs.SBOMArgs;
 import io.github.pulumibuildkit.buildkit.inputs.SSHArgs;
+import io.github.pulumibuildkit.buildkit.Index;
+import io.github.pulumibuildkit.buildkit.IndexArgs;
 import io.github.pulumibuildkit.buildkit.enums.*;
 import io.github.pulumibuildkit.buildkit.inputs.*;
 import java.util.List;
@@ -295,42 +297,68 @@ public class App {
             .watchSecrets("watchSecrets")
             .build());
 
-        ctx.export("addHosts", image.addHosts());
-        ctx.export("allow", image.allow());
-        ctx.export("annotations", image.annotations());
-        ctx.export("buildArgs", image.buildArgs());
-        ctx.export("buildOnPreview", image.buildOnPreview());
-        ctx.export("builder", image.builder_());
-        ctx.export("cacheFrom", image.cacheFrom());
-        ctx.export("cacheTo", image.cacheTo());
-        ctx.export("context", image.context());
-        ctx.export("contextHash", image.contextHash());
-        ctx.export("digest", image.digest());
-        ctx.export("dockerfile", image.dockerfile());
-        ctx.export("exec", image.exec());
-        ctx.export("exports", image.exports());
-        ctx.export("ignoreSecretsInDiffCalculation", image.ignoreSecretsInDiffCalculation());
-        ctx.export("labels", image.labels());
-        ctx.export("load", image.load());
-        ctx.export("manifests", image.manifests());
-        ctx.export("network", image.network());
-        ctx.export("noCache", image.noCache());
-        ctx.export("noCacheFilter", image.noCacheFilter());
-        ctx.export("platforms", image.platforms());
-        ctx.export("provenance", image.provenance());
-        ctx.export("pull", image.pull());
-        ctx.export("push", image.push());
-        ctx.export("pushTimeout", image.pushTimeout());
-        ctx.export("ref", image.ref());
-        ctx.export("refs", image.refs());
-        ctx.export("repoDigest", image.repoDigest());
-        ctx.export("sbom", image.sbom());
-        ctx.export("sourceDateEpoch", image.sourceDateEpoch());
-        ctx.export("tags", image.tags());
-        ctx.export("target", image.target());
-        ctx.export("testTargets", image.testTargets());
-        ctx.export("volatileArgs", image.volatileArgs());
-        ctx.export("watch", image.watch());
-        ctx.export("watchSecrets", image.watchSecrets());
+        ctx.export("imageAddHosts", image.addHosts());
+        ctx.export("imageAllow", image.allow());
+        ctx.export("imageAnnotations", image.annotations());
+        ctx.export("imageBuildArgs", image.buildArgs());
+        ctx.export("imageBuildOnPreview", image.buildOnPreview());
+        ctx.export("imageBuilder", image.builder_());
+        ctx.export("imageCacheFrom", image.cacheFrom());
+        ctx.export("imageCacheTo", image.cacheTo());
+        ctx.export("imageContext", image.context());
+        ctx.export("imageContextHash", image.contextHash());
+        ctx.export("imageDigest", image.digest());
+        ctx.export("imageDockerfile", image.dockerfile());
+        ctx.export("imageExec", image.exec());
+        ctx.export("imageExports", image.exports());
+        ctx.export("imageIgnoreSecretsInDiffCalculation", image.ignoreSecretsInDiffCalculation());
+        ctx.export("imageLabels", image.labels());
+        ctx.export("imageLoad", image.load());
+        ctx.export("imageManifests", image.manifests());
+        ctx.export("imageNetwork", image.network());
+        ctx.export("imageNoCache", image.noCache());
+        ctx.export("imageNoCacheFilter", image.noCacheFilter());
+        ctx.export("imagePlatforms", image.platforms());
+        ctx.export("imageProvenance", image.provenance());
+        ctx.export("imagePull", image.pull());
+        ctx.export("imagePush", image.push());
+        ctx.export("imagePushTimeout", image.pushTimeout());
+        ctx.export("imageRef", image.ref());
+        ctx.export("imageRefs", image.refs());
+        ctx.export("imageRepoDigest", image.repoDigest());
+        ctx.export("imageSbom", image.sbom());
+        ctx.export("imageSourceDateEpoch", image.sourceDateEpoch());
+        ctx.export("imageTags", image.tags());
+        ctx.export("imageTarget", image.target());
+        ctx.export("imageTestTargets", image.testTargets());
+        ctx.export("imageVolatileArgs", image.volatileArgs());
+        ctx.export("imageWatch", image.watch());
+        ctx.export("imageWatchSecrets", image.watchSecrets());
+        var index = new Index("index", IndexArgs.builder()
+            .annotations(Map.of("key", "annotations"))
+            .platforms(Platform.Linux_amd64_v3)
+            .push(true)
+            .registry(RegistryArgs.builder()
+                .address("address")
+                .caFile("caFile")
+                .insecure(true)
+                .password(Output.ofSecret("password"))
+                .username("username")
+                .build())
+            .sourceDigests(Map.of("key", "sourceDigests"))
+            .sources("sources")
+            .tag("tag")
+            .build());
+
+        ctx.export("indexAnnotations", index.annotations());
+        ctx.export("indexDigest", index.digest());
+        ctx.export("indexManifests", index.manifests());
+        ctx.export("indexPlatforms", index.platforms());
+        ctx.export("indexPush", index.push());
+        ctx.export("indexRef", index.ref());
+        ctx.export("indexRepoDigest", index.repoDigest());
+        ctx.export("indexSourceDigests", index.sourceDigests());
+        ctx.export("indexSources", index.sources());
+        ctx.export("indexTag", index.tag());
     }
 }

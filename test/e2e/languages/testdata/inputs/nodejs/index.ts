@@ -262,40 +262,69 @@ const image = new buildkit.Image("image", {
     watch: buildkit.Watch.All,
     watchSecrets: ["watchSecrets"],
 });
-export const addHosts = image.addHosts;
-export const allow = image.allow;
-export const annotations = image.annotations;
-export const buildArgs = image.buildArgs;
-export const buildOnPreview = image.buildOnPreview;
-export const builder = image.builder;
-export const cacheFrom = image.cacheFrom;
-export const cacheTo = image.cacheTo;
-export const context = image.context;
-export const contextHash = image.contextHash;
-export const digest = image.digest;
-export const dockerfile = image.dockerfile;
-export const exec = image.exec;
-export const exports = image.exports;
-export const ignoreSecretsInDiffCalculation = image.ignoreSecretsInDiffCalculation;
-export const labels = image.labels;
-export const load = image.load;
-export const manifests = image.manifests;
-export const network = image.network;
-export const noCache = image.noCache;
-export const noCacheFilter = image.noCacheFilter;
-export const platforms = image.platforms;
-export const provenance = image.provenance;
-export const pull = image.pull;
-export const push = image.push;
-export const pushTimeout = image.pushTimeout;
-export const ref = image.ref;
-export const refs = image.refs;
-export const repoDigest = image.repoDigest;
-export const sbom = image.sbom;
-export const sourceDateEpoch = image.sourceDateEpoch;
-export const tags = image.tags;
-export const target = image.target;
-export const testTargets = image.testTargets;
-export const volatileArgs = image.volatileArgs;
-export const watch = image.watch;
-export const watchSecrets = image.watchSecrets;
+export const imageAddHosts = image.addHosts;
+export const imageAllow = image.allow;
+export const imageAnnotations = image.annotations;
+export const imageBuildArgs = image.buildArgs;
+export const imageBuildOnPreview = image.buildOnPreview;
+export const imageBuilder = image.builder;
+export const imageCacheFrom = image.cacheFrom;
+export const imageCacheTo = image.cacheTo;
+export const imageContext = image.context;
+export const imageContextHash = image.contextHash;
+export const imageDigest = image.digest;
+export const imageDockerfile = image.dockerfile;
+export const imageExec = image.exec;
+export const imageExports = image.exports;
+export const imageIgnoreSecretsInDiffCalculation = image.ignoreSecretsInDiffCalculation;
+export const imageLabels = image.labels;
+export const imageLoad = image.load;
+export const imageManifests = image.manifests;
+export const imageNetwork = image.network;
+export const imageNoCache = image.noCache;
+export const imageNoCacheFilter = image.noCacheFilter;
+export const imagePlatforms = image.platforms;
+export const imageProvenance = image.provenance;
+export const imagePull = image.pull;
+export const imagePush = image.push;
+export const imagePushTimeout = image.pushTimeout;
+export const imageRef = image.ref;
+export const imageRefs = image.refs;
+export const imageRepoDigest = image.repoDigest;
+export const imageSbom = image.sbom;
+export const imageSourceDateEpoch = image.sourceDateEpoch;
+export const imageTags = image.tags;
+export const imageTarget = image.target;
+export const imageTestTargets = image.testTargets;
+export const imageVolatileArgs = image.volatileArgs;
+export const imageWatch = image.watch;
+export const imageWatchSecrets = image.watchSecrets;
+const index = new buildkit.Index("index", {
+    annotations: {
+        key: "annotations",
+    },
+    platforms: [buildkit.Platform.Linux_amd64_v3],
+    push: true,
+    registry: {
+        address: "address",
+        caFile: "caFile",
+        insecure: true,
+        password: pulumi.secret("password"),
+        username: "username",
+    },
+    sourceDigests: {
+        key: "sourceDigests",
+    },
+    sources: ["sources"],
+    tag: "tag",
+});
+export const indexAnnotations = index.annotations;
+export const indexDigest = index.digest;
+export const indexManifests = index.manifests;
+export const indexPlatforms = index.platforms;
+export const indexPush = index.push;
+export const indexRef = index.ref;
+export const indexRepoDigest = index.repoDigest;
+export const indexSourceDigests = index.sourceDigests;
+export const indexSources = index.sources;
+export const indexTag = index.tag;

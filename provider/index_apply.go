@@ -1,0 +1,116 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
+)
+
+// apply makes the registry hold the index under its tag. It reads the sources, copies what the repository lacks, stores
+// the index by its digest, and moves the tag last. apply can be repeated at any point and converges.
+//
+// If it fails before the tag moved, it returns an indexResult without a tag. The field unsure is set when nobody knows
+// whether the tag moved.
+func (r *indexResource) apply(ctx context.Context, op indexOperation) (indexResult, error) {
+	r.notes.endPreview()
+	if !op.pushes {
+		return indexResult{}, nil
+	}
+	op.waits.enter("reading the sources")
+	sources, digests, err := op.resolve(ctx)
+	if err != nil {
+		return indexResult{}, err
+	}
+	index, err := op.client.Combine(ctx, op.indexRequest(sources))
+	if err != nil {
+		return indexResult{}, explainSource(err)
+	}
+	result := indexResult{index: index, sourceDigests: digests}
+	tags := []registry.Tag{op.tag}
+	if err := op.client.CheckTags(ctx, op.tag.Repository(), tags, index.Digest); err != nil {
+		return result, err
+	}
+	op.waits.enter("copying the images to " + op.tag.Repository())
+	op.waits.notePush()
+	if err := op.client.PushIndex(ctx, op.tag.Repository(), index); err != nil {
+		return result, err
+	}
+	return result, r.moveTag(ctx, op, &result)
+}
+
+// moveTag points the tag at the index. It records in the result whether the tag holds it.
+func (r *indexResource) moveTag(ctx context.Context, op indexOperation, result *indexResult) error {
+	if alive := r.settings.engineAlive; alive != nil && !alive() {
+		return errors.New("the engine that asked for this is gone: no tag was moved")
+	}
+	op.waits.enter("moving the tag")
+	limited, stop := withinLimit(ctx, pushLimit)
+	defer stop()
+	defer op.waits.bind(limited)()
+	tags := []registry.Tag{op.tag}
+	moved, err := op.client.SetTags(limited, op.tag.Repository(), result.index.Digest, tags)
+	result.moved = len(moved) > 0
+	result.unsure = errors.Is(err, fault.ErrUnsure) && op.old.digest != ""
+	r.recentPushes.add(result.index.Digest, references(moved))
+	return op.waits.explain(err, result.outcome(op, err))
+}
+
+// indexResult is what apply has done so far.
+type indexResult struct {
+	index         registry.Index
+	sourceDigests map[string]string
+	moved         bool // the tag holds the index now
+	unsure        bool // whether the tag that was applied before has moved is not known
+}
+
+// outputs returns the inputs as they were applied, and the digests. If nobody knows whether the tag moved, it returns
+// the old outputs.
+func (a indexResult) outputs(op indexOperation) property.Map {
+	if a.unsure {
+		return op.old.outputs
+	}
+	out := mirrorIndex(op.inputs)
+	if !op.pushes {
+		return setNoIndex(out, property.New(op.args.Tag))
+	}
+	if len(a.sourceDigests) > 0 {
+		digests := map[string]property.Value{}
+		for source, digest := range a.sourceDigests {
+			digests[source] = property.New(digest)
+		}
+		out = out.Set("sourceDigests", property.New(digests))
+	}
+	repository := op.tag.Repository()
+	return setIndex(out, op.tag.String(), repository, a.index.Digest).
+		Set("manifests", manifestsValue(a.index.Manifests, []string{repository}))
+}
+
+// partial returns why the operation is not complete although the tag may have moved. It returns nil if the tag did not
+// move. After a partial update the engine updates again, even if nothing differs.
+func (a indexResult) partial(err error) *p.InitializationFailed {
+	if err == nil || !a.unsure {
+		return nil
+	}
+	return &p.InitializationFailed{Reasons: []string{explainRegistry(err).Error()}}
+}
+
+// outcome returns what a stopped operation has done, as far as that is known. It returns "" for one without a push.
+func (a indexResult) outcome(op indexOperation, err error) string {
+	switch {
+	case !op.pushes:
+		return ""
+	case a.moved:
+		return fmt.Sprintf("%s holds the index", op.tag)
+	case errors.Is(err, fault.ErrUnsure):
+		return fmt.Sprintf("whether %s moved is not known", op.tag)
+	case op.waits.hasPushed():
+		return "a part of the index may have been pushed, and the tag did not move"
+	}
+	return "nothing was pushed and the tag did not move"
+}

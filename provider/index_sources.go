@@ -1,0 +1,128 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
+)
+
+// fillSourceDigests sets sourceDigests to the current digest of each source with a tag, where the program gives none.
+// It sets an unknown value if they cannot be known yet.
+//
+// A source that cannot be looked up gets no entry. So Diff does not take it for unchanged, and the update asks again.
+func fillSourceDigests(
+	ctx context.Context, settings *settings, c *indexChecker, res *p.CheckResponse,
+) error {
+	if isKnown(c.raw, "push") && !pushesIndex(c.raw) || len(c.failures) > 0 {
+		return nil
+	}
+	if !isKnown(c.raw, "sources", "sourceDigests") {
+		res.Inputs = res.Inputs.Set("sourceDigests", unknownValue())
+		return nil
+	}
+	bounded, stop := withinLimit(ctx, previewLimit)
+	defer stop()
+	w := newStage(bounded, "looking up the digests of the sources")
+	client := settings.registryClient(ctx, w, settings.keychain(ctx, w, c.index.registries()), previewLimit)
+	digests := map[string]property.Value{}
+	for source, found := range lookUpSources(bounded, client, c.index, c.promised) {
+		switch {
+		case ctx.Err() != nil:
+			return w.explain(context.Cause(ctx), "")
+		case found.err == nil && found.digest == "", isRefused(found.err) && !isKnown(c.raw, "registry"):
+			digests[source] = unknownValue()
+		case found.err == nil:
+			digests[source] = property.New(found.digest)
+		default:
+			c.warn("%s: whether the image behind it changed is not known: %v", foundPath(c.index, source),
+				explainSource(w.explain(found.err, "")))
+		}
+	}
+	if len(digests) > 0 {
+		res.Inputs = res.Inputs.Set("sourceDigests", property.New(digests))
+	}
+	return nil
+}
+
+// foundPath returns the property path of a source.
+func foundPath(args IndexArgs, source string) string {
+	return fmt.Sprintf("sources[%d]", slices.Index(args.Sources, source))
+}
+
+// lookup is what is known of a source with a tag. The digest is "" if the update makes that image first.
+type lookup struct {
+	digest string
+	err    error
+}
+
+// lookUpSources returns what is known of each source with a tag, by the source as the program writes it. It asks the
+// registries side by side for those that sourceDigests does not have.
+func lookUpSources(
+	ctx context.Context, client *registry.Client, args IndexArgs, promised promises,
+) map[string]lookup {
+	found := make([]lookup, len(args.Sources))
+	var group errgroup.Group
+	for i, source := range args.Sources {
+		ref, err := registry.ParseReference(source)
+		given, ok := args.SourceDigests[source]
+		by, isPromised := promised.tag(ref.Tag.String())
+		switch {
+		case err != nil, ok:
+			found[i] = lookup{given, err}
+		case ref.Digest != "":
+		case isPromised:
+			found[i].digest = by.Digest
+		default:
+			rescue.GoErrGroup(&group, func() error {
+				found[i].err = rescue.Call(func() (err error) {
+					found[i].digest, err = client.Resolve(ctx, ref.Tag)
+					return err
+				})
+				return nil
+			})
+		}
+	}
+	_ = group.Wait()
+	byName := map[string]lookup{}
+	for i, source := range args.Sources {
+		if ref, err := registry.ParseReference(source); err != nil || ref.Digest == "" {
+			byName[source] = found[i]
+		}
+	}
+	return byName
+}
+
+// explainSource adds to the error of a source what to do if it is not there.
+func explainSource(err error) error {
+	if !errors.Is(err, fault.ErrNotFound) || len(remediesOf(err)) > 0 {
+		return err
+	}
+	return &remediedError{error: err, remedy: "correct its name, or let the index depend on what pushes it (dependsOn)"}
+}
+
+// resolve returns the sources by their digests, and the digests of those with a tag.
+func (op indexOperation) resolve(ctx context.Context) ([]registry.IndexSource, map[string]string, error) {
+	found := lookUpSources(ctx, op.client, op.args, op.promised)
+	sources, digests := []registry.IndexSource{}, map[string]string{}
+	for _, source := range op.args.Sources {
+		ref, err := registry.ParseReference(source)
+		if at, ok := found[source]; ok {
+			ref.Digest, err = at.digest, at.err
+			digests[source] = at.digest
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", foundPath(op.args, source), explainSource(err))
+		}
+		sources = append(sources, registry.IndexSource{Repository: ref.Repository(), Digest: ref.Digest})
+	}
+	return sources, digests, nil
+}
