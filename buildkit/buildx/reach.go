@@ -20,7 +20,7 @@ import (
 // Container returns the name of the container in which buildx runs the BuildKit of a node.
 func (n Node) Container() string { return "buildx_buildkit_" + n.Name }
 
-// Serves reports whether the node was made for all these platforms. A node that names none serves any.
+// Serves reports whether the node was created for all these platforms. A node without platforms serves any.
 func (n Node) Serves(wanted []string) bool {
 	if len(n.Platforms) == 0 {
 		return true
@@ -32,13 +32,13 @@ func (n Node) Serves(wanted []string) bool {
 	})
 }
 
-// NodeFor returns the first node that serves all platforms, or the first one if none does.
+// NodeFor returns the first node that serves all these platforms, or the first node if none does.
 func (b Builder) NodeFor(platforms []string) Node {
 	i := max(0, slices.IndexFunc(b.Nodes, func(n Node) bool { return n.Serves(platforms) }))
 	return b.Nodes[i]
 }
 
-// TLSFiles are the paths of the certificates of a remote node. They are "" where there are none.
+// TLSFiles holds the paths of the certificates of a remote node, "" for a file that is not set.
 type TLSFiles struct{ CA, Cert, Key, ServerName string }
 
 // TLS returns the certificates of a remote node. ok is false if it has none.
@@ -53,7 +53,7 @@ func (n Node) TLS() (files TLSFiles, ok bool) {
 // podLimit bounds how long kubectl may take to list pods.
 const podLimit = 20 * time.Second
 
-// KubeconfigError says that the pods of a builder are in the cluster of another file than kubectl reads here.
+// KubeconfigError says that the kubeconfig of a builder is not the file that kubectl reads here.
 type KubeconfigError struct{ Want, Have string }
 
 // Error names both files.
@@ -61,8 +61,8 @@ func (e *KubeconfigError) Error() string {
 	return fmt.Sprintf("its pods are in the cluster of %s, and KUBECONFIG is %q", e.Want, e.Have)
 }
 
-// Pod asks kubectl for a running pod of a node of a Kubernetes builder and returns its kube-pod:// address. It returns
-// a *KubeconfigError if kubectl would ask another cluster than the builder's.
+// Pod asks kubectl for a running pod of a node of a Kubernetes builder, and returns the kube-pod:// endpoint of the
+// pod. It returns a *KubeconfigError if kubectl would ask another cluster than the builder's.
 func (n Node) Pod(ctx context.Context) (string, error) {
 	deployment, namespace, kubeconfig := n.deployment()
 	if have := os.Getenv("KUBECONFIG"); kubeconfig != "" && kubeconfig != have {

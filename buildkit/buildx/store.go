@@ -1,5 +1,4 @@
-// Package buildx reads the builders that "docker buildx create" has written down. It changes nothing and connects to
-// nothing.
+// Package buildx reads the builders that "docker buildx create" has stored. It changes nothing and connects to nothing.
 package buildx
 
 import (
@@ -49,8 +48,8 @@ type Node struct {
 // Store is the folder in which buildx keeps its builders.
 type Store struct{ dir string }
 
-// Open returns the store of this user: $BUILDX_CONFIG, or the folder buildx beside the configuration of Docker. It need
-// not exist.
+// Open returns the store of this user: $BUILDX_CONFIG, or the folder buildx beside the configuration of Docker. The
+// folder need not exist.
 func Open() Store {
 	if dir := os.Getenv("BUILDX_CONFIG"); dir != "" {
 		return Store{dir: dir}
@@ -58,20 +57,20 @@ func Open() Store {
 	return Store{dir: filepath.Join(config.Dir(), "buildx")}
 }
 
-// In returns the store in a folder.
+// In returns the store in the folder dir.
 func In(dir string) Store { return Store{dir: dir} }
 
-// Dir returns the folder of the store.
+// Dir returns the path of the store's folder.
 func (s Store) Dir() string { return s.dir }
 
-// NotFoundError says that a store has no builder of a name.
+// NotFoundError says that a store has no builder of this name.
 type NotFoundError struct {
 	Name  string
 	Dir   string
-	Known []string // the builders that there are, in order
+	Known []string // the names of the builders in the store, sorted
 }
 
-// Error names the builder and those that there are.
+// Error names the builder, and the builders in the store.
 func (e *NotFoundError) Error() string {
 	known := "it has none"
 	if len(e.Known) > 0 {
@@ -83,7 +82,8 @@ func (e *NotFoundError) Error() string {
 // nameForm is the form of names that buildx accepts.
 var nameForm = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9._-]*$`)
 
-// Builder returns the builder of a name, which is not case-sensitive. It returns a *NotFoundError if there is none.
+// Builder returns the builder with this name, in which upper and lower case are the same. It returns a *NotFoundError
+// if there is none.
 func (s Store) Builder(ctx context.Context, name string) (Builder, error) {
 	if !nameForm.MatchString(name) {
 		return Builder{}, s.notFound(name)
@@ -107,7 +107,7 @@ func (s Store) Builder(ctx context.Context, name string) (Builder, error) {
 }
 
 func (s Store) notFound(name string) error {
-	entries, _ := os.ReadDir(filepath.Join(s.dir, "instances")) // without it there are none
+	entries, _ := os.ReadDir(filepath.Join(s.dir, "instances")) // absent if there are no builders
 	known := make([]string, len(entries))
 	for i, entry := range entries {
 		known[i] = entry.Name()

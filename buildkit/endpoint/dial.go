@@ -13,15 +13,15 @@ import (
 	"google.golang.org/grpc/keepalive"
 )
 
-// dialLimit bounds the wait for a daemon's first answer.
+// dialLimit is how long a daemon may take for its first answer.
 const dialLimit = 20 * time.Second
 
 // Options says how to reach a daemon.
 type Options struct {
-	TLS *TLS // for tcp://; nil is plain text
+	TLS *TLS // for tcp://; nil means plain text
 	// AllowInsecure permits plain text to another machine.
 	AllowInsecure bool
-	// Connect replaces the way of connecting.
+	// Connect makes the connection instead of this package, if it is not nil.
 	Connect func(context.Context) (net.Conn, error)
 }
 
@@ -39,9 +39,9 @@ func (e *NoDaemonError) Error() string {
 // Unwrap returns the cause.
 func (e *NoDaemonError) Unwrap() error { return e.Cause }
 
-// anyAddress stands for an address that the dialer knows. A client parses its address as a URL, and a path need not be
-// one: /a%2Fb.
-const anyAddress = "unix:///buildkitd.sock"
+// anyEndpoint is what BuildKit's client gets as endpoint; our dialer does not look at it. The client parses it as a
+// URL, and not every path is one: /a%2Fb.
+const anyEndpoint = "unix:///buildkitd.sock"
 
 // Dial connects to the BuildKit daemon at e and waits for its first answer, 20 s at most. The caller closes the client.
 //
@@ -62,11 +62,11 @@ type dialer struct {
 	Endpoint
 	options    Options
 	handshakes *handshakes // nil: no TLS
-	failed     noted       // why the last connection was not made
+	failed     lastError   // why the last connection was not made
 }
 
 func (d *dialer) clientOptions() ([]client.ClientOpt, error) {
-	// A daemon that froze or a network that swallows packets would otherwise be waited for without end.
+	// Without keepalive, a client would wait forever for a daemon that hangs, or over a network that drops packets.
 	alive := grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second})
 	options := []client.ClientOpt{client.WithGRPCDialOption(alive), client.WithContextDialer(d.dial)}
 	if d.options.TLS == nil || !d.IsTCP() {
@@ -85,7 +85,7 @@ func (d *dialer) clientOptions() ([]client.ClientOpt, error) {
 		client.WithGRPCDialOption(grpc.WithAuthority(config.ServerName))), nil
 }
 
-// dial makes a connection for gRPC, and notes why it could not.
+// dial makes a connection for gRPC. If that fails, it keeps the error for explain.
 func (d *dialer) dial(ctx context.Context, _ string) (net.Conn, error) {
 	conn, err := d.dialOnce(ctx)
 	if err != nil {
@@ -108,7 +108,7 @@ func (d *dialer) dialOnce(ctx context.Context) (net.Conn, error) {
 	return d.dialHelper(ctx)
 }
 
-// dialFirst connects to the first address that answers.
+// dialFirst connects to the first of the addresses that accepts a connection.
 func dialFirst(ctx context.Context, addrs []netip.Addr, port string) (conn net.Conn, err error) {
 	for _, addr := range addrs {
 		conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(addr.String(), port))
@@ -119,9 +119,9 @@ func dialFirst(ctx context.Context, addrs []netip.Addr, port string) (conn net.C
 	return nil, err
 }
 
-// connect makes the client and waits for an answer.
+// connect makes the client and waits for the first answer.
 func (d *dialer) connect(ctx context.Context, options []client.ClientOpt) (*client.Client, error) {
-	c, err := client.New(ctx, anyAddress, options...)
+	c, err := client.New(ctx, anyEndpoint, options...)
 	if err != nil {
 		return nil, &NoDaemonError{Endpoint: d.text, Cause: err}
 	}
@@ -134,7 +134,7 @@ func (d *dialer) connect(ctx context.Context, options []client.ClientOpt) (*clie
 	return c, nil
 }
 
-// explain returns the error that says most about why no daemon answered.
+// explain returns the error that says best why no daemon answered.
 func (d *dialer) explain(ctx, waitCtx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -1,10 +1,10 @@
-// Package endpoint parses the addresses of builders and connects to BuildKit daemons.
+// Package endpoint parses the endpoints of builders and connects to BuildKit daemons.
 //
-//	Parse      reads an address and says what kind of builder it names   (endpoint.go)
+//	Parse      reads an endpoint and says what kind of builder it names  (endpoint.go)
 //	Endpoint   dials a BuildKit daemon                                   (dial.go, helper.go)
 //	TLS        holds certificates for tcp://                             (tls.go)
 //
-// A Docker Engine is reached by package engine, the embedded daemon by package daemon.
+// Package engine connects to Docker Engines, and package daemon to the embedded daemon.
 package endpoint
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// Kind is what an endpoint names.
+// Kind is the kind of builder at an endpoint.
 type Kind int
 
 // The kinds of builders.
@@ -29,7 +29,7 @@ const (
 	Embedded                 // the daemon that the plugin ships
 )
 
-// Endpoint is the address of a builder. Only Parse makes valid ones.
+// Endpoint says where a builder listens. Only Parse makes valid endpoints.
 type Endpoint struct {
 	text   string
 	kind   Kind
@@ -37,28 +37,28 @@ type Endpoint struct {
 	rest   string // behind ://
 }
 
-// Fault is what is wrong with an address.
+// Fault says what is wrong with the text of an endpoint.
 type Fault int
 
-// The faults of addresses.
+// The faults of endpoints.
 const (
-	NoURL        Fault = iota // it has no scheme, or nothing behind it
-	Login                     // it has a user or a password
+	NoURL        Fault = iota // there is no scheme, or nothing behind it
+	Login                     // there is a user or a password
 	Relative                  // the path of a unix:// endpoint is relative
 	NoPort                    // a tcp:// endpoint has no port
-	Scheme                    // its scheme is not known
+	Scheme                    // the scheme is not known
 	NotEmpty                  // something stands behind local://
-	HelperSyntax              // what a program is to connect to is not in the form that it takes
+	HelperSyntax              // the program that would connect does not take what stands behind ://
 )
 
-// SyntaxError is an address that names no builder.
+// SyntaxError says that a text is not a valid endpoint.
 type SyntaxError struct {
-	Address string // without its login
+	Address string // the text, without its login
 	Fault   Fault
-	Detail  string // of a HelperSyntax: what is wrong
+	Detail  string // what is wrong, for HelperSyntax
 }
 
-// Error names the address and says what is wrong with it.
+// Error quotes the text and says what is wrong with it.
 func (e *SyntaxError) Error() string {
 	switch e.Fault {
 	case Login:
@@ -78,7 +78,7 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("%q is not an endpoint", e.Address)
 }
 
-// Scheme returns what stands before :// in the address.
+// Scheme returns what stands before :// in the text.
 func (e *SyntaxError) Scheme() string {
 	scheme, _, _ := strings.Cut(e.Address, "://")
 	return scheme
@@ -94,7 +94,7 @@ var engineSockets = []string{
 	"docker_engine", "dockerDesktopLinuxEngine", "podman-machine-default",
 }
 
-// Parse reads an address:
+// Parse reads the text of an endpoint:
 //
 //	unix:///path tcp://host:port npipe:////./pipe/name   a BuildKit daemon; a Docker Engine if the name or port is
 //	                                                     one of Docker's
@@ -123,7 +123,7 @@ func Parse(address string) (Endpoint, error) {
 	return e, nil
 }
 
-// check returns what is wrong with an address, or nil.
+// check returns what is wrong with an endpoint, or nil.
 func (e Endpoint) check() *SyntaxError {
 	if _, hasLogin := login.Cut(e.text); hasLogin && e.scheme != "ssh" {
 		return &SyntaxError{Fault: Login}
@@ -155,7 +155,7 @@ func faultIf(wrong bool, fault Fault) *SyntaxError {
 	return &SyntaxError{Fault: fault}
 }
 
-// checkHelper returns what is wrong with the address of a connection helper, or nil.
+// checkHelper returns what is wrong with an endpoint that a program connects to, or nil.
 func (e Endpoint) checkHelper() *SyntaxError {
 	u, err := url.Parse(e.text)
 	if err != nil {
@@ -170,7 +170,7 @@ func (e Endpoint) checkHelper() *SyntaxError {
 	return nil
 }
 
-// hasEngineName reports whether an address is one on which Docker Engines listen, by its name or port.
+// hasEngineName reports whether Docker Engines listen on a socket of this name or on this port.
 func (e Endpoint) hasEngineName() bool {
 	switch e.scheme {
 	case "unix", "npipe":
@@ -182,14 +182,14 @@ func (e Endpoint) hasEngineName() bool {
 	return false
 }
 
-// String returns the address as it was given.
+// String returns the text that Parse read.
 func (e Endpoint) String() string { return e.text }
 
-// Kind returns what the endpoint names.
+// Kind returns the kind of builder at the endpoint.
 func (e Endpoint) Kind() Kind { return e.kind }
 
 // DockerContext returns the Docker context of a docker:// endpoint, "" for the current one. ok is false for an endpoint
-// that is the address of an engine itself.
+// with another scheme.
 func (e Endpoint) DockerContext() (name string, ok bool) {
 	return e.rest, e.scheme == "docker"
 }

@@ -16,7 +16,7 @@ import (
 	_ "github.com/moby/buildkit/client/connhelper/ssh"              // ssh://
 )
 
-// programs maps a scheme to the program that connects.
+// programs maps the scheme of an endpoint to the program that connects to it.
 var programs = map[string]string{
 	"docker-container":  "docker",
 	"podman-container":  "podman",
@@ -25,7 +25,7 @@ var programs = map[string]string{
 	"ssh":               "ssh",
 }
 
-// connectionHelper returns BuildKit's helper for an address.
+// connectionHelper returns BuildKit's connection helper for an endpoint.
 func connectionHelper(u *url.URL) (*connhelper.ConnectionHelper, error) {
 	helper, err := connhelper.GetConnectionHelper(u.String())
 	if err == nil && helper == nil {
@@ -42,8 +42,8 @@ func (e *MissingProgramError) Error() string {
 	return e.Endpoint + ": the program " + e.Program + " connects to it and is not on PATH"
 }
 
-// dialHelper connects by way of a program of the machine. The program ends when the connection is closed. It returns a
-// *MissingProgramError if the program does not exist.
+// dialHelper connects through a program of the machine, which exits when the connection is closed. It returns a
+// *MissingProgramError if the program is not on PATH.
 func (e Endpoint) dialHelper(ctx context.Context) (net.Conn, error) {
 	u, err := url.Parse(e.text)
 	if err != nil {

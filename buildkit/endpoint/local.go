@@ -10,7 +10,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/address"
 )
 
-// InsecureTCPError says that a daemon on another machine was to be reached without TLS.
+// InsecureTCPError says that a connection to another machine would be without TLS.
 type InsecureTCPError struct{ Endpoint, Address string }
 
 // Error names the endpoint, the address and the danger.
@@ -19,8 +19,8 @@ func (e *InsecureTCPError) Error() string {
 		"secrets of the build and may change what is built", e.Endpoint, e.Address)
 }
 
-// CheckLocal returns an *InsecureTCPError if the text of a tcp:// endpoint alone says that it is on another machine. Of
-// a host name only Dial can tell.
+// CheckLocal returns an *InsecureTCPError if the IP address in a tcp:// endpoint is that of another machine. It returns
+// nil for a host name, which only Dial resolves.
 func (e Endpoint) CheckLocal() error {
 	host, _, err := net.SplitHostPort(e.rest)
 	if !e.IsTCP() || err != nil {
@@ -32,29 +32,29 @@ func (e Endpoint) CheckLocal() error {
 	return nil
 }
 
-// isHere reports whether what is sent to addr stays on this machine: a loopback address, the unspecified address, which
-// people copy from the arguments of a daemon, or the address of an interface of this machine.
+// isHere reports whether addr is on this machine: a loopback address, the address of an interface, or the unspecified
+// address, which people copy from the arguments of a daemon.
 func isHere(addr netip.Addr) bool {
 	addr = addr.Unmap()
 	if addr.IsLoopback() || addr.IsUnspecified() {
 		return true
 	}
-	own, _ := net.InterfaceAddrs() // without them only the loopback is known
+	own, _ := net.InterfaceAddrs() // if that fails, only loopback addresses count
 	return slices.ContainsFunc(own, func(a net.Addr) bool {
 		prefix, err := netip.ParsePrefix(a.String())
 		return err == nil && prefix.Addr().Unmap() == addr.WithZone("")
 	})
 }
 
-// CheckHere returns an *InsecureTCPError if a host with a port has an address of another machine. endpoint is what the
-// error names.
+// CheckHere returns an *InsecureTCPError if the host in hostPort has an address on another machine. The error names
+// endpoint.
 func CheckHere(ctx context.Context, endpoint, hostPort string) error {
 	_, _, err := resolveHere(ctx, endpoint, hostPort)
 	return err
 }
 
-// DialHere connects to a host with a port on this machine, and to no other: it judges the very address that it dials.
-// It returns an *InsecureTCPError for another machine. endpoint is what the error names.
+// DialHere connects to hostPort if that is on this machine. It checks the very address that it dials. It returns an
+// *InsecureTCPError, which names endpoint, if an address of the host is on another machine.
 func DialHere(ctx context.Context, endpoint, hostPort string) (net.Conn, error) {
 	addrs, port, err := resolveHere(ctx, endpoint, hostPort)
 	if err != nil {
@@ -63,7 +63,8 @@ func DialHere(ctx context.Context, endpoint, hostPort string) (net.Conn, error) 
 	return dialFirst(ctx, addrs, port)
 }
 
-// resolveHere returns the addresses of a host, all of which are of this machine, and the port.
+// resolveHere returns the addresses and the port of hostPort. It returns an *InsecureTCPError unless all addresses are
+// on this machine.
 func resolveHere(ctx context.Context, endpoint, hostPort string) (addrs []netip.Addr, port string, err error) {
 	host, port, err := net.SplitHostPort(hostPort)
 	if err != nil {

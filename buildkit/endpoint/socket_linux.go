@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socketPathLimit is what a sockaddr_un holds, less the zero byte at its end.
+// socketPathLimit is the length of the longest path that fits into a sockaddr_un.
 const socketPathLimit = 107
 
 // DialSocket connects to the Unix socket at path, however long that is.

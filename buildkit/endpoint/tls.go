@@ -20,7 +20,7 @@ type TLS struct {
 	ServerName string // the name in the daemon's certificate; "": the host of the endpoint
 }
 
-// CertificateError names a part of a TLS that is no certificate or key. It never holds the text of one.
+// CertificateError says which part of a TLS is not a valid certificate or key. It never holds the text of the part.
 type CertificateError struct {
 	Part  string // "ca", "cert" or "key"
 	Cause error
@@ -58,7 +58,7 @@ func (t *TLS) Config() (*tls.Config, error) {
 	return config, nil
 }
 
-// Refusal is why two sides of a TLS connection did not agree.
+// Refusal says why a TLS connection was not made.
 type Refusal int
 
 // The reasons.
