@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// Abilities is what the BuildKit of an engine can do.
+// Abilities says what the BuildKit of an engine can do.
 type Abilities struct {
 	Version string // of its BuildKit, such as v0.33.1; "" if it does not say
 	// Stores tells whether the engine keeps images in containerd. The classic store pushes nothing by digest, holds no

@@ -25,9 +25,9 @@ type Address struct {
 	Source string // for people: "DOCKER_HOST", "the Docker context \"colima\""
 	// Context is the name of the Docker context, or "default".
 	Context string
-	// Chosen tells whether a person named this engine, instead of nobody having named any.
+	// Chosen tells whether the user named this engine. It is false for the default engine.
 	Chosen bool
-	// TLS is for tcp://, instead of the certificates of a Docker context; nil: none.
+	// TLS holds certificates for tcp://, used instead of those of a Docker context; nil: there are none.
 	TLS *tls.Config
 	// Dial replaces the way of connecting to tcp:// without TLS; nil: the usual one.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -41,7 +41,7 @@ const (
 	defaultContext  = "default"
 )
 
-// NoContextError says that a Docker context does not exist.
+// NoContextError says that a Docker context does not exist or cannot be read.
 type NoContextError struct {
 	Name, Source string
 	Cause        error
@@ -138,7 +138,7 @@ func inContext(ctx context.Context, name, source string) (Address, error) {
 	}, nil
 }
 
-// options returns what a client of the engine is made of.
+// options returns the options of the Docker client that connects to the engine.
 func (a Address) options() ([]client.Opt, error) {
 	if a.fromEnv && hasCertificates() && strings.HasPrefix(a.Host, "tcp://") {
 		return certificateOptions(a.Host)
@@ -186,8 +186,8 @@ func tlsOptions(host string, settings *tls.Config) []client.Opt {
 	}
 }
 
-// Plaintext returns the host and port that a client of this engine would connect to without TLS, or without knowing who
-// answers. It returns "" if the client connects to a socket, by ssh, or with TLS that it verifies.
+// Plaintext returns the host and port that a client of this engine would connect to without TLS, or with TLS that it
+// does not verify. It returns "" if the client connects to a socket, by ssh, or with TLS that it verifies.
 func (a Address) Plaintext() string {
 	hostPort, ok := strings.CutPrefix(a.Host, "tcp://")
 	isVerified := a.TLS != nil || a.endpoint.TLSData != nil && !a.endpoint.SkipTLSVerify ||

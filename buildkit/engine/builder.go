@@ -22,12 +22,12 @@ import (
 
 // BuilderOptions says what our BuildKit in an engine needs.
 type BuilderOptions struct {
-	// Registries are reached in a way of their own, by host.
+	// Registries holds, by host, the registries that are not reached by https with the machine's own authorities.
 	Registries map[string]inside.Registry
-	// Hosts are registries that the build needs. Those on the loopback of this machine are reached through a tunnel if
-	// nothing answers at their ports in the network of the engine.
+	// Hosts are the registries that the build needs. The builder makes a tunnel to a registry on the loopback of this
+	// machine if nothing answers at its port in the network of the engine.
 	Hosts []string
-	// Note gets a line for what is made, and the notes of the daemon.
+	// Note is called with a line for each thing that is made in the engine, and with the notes of the daemon.
 	Note func(line string)
 }
 
@@ -42,10 +42,10 @@ type Builder struct {
 	offline string
 }
 
-// StartBuilder returns our BuildKit in the engine. It loads the image and starts the container if there is none that
-// runs. The container ends by itself a minute after its last use; the image and the volume with the cache stay.
+// StartBuilder returns our BuildKit in the engine. It loads the image and starts the container unless the container
+// runs. The container stops by itself a minute after its last use; the image and the volume with the cache stay.
 //
-// It returns a *MissingProgramsError if the plugin came without the programs for the engine's architecture.
+// It returns a *MissingProgramsError if the plugin was shipped without the programs for the engine's architecture.
 func (e *Engine) StartBuilder(ctx context.Context, o BuilderOptions) (*Builder, error) {
 	ctx, stop := context.WithTimeoutCause(ctx, containerLimit, fmt.Errorf("it did not run within %s", containerLimit))
 	defer stop()
@@ -76,10 +76,10 @@ func (e *Engine) StartBuilder(ctx context.Context, o BuilderOptions) (*Builder, 
 	return b, nil
 }
 
-// Endpoint returns the address of the builder, for people.
+// Endpoint returns the endpoint of the builder, as messages name it.
 func (b *Builder) Endpoint() string { return "docker-container://" + b.name }
 
-// inheritedVariables are what the daemon in the container inherits of this process.
+// inheritedVariables are the environment variables that the daemon in the container inherits from this process.
 var inheritedVariables = []string{
 	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
 	"PULUMI_BUILDKIT_DAEMON_IDLE",
@@ -96,8 +96,8 @@ func inheritedEnviron() map[string]string {
 	return found
 }
 
-// Dial returns a connection to the daemon, which is started if none runs. The daemon lives as long as a connection is
-// open.
+// Dial returns a connection to the daemon, and starts the daemon if none runs. The daemon runs as long as a connection
+// is open.
 func (b *Builder) Dial(ctx context.Context) (net.Conn, error) {
 	conn, err := b.exec(ctx, inside.ConnectRole)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
 )
 
-// BuildKit returns a client of the BuildKit that is part of the engine. It ends with the connection to the engine. The
-// caller closes it.
+// BuildKit returns a client of the BuildKit that is part of the engine. The client works as long as the connection to
+// the engine is open. The caller closes it.
 func (e *Engine) BuildKit(ctx context.Context) (*bkclient.Client, error) {
 	return newClient(ctx,
 		bkclient.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
@@ -25,7 +25,7 @@ func (e *Engine) BuildKit(ctx context.Context) (*bkclient.Client, error) {
 		}))
 }
 
-// newClient returns a client that notices within seconds if nobody answers any more.
+// newClient returns a client that notices within seconds if the daemon stops answering.
 func newClient(ctx context.Context, options ...bkclient.ClientOpt) (*bkclient.Client, error) {
 	alive := grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second})
 	return bkclient.New(ctx, "", append(options, bkclient.WithGRPCDialOption(alive))...)

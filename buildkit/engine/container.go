@@ -21,7 +21,7 @@ import (
 // Volume is the volume that holds the cache of our BuildKit in an engine.
 const Volume = "pulumi-buildkit"
 
-// containerLimit bounds how long it takes until our BuildKit runs in an engine: 100 MB are loaded the first time.
+// containerLimit is how long it may take until our BuildKit runs in an engine: the first time, 100 MB are loaded.
 const containerLimit = 5 * time.Minute
 
 // builderContainer is the container of our BuildKit in an engine.
@@ -32,7 +32,7 @@ type builderContainer struct {
 	note   func(string)
 }
 
-// images are the images by architecture. Their programs are read once.
+// images holds the images by architecture, so that each program is read once.
 var images struct {
 	sync.Mutex
 	byArch map[string]*builderImage
@@ -60,11 +60,12 @@ func (e *Engine) builderImage(ctx context.Context) (*builderImage, error) {
 	return i, nil
 }
 
-// starting is held by the one goroutine of this process that starts a container: several images would each load it.
+// starting holds one element while a goroutine of this process starts a container. Otherwise each image that is built
+// at the same time would load the image of the builder.
 var starting = make(chan struct{}, 1)
 
-// ensure starts the container, which it makes if there is none. Another process may do the same at the same time, and
-// the engine may just be removing a container that has ended: ensure then looks again.
+// ensure starts the container, and makes it if there is none. Another process may do the same at the same time, or the
+// engine may be removing a container that has exited. In both cases ensure looks again.
 func (c builderContainer) ensure(ctx context.Context) error {
 	select {
 	case starting <- struct{}{}:

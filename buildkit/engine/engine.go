@@ -20,7 +20,7 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// answerLimit bounds the wait for the engine's first answer.
+// answerLimit is how long the engine may take for its first answer.
 const answerLimit = 20 * time.Second
 
 // Engine is a connection to a Docker Engine. The caller closes it.
@@ -32,7 +32,7 @@ type Engine struct {
 // NoEngineError says that no Docker Engine answers at an address.
 type NoEngineError struct {
 	Address Address
-	Denied  bool // something listens there, and this user may not connect
+	Denied  bool // something listens there, and this user has no permission to connect
 	Cause   error
 }
 
@@ -74,7 +74,7 @@ func Dial(ctx context.Context, a Address) (*Engine, error) {
 	return &Engine{address: a, api: api}, nil
 }
 
-// dialError returns the error of the connection without the advice that the client of the engine wraps around it.
+// dialError returns the error of the connection without the remedy that the client of the engine wraps around it.
 func dialError(err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Err
@@ -85,5 +85,5 @@ func dialError(err error) error {
 // Address returns where the engine is.
 func (e *Engine) Address() Address { return e.address }
 
-// Close ends the connection.
+// Close closes the connection.
 func (e *Engine) Close() error { return e.api.Close() }

@@ -70,7 +70,7 @@ func (e *Engine) Exec(ctx context.Context, container string, command ...string) 
 	return newExecConn(attached.Conn, attached.Reader), nil
 }
 
-// execConn parts the output of a program from its errors, which the engine sends in one stream.
+// execConn separates the standard output of a program from its standard error. The engine sends both in one stream.
 type execConn struct {
 	net.Conn
 	output *io.PipeReader
@@ -96,14 +96,14 @@ func newExecConn(conn net.Conn, stream io.Reader) *execConn {
 // Read implements net.Conn.
 func (c *execConn) Read(p []byte) (int, error) { return c.output.Read(p) }
 
-// Close implements net.Conn. The program in the container sees the end of its input.
+// Close implements net.Conn. It closes the standard input of the program in the container.
 func (c *execConn) Close() error {
 	err := errors.Join(c.Conn.Close(), c.output.Close())
 	<-c.ended
 	return err
 }
 
-// lastLines keeps the end of what is written to it.
+// lastLines keeps the last lastLinesLimit bytes that are written to it.
 type lastLines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -122,7 +122,7 @@ func (l *lastLines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String returns what was kept, in one line.
+// String returns the bytes that were kept, in one line.
 func (l *lastLines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

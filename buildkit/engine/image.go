@@ -31,7 +31,7 @@ type builderImage struct {
 type entry struct {
 	name    string
 	mode    int64
-	content []byte // nil: that of path
+	content []byte // nil: the content of the file at path
 	path    string
 }
 
@@ -41,7 +41,7 @@ const (
 )
 
 // newBuilderImage finds the programs for an architecture and computes the digest of the layer. It returns a
-// *MissingProgramsError if one was not shipped.
+// *MissingProgramsError if a program was not shipped.
 func newBuilderImage(ctx context.Context, arch string) (*builderImage, error) {
 	programs, err := findPrograms(arch)
 	if err != nil {
@@ -69,13 +69,14 @@ func newBuilderImage(ctx context.Context, arch string) (*builderImage, error) {
 	return i, nil
 }
 
-// machineAuthorities are the files in which Linux distributions keep the certificates of authorities.
+// machineAuthorities are the files in which Linux distributions keep the certificate authorities that they trust.
 var machineAuthorities = []string{
 	"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
 	"/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem",
 }
 
-// readAuthorities returns the certificates that this machine trusts, or those of Mozilla where they are not in a file.
+// readAuthorities returns the certificate authorities that this machine trusts. If they are in no file, it returns
+// those that Mozilla trusts.
 func readAuthorities(ctx context.Context) ([]byte, error) {
 	for _, name := range slices.Concat([]string{os.Getenv("SSL_CERT_FILE")}, machineAuthorities) {
 		if name == "" {
@@ -102,7 +103,7 @@ func (i *builderImage) key() string { return i.layer[len("sha256:"):][:12] }
 // ref returns the name of the image in the engine.
 func (i *builderImage) ref() string { return "pulumi-buildkit/builder:" + i.key() }
 
-// writeLayer writes the layer. It has the same bytes each time, as long as the files do not change.
+// writeLayer writes the layer. The bytes are always the same for the same files.
 func (i *builderImage) writeLayer(w io.Writer) error {
 	out := tar.NewWriter(w)
 	for _, e := range i.entries {
@@ -144,7 +145,7 @@ func (e entry) write(out *tar.Writer) error {
 	return err
 }
 
-// layerSize returns the length of the layer: that of writeLayer.
+// layerSize returns the number of bytes that writeLayer writes.
 func (i *builderImage) layerSize() (int64, error) {
 	var n counter
 	err := i.writeLayer(&n)

@@ -41,7 +41,7 @@ func (e *Engine) Load(ctx context.Context) *Image {
 	reader, writer := io.Pipe()
 	image := &Image{PipeWriter: writer, ended: make(chan error, 1)}
 	end := func(err error) {
-		_ = reader.CloseWithError(err) // nobody writes to an engine that has given up
+		_ = reader.CloseWithError(err) // so that writes fail after the engine has stopped reading
 		image.ended <- err
 	}
 	rescue.Go(end, func() {
@@ -50,8 +50,8 @@ func (e *Engine) Load(ctx context.Context) *Image {
 	return image
 }
 
-// checkCertificates returns an error for a certificate in a folder that is not regular or too large: the client opens
-// them by itself, and would wait for the writer of a FIFO.
+// checkCertificates returns an error if a certificate in the folder is not a regular file or is too large. The client
+// of the engine opens these files by itself, and would wait for the writer of a FIFO.
 func checkCertificates(folder string) error {
 	for _, name := range []string{"ca.pem", "cert.pem", "key.pem"} {
 		if err := file.Check(filepath.Join(folder, name), file.LimitText); err != nil {
@@ -72,7 +72,8 @@ func load(ctx context.Context, c *client.Client, archive io.Reader) error {
 	return nil
 }
 
-// readFailure returns the error in the lines of JSON that the engine answers with, nil if there is none.
+// readFailure reads the answer of the engine, which is lines of JSON. It returns the error in it, or nil if there is
+// none.
 func readFailure(answer io.Reader) error {
 	lines := bufio.NewScanner(answer)
 	for lines.Scan() {
@@ -87,11 +88,11 @@ func readFailure(answer io.Reader) error {
 // Commit tells the engine that the archive is complete, and waits until it has the image.
 func (i *Image) Commit() error {
 	defer i.closeEngine()
-	_ = i.Close() // of a pipe: does not fail
+	_ = i.Close() // closing a pipe does not fail
 	return <-i.ended
 }
 
-// Abort ends the load without an image. The error is why the engine took no more, nil when it would have.
+// Abort cancels the load. It returns why the engine had already stopped reading, or nil if it had not.
 func (i *Image) Abort() error {
 	defer i.closeEngine()
 	_ = i.CloseWithError(errAborted)

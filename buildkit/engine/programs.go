@@ -11,17 +11,17 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/inside"
 )
 
-// programs are what the image of our BuildKit holds.
+// programs are the programs in the image of our BuildKit.
 var programs = []string{inside.Program, "buildkitd", "runc", "pulumi-buildkit-network"}
 
 // MissingProgramsError says that programs for the engine's architecture did not ship with the plugin.
 type MissingProgramsError struct {
 	Arch    string
 	Names   []string
-	Folders []string // where they were looked for
+	Folders []string // in which the programs were looked for
 }
 
-// Error names the programs and where they were looked for.
+// Error names the programs and the folders in which they were looked for.
 func (e *MissingProgramsError) Error() string {
 	names, folders := strings.Join(e.Names, ", "), strings.Join(e.Folders, " or ")
 	return fmt.Sprintf("%s for linux/%s: not in %s", names, e.Arch, folders)

@@ -17,8 +17,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// Connect reads the settings of the client from in. It starts the daemon if none answers, writes a Greeting to out, and
-// joins the daemon's socket to the rest of in and to out, until one side ends. The daemon lives at least that long.
+// Connect reads the settings of the client from in, and starts the daemon if none answers. It writes a Greeting to out.
+// Then it copies between the daemon's socket and in and out until one side closes. The daemon runs at least that long.
 func Connect(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 	s, in, err := readSettings(in)
 	if err != nil {
@@ -71,7 +71,8 @@ func readSettings(in io.Reader) (s Settings, rest io.Reader, err error) {
 	return s, buffered, err
 }
 
-// writeAuthorities writes the certificates of registries into a folder, as package daemon takes them.
+// writeAuthorities writes the certificate authorities of registries into files in dir, because package daemon takes
+// files.
 func writeAuthorities(dir string, registries map[string]Registry) (map[string]daemon.Registry, error) {
 	found := map[string]daemon.Registry{}
 	for host, r := range registries {
@@ -87,7 +88,7 @@ func writeAuthorities(dir string, registries map[string]Registry) (map[string]da
 	return found, nil
 }
 
-// join copies both ways until in or conn ends.
+// join copies both ways until in or conn is at its end.
 func join(conn net.Conn, in io.Reader, out io.Writer) error {
 	ended := make(chan error, 2)
 	end := func(err error) { ended <- err }

@@ -18,19 +18,19 @@ const StateFolder = "/var/lib/pulumi-buildkit"
 
 // Settings is what a client tells Connect, as JSON in the first line of its standard input.
 type Settings struct {
-	// Key identifies the programs in the container. Daemons of other programs have other folders, in the same volume: a
-	// daemon in another container can neither be asked nor ended.
+	// Key identifies the programs in the container. Daemons of other programs have other folders in the same volume,
+	// because a client cannot ask or stop a daemon in another container.
 	Key string `json:"key"`
-	// Registries are reached in a way of their own, by host.
+	// Registries holds, by host, the registries that are not reached by https with the machine's own authorities.
 	Registries map[string]Registry `json:"registries,omitempty"`
 	// Environ is what the daemon inherits of the client. It may hold the password of a proxy, which the engine would
 	// show and log in the environment of a process.
 	Environ map[string]string `json:"environ,omitempty"`
 }
 
-// Registry says how to reach one.
+// Registry says how to reach a registry.
 type Registry struct {
-	CA        string `json:"ca,omitempty"` // certificates in PEM of who signs for it
+	CA        string `json:"ca,omitempty"` // the registry's certificate authorities, in PEM
 	PlainHTTP bool   `json:"plainHTTP,omitempty"`
 }
 

@@ -13,12 +13,13 @@ import (
 const (
 	// pollInterval is how often Serve looks for other processes.
 	pollInterval = time.Second
-	// emptyLimit is how long the container outlives its last process: a client starts the container, then the process.
+	// emptyLimit is how long the container runs without another process: a client starts the container first, and then
+	// the process in it.
 	emptyLimit = 30 * time.Second
 )
 
-// Serve keeps the container running while another process runs in it, and 30 s longer. It returns on SIGTERM too; the
-// kernel then ends the others. It has to be process 1.
+// Serve keeps the container running while another process runs in it, and 30 s longer. It also returns on SIGTERM; the
+// kernel then kills the other processes. This process must be process 1 of the container.
 func Serve() error {
 	if os.Getpid() != 1 {
 		return errors.New("this is the first process of a container: the plugin starts it")
@@ -46,7 +47,7 @@ func Serve() error {
 	}
 }
 
-// reap collects the orphans that have ended.
+// reap waits for orphans that have exited, which would stay zombies otherwise.
 func reap() {
 	for {
 		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
@@ -56,7 +57,7 @@ func reap() {
 	}
 }
 
-// isAlone reports whether there is no other process in the container.
+// isAlone reports whether this is the only process in the container.
 func isAlone() (bool, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
