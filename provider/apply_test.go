@@ -15,8 +15,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// These tests apply inputs whose image the state remembers, so that they need no builder: what they are about is what
-// happens to names. The builds themselves are tested end to end, in test/e2e.
+// These tests apply inputs whose image the state remembers, so they need no builder. They check what happens to tags.
+// test/e2e tests the builds.
 
 // remembered is a registry that holds an image as app@digest, without a tag, and the state that remembers it.
 type remembered struct {
@@ -26,6 +26,7 @@ type remembered struct {
 	state  property.Map
 }
 
+// newRemembered starts the registry, pushes the image and makes the state.
 func newRemembered(t *testing.T, options ...registrytest.Option) remembered {
 	t.Helper()
 	reg := registrytest.New(t, options...)
@@ -39,7 +40,7 @@ func newRemembered(t *testing.T, options ...registrytest.Option) remembered {
 	return r
 }
 
-// newInputs are those of the remembered image, with tags such as "app:v1" on this registry.
+// newInputs returns the inputs of the remembered image, with tags such as "app:v1" on this registry.
 func (r remembered) newInputs(t *testing.T, tags ...string) property.Map {
 	t.Helper()
 	refs := make([]string, len(tags))
@@ -53,7 +54,7 @@ func (r remembered) update(inputs property.Map) (p.UpdateResponse, error) {
 	return r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: r.state, Inputs: inputs})
 }
 
-// digestOf is the digest behind a tag, "" when there is no such tag.
+// digestOf returns the digest behind a tag, or "" if there is no such tag.
 func (r remembered) digestOf(t *testing.T, tag string) string {
 	t.Helper()
 	repository, label, _ := strings.Cut(tag, ":")
@@ -93,7 +94,7 @@ func TestApplyOutputs(t *testing.T) {
 	}
 }
 
-// A state without the tags that moved would forget them; a state with those that did not would lie.
+// The state has the tags that moved and no others.
 func TestApplyKeepsWhatMovedWhenATagFails(t *testing.T) {
 	t.Parallel()
 	r := newRemembered(t)
@@ -145,8 +146,7 @@ func TestApplyLeavesNothingWhenNoTagMoved(t *testing.T) {
 	}
 }
 
-// An image that is remembered, and is not what is asked for, is built again. There is no builder here, which is how it
-// shows.
+// A remembered image with other platforms than the inputs is not reused. The test has no builder, so the build fails.
 func TestApplyReusesNoOtherPlatformsThanAskedFor(t *testing.T) {
 	t.Parallel()
 	r := newRemembered(t)
@@ -190,7 +190,9 @@ func TestApplyKeepsAnImageUnderAHashGivenByHand(t *testing.T) {
 	t.Parallel()
 	r := newRemembered(t)
 	inputs := r.newInputs(t, "app:v2").Set("contextHash", property.New("by hand"))
-	r.state = repeatedInputs(inputs).Set("tags", list([]string{r.Host() + "/app:v1"})).Set("digest", property.New(r.digest))
+	r.state = repeatedInputs(inputs).
+		Set("tags", list([]string{r.Host() + "/app:v1"})).
+		Set("digest", property.New(r.digest))
 	res, err := r.update(inputs)
 	if err != nil || text(res.Properties, "digest") != r.digest || r.digestOf(t, "app:v2") != r.digest {
 		t.Errorf("got %v, %v", res.Properties, err)
@@ -209,7 +211,7 @@ func TestApplyMovesNoTagForAnEngineThatIsGone(t *testing.T) {
 	}
 }
 
-// In another order platforms are the same image, to the digest.
+// The order of platforms does not change the digest.
 func TestPlatformsAreASet(t *testing.T) {
 	t.Parallel()
 	one := ImageArgs{Platforms: []Platform{"linux/amd64", "linux/arm64/v8"}}.plan(nil)
@@ -219,8 +221,7 @@ func TestPlatformsAreASet(t *testing.T) {
 	}
 }
 
-// Whether the tag moved could not be seen: the state stays as it was, and the engine is told to update again whatever
-// comes.
+// If nobody knows whether the tag moved, the state stays as it was, and the engine updates again in any case.
 func TestApplyIsUnsure(t *testing.T) {
 	t.Parallel()
 	r, req := pushImage(t)

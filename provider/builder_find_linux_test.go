@@ -9,8 +9,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/enginetest"
 )
 
-// The engine of the current Docker context was chosen by nobody: what a stranger's Dockerfile asks for is limited
-// there.
+// Nobody chose the engine of the current Docker context for builds, so it does not do all that a Dockerfile asks for.
 func TestAnEngineThatNobodyNamedIsGuarded(t *testing.T) {
 	var e enginetest.Engine
 	host := e.Host(t)

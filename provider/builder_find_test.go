@@ -9,7 +9,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
 )
 
-// The certificates that a program gives for the port of a Docker Engine are used, and not dropped for plain text.
+// A Docker Engine at a port is reached with the certificates of the program, and not without TLS.
 func TestEngineAddressHasTheCertificates(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]bool{
@@ -41,7 +41,7 @@ func TestEngineAddressHasTheCertificates(t *testing.T) {
 	}
 }
 
-// A key that is no PEM is refused without its text.
+// The error about a key that is not PEM does not show its text.
 func TestReadPEM(t *testing.T) {
 	t.Parallel()
 	const canary = "canary-key"

@@ -26,7 +26,8 @@ var wrongArguments = map[string]struct{ inputs, path, reason string }{
 	},
 	"no checks": {
 		`"buildArgs": {"BUILDKIT_DOCKERFILE_CHECK": "strict"}`, "buildArgs.BUILDKIT_DOCKERFILE_CHECK",
-		`"strict" is not a list of checks: write skip=<check>,<check> or skip=all; add ;error=true to make the build fail`,
+		`"strict" is not a list of checks: write skip=<check>,<check> or skip=all; add ;error=true to make the ` +
+			"build fail",
 	},
 	"no advice": {
 		`"buildArgs": {"BUILDKIT_GIT_ADVICE": "please"}`, "buildArgs.BUILDKIT_GIT_ADVICE", "neither true nor false",

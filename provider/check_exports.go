@@ -70,8 +70,8 @@ func exportMistake(c *checker, e export) error {
 	return nil
 }
 
-// mirrorMistake returns an error if the mode of a local export is not known, or would remove the program. It returns nil
-// for any other export.
+// mirrorMistake returns an error if the mode of a local export is not known, or would remove the program. It returns
+// nil for any other export.
 func mirrorMistake(c *checker, e export) error {
 	switch mode := ExportMode(e.options["mode"]); {
 	case e.kind != "local", mode == "", mode == ExportModeCopy:

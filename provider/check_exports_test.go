@@ -161,7 +161,8 @@ func TestExportsBecomeOptions(t *testing.T) {
 				t.Errorf("got  %s | %s\nwant %s | %s", formatOptions(imageOptions(args)), got, c.image, c.beside)
 			}
 			preview := op.withoutOutput()
-			if left := otherExports(preview, nil); len(left) > 0 || formatOptions(imageOptions(preview.args)) != c.image {
+			left := otherExports(preview, nil)
+			if len(left) > 0 || formatOptions(imageOptions(preview.args)) != c.image {
 				t.Errorf("a preview would leave %v and write the image with %v", left, imageOptions(preview.args))
 			}
 			if got := hasOtherExports(op.exports); got != (c.beside != "") {

@@ -18,8 +18,8 @@ func checkNames(c *checker) {
 	checkKeys(c, "secretSources", c.args.SecretSources, idMistake)
 	for id := range c.args.SecretSources {
 		if env := deref(c.args.SecretSources[id].Env); strings.ContainsAny(env, "=\x00") {
-			c.failWithoutValue(under("secretSources", id)+".env", "this cannot be the name of an environment variable: "+
-				"write it without =")
+			c.failWithoutValue(under("secretSources", id)+".env",
+				"this cannot be the name of an environment variable: write it without =")
 		}
 	}
 	for i, s := range c.args.SSH {

@@ -42,8 +42,8 @@ func checkSecretSources(c *checker) {
 			continue
 		}
 		if (deref(source.Env) == "") == (deref(source.File) == "") {
-			c.failWithoutValue(path, "say where the secret is: either env, the name of an environment variable, or file, "+
-				"a path")
+			c.failWithoutValue(path,
+				"say where the secret is: either env, the name of an environment variable, or file, a path")
 		}
 	}
 }

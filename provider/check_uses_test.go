@@ -96,7 +96,7 @@ func TestUsesOfTwoProcesses(t *testing.T) {
 		}
 		both.Wait()
 		if len(found[0])+len(found[1]) == 0 {
-			t.Fatal("neither hears of the other")
+			t.Fatal("neither process reports the shared tag")
 		}
 		for i, common := range found {
 			for _, s := range common {

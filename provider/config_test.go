@@ -77,7 +77,8 @@ func TestConfigKeysAreThoseOfTheSchema(t *testing.T) {
 	}
 }
 
-// Replacing the provider would replace every image; no diff would go on with the old password.
+// A change of the configuration is an update. A replacement would replace every image, and without a difference the old
+// password would stay.
 func TestConfigIsUpdatedAndNeverReplaced(t *testing.T) {
 	t.Parallel()
 	old := props(t, `{"host": "tcp://a:1", "registries": [{"address": "ghcr.io", "password": "secret:old"}]}`)
@@ -104,7 +105,7 @@ func TestConfigIsUpdatedAndNeverReplaced(t *testing.T) {
 	}
 }
 
-// A broken credential helper and a dead host are nobody's business before an image needs them.
+// Configure does not fail for a broken credential helper or a dead host that no image needs yet.
 func TestConfigureAsksNothing(t *testing.T) {
 	dir := t.TempDir()
 	ran := filepath.Join(dir, "ran")
@@ -127,7 +128,7 @@ func TestConfigureAsksNothing(t *testing.T) {
 	}
 }
 
-// An image without a login of its own takes the configuration's; its own comes first.
+// An image without its own login uses that of the configuration. Its own login comes first.
 func TestLoginsOfTheConfiguration(t *testing.T) {
 	t.Parallel()
 	for name, own := range map[string]string{

@@ -8,8 +8,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// Where tags cannot be deleted, as at Docker Hub and ghcr.io, the error says how to be rid of the image nevertheless,
-// and once for all tags.
+// If a registry deletes no tags, such as Docker Hub and ghcr.io, the error has a remedy, once for all tags.
 func TestDeleteOfUndeletableTagsHasARemedy(t *testing.T) {
 	t.Parallel()
 	const unsupported = "deleting HOST/app:v1: unsupported by the registry: The operation is unsupported.; delete it " +

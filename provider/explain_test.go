@@ -53,7 +53,8 @@ func TestPreviewSaysWhatChanged(t *testing.T) {
 	}
 	after := check()
 	after.old = stateOf(property.NewMap(map[string]property.Value{"contextHash": property.New(hash)}))
-	if got, want := describeChanges(r.loader.fromCheck(after), after), `contextHash changed: modified main.go, removed old, mode run.sh, `+
+	if got, want := describeChanges(r.loader.fromCheck(after), after), "contextHash changed: "+
+		`modified main.go, removed old, mode run.sh, `+
 		`added "with space"`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

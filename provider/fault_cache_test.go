@@ -11,8 +11,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// If a registry accepts a cache and never answers, the build goes on without that cache if ignoreError is set, and
-// fails with an error that names it if not. The inline cache is not affected.
+// A registry accepts a cache and never answers. With ignoreError the build goes on without that cache, and otherwise it
+// fails with an error that names the cache. The inline cache is not affected.
 //
 // The test uses the embedded daemon, because only its bytes can be counted. No other test may use it meanwhile, or its
 // bytes would count as progress.

@@ -33,7 +33,8 @@ func newFaultyRegistry(t *testing.T, logins ...string) faultyRegistry {
 	return newFaultyRegistryWithin(t, 2*time.Second, logins...)
 }
 
-// newFaultyRegistryWithin is like newFaultyRegistry. The provider cancels a push after this time without progress.
+// newFaultyRegistryWithin does the same as newFaultyRegistry. The provider cancels a push after this time without
+// progress.
 func newFaultyRegistryWithin(t *testing.T, stallTimeout time.Duration, logins ...string) faultyRegistry {
 	t.Helper()
 	f := faultyRegistry{ECR: registrytest.NewECR(t)}

@@ -112,10 +112,12 @@ func findBuilder(ctx context.Context, settings *settings, op operation, progress
 		config:    settings.configuration(),
 		platforms: op.plan.Platforms,
 		hosts:     func(ctx context.Context) []string { return registryHosts(ctx, op, settings.configuration()) },
-		embedded:  daemon.Options{Note: progress.showNote, Registries: daemonRegistries(op.keychain), Log: newDebugLog(ctx)},
-		log:       newDebugLog(ctx),
-		note:      progress.showNote,
-		begin:     op.waits.begin,
+		embedded: daemon.Options{
+			Note: progress.showNote, Registries: daemonRegistries(op.keychain), Log: newDebugLog(ctx),
+		},
+		log:   newDebugLog(ctx),
+		note:  progress.showNote,
+		begin: op.waits.begin,
 		sayOnce: func(line string) {
 			if settings.isFirst(line) {
 				progress.log.infof("%s", line)

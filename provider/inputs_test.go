@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestInputTableHasEachInputOnce: what ImageArgs has, and nothing else, each with a reason.
+// TestInputTableHasEachInputOnce checks that the table has the inputs of ImageArgs and no others, each with a reason.
 func TestInputTableHasEachInputOnce(t *testing.T) {
 	t.Parallel()
 	var names []string
@@ -23,8 +23,8 @@ func TestInputTableHasEachInputOnce(t *testing.T) {
 	}
 }
 
-// TestInputTableIsConsistent: what shapes the image is compared and must be known to build it. Outputs repeat what is
-// compared, and so no secret is.
+// TestInputTableIsConsistent checks that an input that shapes the image is compared, and must be known to build it. No
+// compared input is a secret, because outputs repeat it.
 func TestInputTableIsConsistent(t *testing.T) {
 	t.Parallel()
 	outputs := fieldsOf(reflect.TypeFor[ImageState]())
@@ -47,7 +47,7 @@ func TestInputTableIsConsistent(t *testing.T) {
 	}
 }
 
-// TestListsOfInputs holds what the table means for each use of it.
+// TestListsOfInputs checks the lists that are derived from the table.
 func TestListsOfInputs(t *testing.T) {
 	t.Parallel()
 	image := []string{
@@ -81,7 +81,7 @@ func TestListsOfInputs(t *testing.T) {
 	}
 }
 
-// TestMeets: an unknown value inside an input, or a whole unknown one.
+// TestMeets checks inputs with an unknown value in them, and unknown inputs.
 func TestMeets(t *testing.T) {
 	t.Parallel()
 	for inputs, want := range map[string]struct{ files, bases bool }{

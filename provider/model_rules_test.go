@@ -70,7 +70,8 @@ func (c *command) checkApplied(i int, e *entry) {
 // these inputs that the state remembers. It returns "" if there is none. The state remembers 20 images.
 func (c *command) expectedRollback(img *programImage, old *entry) string {
 	digest := old.pastDigests[img.content()]
-	if c.preview || img.keepsHash || len(img.wantedTags()) == 0 || digest == "" || len(old.pastDigests) >= pastBuildsLimit {
+	remembers := digest != "" && len(old.pastDigests) < pastBuildsLimit
+	if c.preview || img.keepsHash || len(img.wantedTags()) == 0 || !remembers {
 		return ""
 	}
 	for _, tag := range img.wantedTags() {

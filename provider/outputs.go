@@ -8,8 +8,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
-// repeatedInputs returns the inputs that the outputs repeat. The watched ones are as they were given, because Diff compares
-// them. The others are there for programs to read, without secrets and credentials.
+// repeatedInputs returns the inputs that the outputs repeat. The watched ones are as they were given, because Diff
+// compares them. The others are there for programs to read, without secrets and credentials.
 func repeatedInputs(inputs property.Map) property.Map {
 	out := property.Map{}
 	for _, key := range watchedInputs {

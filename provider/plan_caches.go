@@ -58,7 +58,8 @@ func (c CacheFrom) cache() (buildkit.Cache, error) {
 		options, err := referenceOptions(c.Registry.Ref)
 		return buildkit.Cache{Type: "registry", Options: options}, err
 	case c.Local != nil:
-		return buildkit.Cache{Type: "local", Options: optionMap{"src": c.Local.Src}.setText("digest", c.Local.Digest)}, nil
+		options := optionMap{"src": c.Local.Src}.setText("digest", c.Local.Digest)
+		return buildkit.Cache{Type: "local", Options: options}, nil
 	case c.S3 != nil:
 		return buildkit.Cache{Type: "s3", Options: c.S3.options()}, nil
 	case c.GHA != nil:
@@ -128,7 +129,10 @@ func (c CacheToRegistry) options() (optionMap, error) {
 }
 
 func (c CacheToLocal) options() optionMap {
-	return optionMap{"dest": c.Dest}.setFlag("reset", c.Reset).setCompression(c.LayerCompression).setCacheWriting(c.CacheWriting)
+	return optionMap{"dest": c.Dest}.
+		setFlag("reset", c.Reset).
+		setCompression(c.LayerCompression).
+		setCacheWriting(c.CacheWriting)
 }
 
 func (c CacheFromS3) options() optionMap {
@@ -145,7 +149,9 @@ func (c CacheFromS3) options() optionMap {
 }
 
 func (c CacheFromAzureBlob) options() optionMap {
-	return optionMap{"name": c.Name}.setText("account_url", c.AccountURL).setText("secret_access_key", c.SecretAccessKey)
+	return optionMap{"name": c.Name}.
+		setText("account_url", c.AccountURL).
+		setText("secret_access_key", c.SecretAccessKey)
 }
 
 // awsEnvironment adds what AWS tools take from the environment. It takes a whole key or none.

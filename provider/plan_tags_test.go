@@ -82,8 +82,7 @@ func refOf(t *testing.T, s string) registry.Tag {
 	return tag
 }
 
-// Another machine has pushed the image of these very inputs. This one knows nothing of it: no state, no caches, no
-// builder.
+// Another machine has pushed the image of the same inputs. This machine has no state, no cache and no builder.
 func TestAnImageUnderItsHashIsReused(t *testing.T) {
 	t.Parallel()
 	reg := registrytest.New(t)
@@ -122,8 +121,8 @@ func TestAnImageUnderItsHashIsReused(t *testing.T) {
 	}
 }
 
-// Somebody has pushed an image of his own under the beginning of the hash, of inputs that he made to have the same. It
-// is not taken; a build is wanted, and there is no builder here.
+// An attacker has pushed an image under the beginning of the hash, from inputs that were made to have the same
+// beginning. It is not reused. The test has no builder, so the build fails.
 func TestAnImageUnderAShortHashIsNotReused(t *testing.T) {
 	t.Parallel()
 	for _, given := range []string{"/app:v-{hash}", "/app:v-{hash:12}", "/app:v-{hash:40}"} {
@@ -150,7 +149,7 @@ func TestAnImageUnderAShortHashIsNotReused(t *testing.T) {
 	}
 }
 
-// A hash that was kept stands for other files than those that would be built.
+// ignoreChanges keeps a hash of other files than those that would be built.
 func TestHashTagsOfAPinnedHash(t *testing.T) {
 	t.Parallel()
 	kept, built := strings.Repeat("a", 64), strings.Repeat("b", 64)

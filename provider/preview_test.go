@@ -12,7 +12,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// formatOutputs renders the outputs that dependents read: ? is unknown.
+// formatOutputs returns the outputs that dependents read as one line. ? stands for an unknown output.
 func formatOutputs(out property.Map) string {
 	var parts []string
 	for _, k := range []string{"digest", "ref", "repoDigest", "refs", "manifests"} {
@@ -79,7 +79,8 @@ func (r remembered) shorten(text string) string {
 	return strings.NewReplacer(r.Host()+"/", "", r.digest, "sha").Replace(text)
 }
 
-// What apply would find is asked for, not assumed: it builds again what is gone, and stops when nobody tells.
+// A preview asks the registry for the image: apply builds again what is gone, and fails if the registry does not
+// answer.
 func TestPreviewAsksWhetherTheImageIsThere(t *testing.T) {
 	t.Parallel()
 	r, req := pushImage(t)
@@ -126,7 +127,8 @@ func TestPreviewOfACreate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := formatOutputs(res.Properties), "digest=? ref=? repoDigest=? refs=a.io/x:1 manifests=?"; got != want {
+	const want = "digest=? ref=? repoDigest=? refs=a.io/x:1 manifests=?"
+	if got := formatOutputs(res.Properties); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	if !res.Properties.Get("buildArgs").HasComputed() || text(res.Properties, "contextHash") != "c1" {

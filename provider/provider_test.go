@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(daemontest.Main(m, &machines[0], &machines[1], &embedded))
 }
 
-// newFastProvider is the provider, but that it asks a registry once only.
+// newFastProvider returns a provider that asks a registry only once.
 func newFastProvider() p.Provider {
 	return newProvider(&settings{registry: registry.Options{RetryWaits: []time.Duration{}}})
 }
@@ -93,7 +93,7 @@ func value(raw any) property.Value {
 	return property.New(property.Null)
 }
 
-// TestSchema holds schema.json, from which every SDK is made, against the provider.
+// TestSchema compares schema.json, from which every SDK is made, with the schema of the provider.
 func TestSchema(t *testing.T) {
 	t.Parallel()
 	res, err := serve(t).GetSchema(p.GetSchemaRequest{})

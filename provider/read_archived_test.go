@@ -10,7 +10,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// An image that Amazon ECR has moved to its archive stays in the state, and so do its tags; one that is gone does not.
+// An image that Amazon ECR has moved to its archive stays in the state with its tags. An image that is gone does not.
 func TestReadKeepsAnArchivedImage(t *testing.T) {
 	t.Parallel()
 	for name, gone := range map[string]bool{"archived": false, "gone": true} {
@@ -45,8 +45,8 @@ func TestReadKeepsAnArchivedImage(t *testing.T) {
 	}
 }
 
-// Where nobody may ask whether an image is archived or gone, the state stays, also of one that is gone, and a warning
-// names the right. A tag that somebody took away is drift nevertheless, as long as the image is served.
+// Without the permission to ask whether an image is archived or gone, the state stays, and a warning names the
+// permission. A tag that somebody removed is drift nevertheless, if the image is served.
 func TestReadKeepsWhatCannotBeDetermined(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

@@ -133,8 +133,8 @@ func TestReadImportsAReference(t *testing.T) {
 	}
 }
 
-// An import checks what it has found, the tags, and knows of no files. A program that says no more has a change that
-// fails in its update: it is not taken for the image that it cannot build.
+// Check accepts the inputs of an import, which has only tags. A program with only these tags shows a change, because it
+// cannot build the image.
 func TestCheckOfAnImport(t *testing.T) {
 	t.Parallel()
 	found := props(t, `{"tags": ["localhost:5000/app:1"]}`) // and no Dockerfile in the working directory
@@ -155,13 +155,13 @@ func TestCheckOfAnImport(t *testing.T) {
 	}
 }
 
-// deleteLater is the deletion by a later process.
+// deleteLater deletes the image in a later process.
 func (r remembered) deleteLater(t *testing.T, req p.ReadRequest) error {
 	t.Helper()
 	return serve(t).Delete(p.DeleteRequest{ID: "app", Urn: urn, Properties: req.Properties, OldInputs: req.Inputs})
 }
 
-// Only our own tags go, and only as long as they are ours.
+// Delete removes only the tags that we pushed and that nobody moved since.
 func TestDelete(t *testing.T) {
 	t.Parallel()
 	r, req := pushImage(t)
@@ -191,8 +191,8 @@ func TestDeleteReportsAFailure(t *testing.T) {
 	}
 }
 
-// In a replacement the engine deletes with the URN of what it has just created, after a rename with another one, and
-// when it was interrupted in between, in a later process. All of them have checked the program before.
+// In a replacement the engine deletes with the URN of the new image, and after a rename with another URN. If it was
+// interrupted, it deletes in a later process. Each process has checked the program before.
 func TestDeleteKeepsTagsOfTheProgram(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -221,7 +221,7 @@ func TestDeleteKeepsTagsOfTheProgram(t *testing.T) {
 	}
 }
 
-// A tag with {hash} is the program's as long as its inputs are.
+// A tag with {hash} belongs to the program if the program still has the inputs of the hash.
 func TestDeleteKeepsAHashTagOfTheProgram(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]bool{`{"A": "1"}`: true, `{"A": "2"}`: false} {

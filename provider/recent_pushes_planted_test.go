@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Another user who could write into the folder of recent pushes neither has a victim's file overwritten nor makes a
-// record.
+// If another user could write into the folder of recent pushes, no file of the victim is overwritten, and what was
+// planted there does not count.
 func TestPlantedRecentPushes(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Two processes of one run of the engine know each other's pushes, those of two runs do not.
+// Two processes of one run of the engine know each other's pushes. Processes of two runs do not.
 func TestRecentPushesAreOfOneRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -38,7 +38,7 @@ func TestRecentPushesAreOfOneRun(t *testing.T) {
 	}
 }
 
-// A process that no engine started, or that has no place of its own, remembers its own.
+// A process without an engine or without a folder knows only its own pushes.
 func TestRecentPushesWithoutAnEngine(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]*recentPushes{

@@ -126,7 +126,8 @@ func querySecretWarnings(files inputs.Files) []string {
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
 		warnings = append(warnings, fmt.Sprintf("%s: the query of its URL seems to have a secret, which becomes a "+
 			"part of the provenance that is pushed, of what the builder keeps on its disk, and of contextHash. Write "+
-			"the URL without it, and give it in secrets, as %s, or download the file in a step with a secret mount", locationPath(name), secrets[name]))
+			"the URL without it, and give it in secrets, as %s, or download the file in a step with a secret mount",
+			locationPath(name), secrets[name]))
 	}
 	return warnings
 }

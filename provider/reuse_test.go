@@ -12,7 +12,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// An image that lost a part is built again. There is no builder here, which is how it shows.
+// An image that lost a part is built again. The test has no builder, so the build fails.
 func TestApplyReusesNothingThatIsNotWhole(t *testing.T) {
 	t.Parallel()
 	r := newRemembered(t)
@@ -29,7 +29,8 @@ func TestApplyReusesNothingThatIsNotWhole(t *testing.T) {
 	}
 }
 
-// Of a hash that ignoreChanges keeps, the outputs tell what it stands for. A tag with {hash} would tell something else.
+// If ignoreChanges keeps contextHash, the outputs have the hash of the files that were built. A tag with {hash} is
+// refused, because it would name other files.
 func TestApplyOutputsOfAPinnedHash(t *testing.T) {
 	t.Parallel()
 	r := newRemembered(t)
@@ -54,7 +55,7 @@ func TestApplyOutputsOfAPinnedHash(t *testing.T) {
 }
 
 // An image that somebody else pushed under the tag with the inputs hash, and that is not what is asked for, is no
-// reason not to build. There is no builder here, which is how it shows.
+// reason not to build. The test has no builder, so the build fails.
 func TestApplyReusesNoForgedImage(t *testing.T) {
 	t.Parallel()
 	arm := registrytest.Image(t, "linux/arm64")
@@ -72,7 +73,8 @@ func TestApplyReusesNoForgedImage(t *testing.T) {
 			r := newRemembered(t)
 			r.state = property.Map{}
 			nowhere := "unix://" + t.TempDir() + "/buildkitd.sock"
-			inputs := r.newInputs(t, "app:{hash}").Set("builder", property.New(props(t, `{"endpoint": "`+nowhere+`"}`))).
+			inputs := r.newInputs(t, "app:{hash}").
+				Set("builder", property.New(props(t, `{"endpoint": "`+nowhere+`"}`))).
 				Set("dockerfile", property.New(props(t, `{"inline": "FROM scratch"}`)))
 			args, _, err := decode(t.Context(), inputs)
 			if err != nil {

@@ -20,7 +20,7 @@ func TestCheckNamesValuesOfTheWrongType(t *testing.T) {
 		"no object": {
 			`{"builder": "tcp://h:1"}`, "builder: it must be an object with endpoint, name, tls, and is a text",
 		},
-		"a stranger in a list": {
+		"an extra property in a list": {
 			`{"registries": [{"address": "a.io", "pasword": "secret:canary"}]}`,
 			"registries[0].pasword: there is no such property here; there are address, caFile, insecure, password, " +
 				"username",

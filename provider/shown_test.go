@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// evil is a hostile text, and spelled is how the provider shows it.
+// evil is a hostile text, and shownEvil is how the provider shows it.
 const (
 	evil      = "\x1b]0;x\x07<{%x%}>\u202e\xff https://h/?X-Amz-Signature=c4n4ry"
 	shownEvil = `\x1b]0;x\x07<\{%x%}>\u202e\xff https://h/?X-Amz-Signature=[secret]`

@@ -23,8 +23,8 @@ func (silentTransport) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, errors.New("nobody answers")
 }
 
-// FuzzState: whatever is in a state, also one that somebody edited or another version wrote, no call of the engine
-// panics, what a registry could not confirm is not gone, and a difference names inputs only.
+// FuzzState makes the calls of the engine with any state, as if somebody edited it or another version wrote it. No call
+// panics. An image is not gone if no registry confirms it, and a difference names only inputs.
 func FuzzState(f *testing.F) {
 	f.Add([]byte(appliedImage), []byte(`{"tags": ["a.io/x:1"], "platforms": ["linux/amd64"]}`))
 	f.Add([]byte(`{"refs": ["a.io/x:1", 3, null, {}], "digest": 7, "__builds": [{"inputs": []}], "__found": "x"}`),

@@ -18,8 +18,8 @@ var (
 
 const stoppedDigest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-// TestWaitsOfAStoppedOperation checks that a wait that ends because the operation was stopped stays recorded, and that a later wait
-// is not recorded.
+// TestWaitsOfAStoppedOperation checks that a wait that ends because the operation was stopped stays recorded, and that
+// a later wait is not recorded.
 func TestWaitsOfAStoppedOperation(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -19,7 +19,7 @@ func checkWatchSecrets(c *checker) {
 		_, isSecret := c.args.Secrets[id]
 		switch {
 		case isSource:
-			c.failWithoutValue(path, "no state has the value of a secret of secretSources, so that a change of it cannot be seen: "+
+			c.failWithoutValue(path, "no state has the value of a secret of secretSources, so a change of it cannot be seen: "+
 				"give it in secrets, or do not watch it")
 		case !isSecret && !c.raw.Get("secrets").IsComputed():
 			c.failWithoutValue(path, "secrets has no such id: write one of its ids")
@@ -27,8 +27,8 @@ func checkWatchSecrets(c *checker) {
 	}
 }
 
-// changedSecrets returns how the watched secrets differ between old and new inputs, by the paths of the secrets. Without
-// old inputs there is nothing to compare.
+// changedSecrets returns how the watched secrets differ between old and new inputs, by the paths of the secrets.
+// Without old inputs there is nothing to compare.
 func changedSecrets(old, wanted property.Map) map[string]p.DiffKind {
 	changes := map[string]p.DiffKind{}
 	if old.Len() == 0 {

@@ -49,7 +49,8 @@ func TestWithoutAnImageNothingIsBuiltTwice(t *testing.T) {
 		for _, preview := range []bool{true, false} {
 			res, err := r.server.Update(p.UpdateRequest{ID: "app", Urn: urn, State: r.state, DryRun: preview,
 				Inputs: r.withoutBuilder(t, `{"push": false}`, "app:v2")})
-			if err != nil || formatOutputs(res.Properties) != nothing || res.Properties.Get("manifests").AsMap().Len() > 0 {
+			manifests := res.Properties.Get("manifests").AsMap()
+			if err != nil || formatOutputs(res.Properties) != nothing || manifests.Len() > 0 {
 				t.Errorf("%q, preview %t: %s, %v", digest, preview, formatOutputs(res.Properties), err)
 			}
 		}
