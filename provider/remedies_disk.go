@@ -40,7 +40,7 @@ func diskError(err error, prune string, own daemon.Disk) error {
 	return err
 }
 
-// isDiskFull reports whether the daemon said that no space is left on its disk.
+// isDiskFull tells whether the daemon said that no space is left on its disk.
 func isDiskFull(err error) bool {
 	if base, ok := errors.AsType[*buildkit.BaseImageError](err); ok {
 		return base.Fault == buildkit.DiskFull

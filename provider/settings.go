@@ -50,7 +50,7 @@ func (s *settings) configure(ctx context.Context, req p.ConfigureRequest) error 
 // noBuilderKey stands for the warning of a preview that no builder can work here.
 const noBuilderKey = "no builder"
 
-// isFirst records a key, and reports whether it was new.
+// isFirst records a key, and tells whether it was new.
 func (s *settings) isFirst(key string) bool {
 	_, before := s.messages.LoadOrStore(key, true)
 	return !before

@@ -59,7 +59,7 @@ func networkError(plan inputs.Plan, err, ended error, offline string) error {
 		err, offline)
 }
 
-// isOfflineStep reports whether a step failed that has no network although the plan gives it one, for the reason
+// isOfflineStep tells whether a step failed that has no network although the plan gives it one, for the reason
 // offline.
 func isOfflineStep(plan inputs.Plan, err error, offline string) bool {
 	step, ok := errors.AsType[*buildkit.StepError](err)

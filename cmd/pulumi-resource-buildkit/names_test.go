@@ -91,7 +91,7 @@ func newVariables(n ast.Node) (variables []ast.Expr) {
 	return variables
 }
 
-// isParticiple reports whether a name that is one word ends in ed or ing and is no exception. Exported names are not
+// isParticiple tells whether a name that is one word ends in ed or ing and is no exception. Exported names are not
 // checked, because interfaces of other packages ask for some of them.
 func isParticiple(name string) bool {
 	if strings.ToLower(name) != name || slices.Contains(participleExceptions, name) {

@@ -15,10 +15,10 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// The attacker writes the Dockerfile, and wants the memory and the time of the machine that previews it.
+// The attacker writes the Dockerfile, and wants to use up the memory or the time of the machine that previews it.
 
-// Each of these took gigabytes or minutes in Check, also of an image that a preview does not build. More are in package
-// buildkit/dockerfile.
+// Each of these Dockerfiles once took gigabytes or minutes in Check, even if the preview built nothing. Package
+// buildkit/dockerfile has more.
 func TestADockerfileHasABudget(t *testing.T) {
 	t.Parallel()
 	for name, attack := range map[string]struct{ text, says string }{
@@ -63,11 +63,10 @@ func TestADockerfileHasABudget(t *testing.T) {
 	}
 }
 
-// memoryBound is what a process of the plugin may have, in KB.
+// memoryBound is how much memory a process of the plugin may use, in KB.
 const memoryBound = 600 << 10
 
-// The build meets the same text without a Check before it, when the program pins contextHash, and what a base image
-// adds.
+// If the program sets contextHash, the build is the first to read the Dockerfile. It also reads what a base image adds.
 func TestABuildHasABudget(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"app/Dockerfile": "FROM BUSYBOX\nENV A=xxxxxxxxxxxxxxxx\n" +
@@ -82,7 +81,7 @@ func TestABuildHasABudget(t *testing.T) {
 	}
 }
 
-// watchMemory returns a function that returns the most memory, in KB, that one process of the plugin had since.
+// watchMemory returns a function that returns the most memory, in KB, that one process of the plugin has used since.
 func watchMemory(test *stack.Test) func() int {
 	most, stop := 0, make(chan struct{})
 	var watching sync.WaitGroup
@@ -111,7 +110,7 @@ func watchMemory(test *stack.Test) func() int {
 
 var highWater = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
-// peakMemory is the most memory that a process had so far, in KB.
+// peakMemory returns the most memory that a process has used so far, in KB.
 func peakMemory(pid int) int {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	m := highWater.FindSubmatch(status)

@@ -14,10 +14,10 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// The attacker writes the Dockerfile and the build context, and wants what the machine has beside them.
+// The attacker writes the Dockerfile and the build context, and wants other files of the machine.
 
-// openWithLinks opens a stack whose program names app as its context. Each of the links, by path, has its text; BESIDE
-// in a text is a file beside the project with a canary in it, AROUND the folder of that file.
+// openWithLinks opens a stack whose program names app as its context. links maps paths to the targets of links. In a
+// target, BESIDE stands for a file beside the project that has a canary, and AROUND for the folder of that file.
 func openWithLinks(t *testing.T, properties string, files, links map[string]string) (test *stack.Test, canary string) {
 	t.Helper()
 	around := t.TempDir()
@@ -96,7 +96,7 @@ func TestALinkLeadsNoInputOutOfTheContext(t *testing.T) {
 	}
 }
 
-// BuildKit does not see such an ignore file, and never did: a program that did not change must not change.
+// BuildKit has never read such an ignore file, so it must have no effect: an unchanged program must show no change.
 func TestAnIgnoreFileThatIsALinkOutOfTheContextHasNoEffect(t *testing.T) {
 	t.Parallel()
 	for _, target := range []string{"/proc/self/environ", "BESIDE", "../shared/ignore"} {
@@ -117,7 +117,7 @@ func TestAnIgnoreFileThatIsALinkOutOfTheContextHasNoEffect(t *testing.T) {
 	}
 }
 
-// The program names a file of the repository, and whoever writes the repository makes it a link.
+// The program names a file of the repository, and the attacker replaces it by a link.
 func TestALinkLeadsNoSecretAndNoKeyOutOfTheProject(t *testing.T) {
 	t.Parallel()
 	const secret, ssh = app + "secretSources: {b: {file: ./env}}\n", app + "ssh: [{id: default, paths: [./key]}]\n"

@@ -32,15 +32,15 @@ func inspectEngine(t *testing.T, api *client.Client) (names []string) {
 	for _, c := range list.Items {
 		names = append(names, c.Names...)
 		if found, err := api.ContainerInspect(ctx, c.ID, client.ContainerInspectOptions{}); err == nil {
-			lookAt(t, "docker inspect", found)
+			searchCanaries(t, "docker inspect", found)
 			for _, exec := range found.Container.ExecIDs {
 				if found, err := api.ExecInspect(ctx, exec, client.ExecInspectOptions{}); err == nil {
-					lookAt(t, "docker inspect of an exec", found)
+					searchCanaries(t, "docker inspect of an exec", found)
 				}
 			}
 		}
 		if found, err := api.ContainerTop(ctx, c.ID, client.ContainerTopOptions{}); err == nil {
-			lookAt(t, "docker top", found)
+			searchCanaries(t, "docker top", found)
 		}
 		logs, err := api.ContainerLogs(ctx, c.ID, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true})
 		if err == nil {
@@ -52,8 +52,8 @@ func inspectEngine(t *testing.T, api *client.Client) (names []string) {
 	return names
 }
 
-// lookAt looks for canaries in a value.
-func lookAt(t *testing.T, where string, value any) {
+// searchCanaries looks for canaries in a value.
+func searchCanaries(t *testing.T, where string, value any) {
 	t.Helper()
 	text, err := json.Marshal(value)
 	if err != nil {
@@ -83,9 +83,9 @@ func watchEngine(t *testing.T, api *client.Client) (end func() map[string]bool) 
 	return func() map[string]bool { close(stop); return <-seen }
 }
 
-// A secret, the password of a registry, the key of a client and the login of a proxy are in nothing that a Docker
-// Engine shows or stores, nor in the arguments of a process: neither with our BuildKit in a container of it, nor with
-// its own. The suite fails for each canary that the test finds.
+// A Docker Engine shows and stores no secret, no password of a registry, no key of a client and no login of a proxy. No
+// process has one in its arguments. That holds for our BuildKit in a container of the engine and for its own BuildKit.
+// The suite fails for each canary that the test finds.
 func TestSecretsInAnEngine(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -130,14 +130,14 @@ func TestSecretsInAnEngine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			lookAt(t, "docker images", images)
+			searchCanaries(t, "docker images", images)
 			stack.LookInFolder(c.engine.Folder())
 			stack.Succeeds(t, s.Destroy("--skip-preview"))
 		})
 	}
 }
 
-// What a stranger's Dockerfile may make our BuildKit in a Docker Engine do is limited as on the embedded daemon.
+// Our BuildKit in a Docker Engine does no more for a Dockerfile than the embedded daemon.
 func TestOurBuildKitInAnEngineIsGuarded(t *testing.T) {
 	t.Parallel()
 	for dockerfile, want := range map[string]string{

@@ -11,9 +11,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// The attacker writes the Dockerfile, and in the repository the folder that the program exports to.
+// The attacker writes the Dockerfile, and the folder of the repository that the program exports to.
 
-// special is an image of what a folder of plain files does not have.
+// special is a Dockerfile whose image has files that are not plain.
 const special = `FROM BUSYBOX AS made
 RUN mkdir -p /o/d /o/planted /o/inner && cd /o && cp /bin/busybox suid && chmod 6755 suid && chmod 2755 d && \
     mknod zero c 1 5 && mkfifo d/pipe && \

@@ -12,10 +12,10 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// The attacker writes the Dockerfile, and has the daemon itself fetch what only this machine can: it is in the
-// machine's network, whatever network steps have.
+// The attacker writes the Dockerfile, and wants the daemon to fetch what only this machine can reach. The daemon is in
+// the network of the machine, whatever network steps have.
 
-// serve serves on loopback until the end of the test. With a login it wants that.
+// serve serves on loopback until the end of the test. It asks for the login, unless that is "".
 func serve(t *testing.T, handler http.Handler, login string, asked func(*http.Request)) (url string) {
 	t.Helper()
 	user, password, _ := strings.Cut(login, ":")
@@ -91,7 +91,7 @@ func TestTheDaemonFetchesWhatTheProgramNames(t *testing.T) {
 	stack.Succeeds(t, s.Destroy("--skip-preview"))
 }
 
-// tcp:// to another machine is refused before anything is sent, wherever it is said.
+// tcp:// to another machine is refused before anything is sent, in each place that can name a builder.
 func TestWithoutTLSNoOtherMachineIsDialed(t *testing.T) {
 	t.Parallel()
 	const properties = "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"

@@ -13,8 +13,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// The attacker writes the files that inputs and conventions name, and wants the plugin to wait or to eat the machine's
-// memory.
+// The attacker writes the files that inputs and conventions name, and wants the plugin to wait or to use up the memory
+// of the machine.
 
 func TestNoFileIsWaitedForOrReadWithoutEnd(t *testing.T) {
 	t.Parallel()

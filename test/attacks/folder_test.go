@@ -20,8 +20,8 @@ import (
 // nobody is the number of the user nobody.
 const nobody = 65534
 
-// makeDaemonFolder makes a folder for a daemon that other users can reach.
-func makeDaemonFolder(t *testing.T) string {
+// newDaemonFolder makes a folder for a daemon that other users can reach.
+func newDaemonFolder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "folder-") //nolint:usetesting // short enough for the path of a socket
 	if err == nil {
@@ -43,10 +43,10 @@ tags: ["REPO:1"]
 
 const withSecret = smallest + "secrets: { token: SECRET }"
 
-// The folder was open for a while: a daemon of another user's listens there, and is told no secret.
-func TestPlantedSocketIsToldNoSecret(t *testing.T) {
+// The folder was open to others for a while. A daemon of another user listens there, and gets no secret.
+func TestPlantedSocketGetsNoSecret(t *testing.T) {
 	t.Parallel()
-	dir := makeDaemonFolder(t)
+	dir := newDaemonFolder(t)
 	canary := "CANARY_" + filepath.Base(filepath.Dir(dir))
 	test := stack.New(t, stack.Config{
 		Bin: shared.Bin, Daemon: dir, Idle: time.Second,
@@ -76,9 +76,9 @@ func TestPlantedSocketIsToldNoSecret(t *testing.T) {
 }
 
 // A folder that the variable names by mistake stays as it is, and the error says what to do.
-func TestFolderOfTheUserIsLeftAlone(t *testing.T) {
+func TestFolderOfTheUserIsNotChanged(t *testing.T) {
 	t.Parallel()
-	dir := makeDaemonFolder(t)
+	dir := newDaemonFolder(t)
 	files := map[string]string{
 		"tmp/notes": "mine", "root/runc-x/executor/y/z": "mine", "buildkitd.log": "mine", "src/main.go": "mine",
 	}
@@ -105,7 +105,7 @@ func TestFolderOfTheUserIsLeftAlone(t *testing.T) {
 	}
 }
 
-// Another user makes the folder first, in a place that is for everybody.
+// Another user makes the folder first, in a folder that everybody can write to.
 func TestFolderBelowAnotherUsersIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range map[string]func(parent string) error{
@@ -115,7 +115,7 @@ func TestFolderBelowAnotherUsersIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := makeDaemonFolder(t)
+			dir := newDaemonFolder(t)
 			if err := errors.Join(os.Mkdir(dir, 0o755), prepare(dir)); err != nil {
 				t.Fatal(err)
 			}

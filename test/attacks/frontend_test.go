@@ -14,8 +14,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// The attacker writes the Dockerfile, and names their own frontend: a program that the builder runs and that decides
-// what is built.
+// The attacker writes the Dockerfile, which names a frontend of the attacker. A frontend is a program that the builder
+// runs and that decides what is built.
 
 // serveEvilFrontend starts a registry with an image for attacks to name as a frontend, and returns its reference.
 func serveEvilFrontend(t *testing.T) (registry *registrytest.Registry, ref string) {
@@ -89,7 +89,7 @@ func TestAFrontendThatNobodyAllowed(t *testing.T) {
 	}
 }
 
-// The line that the refusal shows is the one that allows it, and a named context is the program's word.
+// The command in the refusal allows the frontend. A named context allows it too.
 func TestAFrontendThatTheProgramAllows(t *testing.T) {
 	t.Parallel()
 	evil, ref := serveEvilFrontend(t)
@@ -115,8 +115,8 @@ func TestAFrontendThatTheProgramAllows(t *testing.T) {
 	}
 }
 
-// gitServer serves a repository with these files on the branch main, by git's dumb protocol. With a login it wants
-// that. asked is called with each request.
+// gitServer serves a repository with these files on the branch main, by git's dumb protocol. It asks for the login,
+// unless that is "". It calls asked with each request.
 func gitServer(t *testing.T, files map[string]string, login string, asked func(*http.Request)) (url string) {
 	t.Helper()
 	dir, work := t.TempDir(), t.TempDir()

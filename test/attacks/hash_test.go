@@ -24,15 +24,14 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// inApp is a program's context; the tags are the test's.
+// inApp has the context and the tags of a program.
 const inApp = "context: {location: ./app}\n"
 
 // The attacker writes the Dockerfile and the build context of one build, such as the preview of a pull request, and
 // wants another build, with the inputs of others, to give the attacker's image.
 
-// The attacker has made inputs whose hash begins as that of somebody else's, and their image is in the registry under
-// the digits that both have. The attacker need not push: it is enough that somebody runs a build of the
-// attacker's inputs.
+// The attacker has made inputs whose hash begins with the same digits as that of the victim's inputs. Their image is in
+// the registry under these digits. The attacker need not push: it suffices that somebody builds the attacker's inputs.
 func TestAnImageUnderTheBeginningOfAHashIsNotTaken(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"app/Dockerfile": "FROM scratch\nCOPY f /\n", "app/f": "ours\n"}
@@ -60,11 +59,11 @@ func TestAnImageUnderTheBeginningOfAHashIsNotTaken(t *testing.T) {
 	}
 }
 
-// With an epoch every file has the same second, and so have files that are extracted or checked out with a time of
-// their own. To the daemon the two of a pair then look the same.
+// With an epoch every file has the same second. So have files that are extracted or checked out with one time. The two
+// files of a pair then look the same to the daemon.
 func TestAFileThatLooksTheSameToTheDaemonIsNotTaken(t *testing.T) {
 	t.Parallel()
-	evil, good := collide(t, func(who string, i int) string { return fmt.Sprintf("%s %08d\n", who, i) })
+	evil, good := findCollision(t, func(who string, i int) string { return fmt.Sprintf("%s %08d\n", who, i) })
 	for name, attack := range map[string]struct {
 		properties string
 		second     int64 // of the file; 0: when it was written
@@ -98,9 +97,9 @@ func TestAFileThatLooksTheSameToTheDaemonIsNotTaken(t *testing.T) {
 	}
 }
 
-// collide returns an evil and a good text of one length with the same nanoseconds, which are the digest modulo a
+// findCollision returns an evil and a good text of one length with the same nanoseconds, which are the digest modulo a
 // billion. An attacker who knows the good text finds an evil one in a minute. Where both are free, it takes a moment.
-func collide(t *testing.T, text func(who string, i int) string) (evil, good string) {
+func findCollision(t *testing.T, text func(who string, i int) string) (evil, good string) {
 	t.Helper()
 	nanoseconds := func(s string) uint64 {
 		sum := sha256.Sum256([]byte(s))

@@ -23,7 +23,8 @@ import (
 	"google.golang.org/grpc"
 )
 
-// impostorVariable makes the test binary the attacker's process: its value is the socket that it listens on.
+// impostorVariable is an environment variable that makes the test binary the attacker's process. Its value is the
+// socket that the process listens on.
 const impostorVariable = "ATTACKS_IMPOSTOR"
 
 func init() {
@@ -33,13 +34,13 @@ func init() {
 	}
 }
 
-// impostor answers as buildkitd does, and asks whoever opens a session for the build's secret.
+// impostor answers as buildkitd does, and asks each session for the secret of the build.
 type impostor struct {
 	controlapi.UnimplementedControlServer
 	sessions *session.Manager
 }
 
-// impersonate serves the socket as nobody, and prints the secrets that it is told.
+// impersonate serves the socket as the user nobody, and prints the secrets that it gets.
 func impersonate(socket string) error {
 	if err := syscall.Setuid(nobody); err != nil {
 		return err

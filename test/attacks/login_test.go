@@ -18,7 +18,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// Another user of the machine, and whoever gets the image, the state or the log, looks for the login in a URL.
+// The attacker is another user of the machine, or gets the image, the state or the log, and wants the login in a URL.
 
 // collectArguments collects the arguments of all processes until stop is called.
 func collectArguments(t *testing.T) (stop func() string) {

@@ -42,7 +42,7 @@ var metadataAddrs = []string{
 	"fd00:ec2::254", "fd20:ce::254", "64:ff9b::a9fe:a9fe",
 }
 
-// runInMachine runs the test once more in a machine, and reports whether it runs there now.
+// runInMachine runs the test once more in a machine, and tells whether it runs there now.
 func runInMachine(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(machineVariable) != "" {

@@ -1,13 +1,13 @@
 //go:build linux
 
-// Package attacks attacks the real product: the CLI, the plugin, the embedded daemon and registries, on loopback and in
-// network namespaces of the tests' own. Each file is about one way in, and says who the attacker is:
+// Package attacks attacks the real product: the CLI, the plugin, the embedded daemon and registries. The tests run on
+// loopback and in their own network namespaces. Each file is about one kind of attack, and says who the attacker is:
 //
-//   - who writes the Dockerfile and the build context
-//   - who made a base image or a frontend
+//   - the author of the Dockerfile and the build context
+//   - the author of a base image or a frontend
 //   - the registry, token server, proxy or git server that answers
 //   - another user of the same machine
-//   - who listens on the wire
+//   - somebody on the network between two machines
 //
 // docs/security.md links each of its claims to the test here, or in a package, that holds it.
 package attacks

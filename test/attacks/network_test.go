@@ -45,8 +45,8 @@ func (builder stepsOn) test(t *testing.T) {
 	t.Run("reaches the network", builder.testNetworkWithinReach)
 }
 
-// Nothing that leads back to the machine is reached from a step, by ordinary sockets or raw frames. The same program
-// with network: host reaches all of it, so each attempt is one that would have succeeded.
+// testMachineOutOfReach checks that a step reaches nothing of the machine, by ordinary sockets or raw frames. With
+// network: host the same program reaches all of it, so each attempt can succeed.
 func (builder stepsOn) testMachineOutOfReach(t *testing.T) {
 	t.Parallel()
 	l := listen(t)
@@ -100,8 +100,8 @@ func (builder stepsOn) testMachineOutOfReach(t *testing.T) {
 	}
 }
 
-// The servers of the plugin and of the engine listen on the loopback while the step runs, and a scan does not find
-// them.
+// testPluginOutOfReach checks that a step that scans ports finds neither the server of the plugin nor that of the
+// engine. Both listen on loopback while it runs.
 func (builder stepsOn) testPluginOutOfReach(t *testing.T) {
 	var listening []string
 	port := serveDownloads(t, map[string]http.HandlerFunc{
@@ -123,7 +123,8 @@ func (builder stepsOn) testPluginOutOfReach(t *testing.T) {
 	}
 }
 
-// loopbackPorts are the ports on which programs of this network namespace listen on 127.0.0.1, from the kernel's table.
+// loopbackPorts returns the ports on which programs of this network namespace listen on 127.0.0.1, from the kernel's
+// table.
 func loopbackPorts(t *testing.T) (ports []string) {
 	t.Helper()
 	table, err := os.ReadFile("/proc/net/tcp")
@@ -141,7 +142,7 @@ func loopbackPorts(t *testing.T) (ports []string) {
 	return ports
 }
 
-// Two steps that run at once do not see each other's listeners.
+// testStepsApart checks that two steps that run at the same time do not reach each other's listeners.
 func (builder stepsOn) testStepsApart(t *testing.T) {
 	t.Parallel()
 	listens, done := make(chan struct{}), make(chan struct{})
@@ -176,8 +177,8 @@ func (builder stepsOn) testStepsApart(t *testing.T) {
 	}
 }
 
-// What builds need works: names, downloads, both protocols, the machine's other addresses, a registry on the machine's
-// loopback, from which the base image comes and to which the image goes.
+// testNetworkWithinReach checks what builds need: names, downloads, IPv4 and IPv6, and the machine's other addresses.
+// The base image comes from a registry on the machine's loopback, and the image goes there.
 func (builder stepsOn) testNetworkWithinReach(t *testing.T) {
 	t.Parallel()
 	l, port := listen(t), serveDownloads(t, nil)

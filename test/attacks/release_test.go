@@ -22,7 +22,7 @@ import (
 
 // The attacker serves the plugin's archives, or has replaced one of a release.
 
-// Somebody who gives the checksum, as docs/installation.md says, installs the archive that it is of or none.
+// With the checksum that docs/installation.md names, only the archive with that checksum is installed.
 func TestAnArchiveThatWasReplacedIsNotInstalled(t *testing.T) {
 	t.Parallel()
 	archive := pluginArchive(t, "#!/bin/sh\n# ours\n")
@@ -73,8 +73,8 @@ var (
 	namedVersion = regexp.MustCompile(`^ # v\d+\.\d+\.\d+$`)
 )
 
-// The attacker has moved a tag of an action. A workflow takes commits, has no rights but those of its jobs, and leaves
-// no login in a checkout for what runs there, but for the one job that pushes a tag.
+// The attacker has moved a tag of an action. Workflows name actions by commit, and have no permissions but those of
+// their jobs. A checkout holds no login for what runs there, except in the one job that pushes a tag.
 func TestAnActionThatWasReplacedIsNotRun(t *testing.T) {
 	t.Parallel()
 	workflows, err := filepath.Glob("../../.github/workflows/*.yml")

@@ -14,7 +14,7 @@ func TestArgumentsOfBuildKit(t *testing.T) {
 	with := func(arguments string) string {
 		return "tags: [\"REPO:1\"]\nbuildArgs: { BUILDKIT_SYNTAX: dockerfile.v0, " + arguments + " }\n"
 	}
-	s := open(t, withWatcher(t, with(`BUILDKIT_INLINE_CACHE: "1", BUILDKIT_MULTI_PLATFORM: "1"`)))
+	s := open(t, withDependent(t, with(`BUILDKIT_INLINE_CACHE: "1", BUILDKIT_MULTI_PLATFORM: "1"`)))
 	const dockerfile = "# syntax=127.0.0.1:1/nobody/frontend\nFROM scratch\nMAINTAINER nobody\nCOPY file /\n"
 	must(t, s.Write("src/Dockerfile", dockerfile))
 	said := previewSteps(t, s)["watcher"].input("labels", "digest")
@@ -44,13 +44,13 @@ func TestArgumentsOfBuildKit(t *testing.T) {
 	}
 	succeeds(t, s.Up("--expect-no-changes"))
 
-	replaceProgram(t, s, withWatcher(t, with(`BUILDKIT_DOCKERFILE_CHECK: "error=true"`)))
+	replaceProgram(t, s, withDependent(t, with(`BUILDKIT_DOCKERFILE_CHECK: "error=true"`)))
 	fails(t, s.Preview(), "lint violation found for rules: MaintainerDeprecated")
 	replaceProgram(t, s,
-		withWatcher(t, with(`BUILDKIT_ATTEST_PROVENANCE: "mode=max", BUILDKIT_DOCKERFILE_CHECK: strict`)))
+		withDependent(t, with(`BUILDKIT_ATTEST_PROVENANCE: "mode=max", BUILDKIT_DOCKERFILE_CHECK: strict`)))
 	fails(t, s.Preview(), "property buildArgs.BUILDKIT_ATTEST_PROVENANCE", "set provenance: { mode: max }",
 		"property buildArgs.BUILDKIT_DOCKERFILE_CHECK", `"strict" is not a list of checks`)
-	replaceProgram(t, s, withWatcher(t, with(`BUILDKIT_INLINE: "1"`)))
+	replaceProgram(t, s, withDependent(t, with(`BUILDKIT_INLINE: "1"`)))
 	succeeds(t, s.Preview(), "buildArgs.BUILDKIT_INLINE: neither BuildKit nor the Dockerfile knows this argument")
 	succeeds(t, s.Destroy("--skip-preview"))
 }

@@ -113,7 +113,7 @@ func relay(from net.Conn, address string, stall func()) {
 	_, _ = io.Copy(from, to)
 }
 
-// isClosedFor returns a function that reports whether it was first seen at least this long ago that the channel is
+// isClosedFor returns a function that tells whether it was first seen at least this long ago that the channel is
 // closed.
 func isClosedFor(c <-chan struct{}, least time.Duration) func(*stack.Test) bool {
 	closed := isClosed(c)
@@ -126,7 +126,7 @@ func isClosedFor(c <-chan struct{}, least time.Duration) func(*stack.Test) bool 
 	}
 }
 
-// isClosed returns a function that reports whether the channel is closed.
+// isClosed returns a function that tells whether the channel is closed.
 func isClosed(c <-chan struct{}) func(*stack.Test) bool {
 	return func(*stack.Test) bool {
 		select {

@@ -53,7 +53,7 @@ func interceptRequests(registry *registrytest.Registry, kind func(*http.Request)
 	return met
 }
 
-// isTagRequest reports whether the request moves the tag.
+// isTagRequest tells whether the request moves the tag.
 func isTagRequest(r *http.Request) bool {
 	return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/1")
 }
@@ -130,5 +130,5 @@ func whilePausing(t *testing.T) *phase {
 	}
 }
 
-// isDigestRequest reports whether the request is for a manifest by digest.
+// isDigestRequest tells whether the request is for a manifest by digest.
 func isDigestRequest(r *http.Request) bool { return strings.Contains(r.URL.Path, "/manifests/sha256:") }

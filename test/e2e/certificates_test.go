@@ -22,12 +22,12 @@ type certificates struct{ dir string }
 func (c certificates) path(name string) string { return filepath.Join(c.dir, name+".pem") }
 
 // newCertificates writes an authority ("ca"), two certificates that it signed ("builder", "client") and another
-// authority ("stranger") into the folder dir.
+// authority ("other") into the folder dir.
 func newCertificates(t testing.TB, dir string) certificates {
 	t.Helper()
 	c := certificates{dir: dir}
 	authority, key := c.writeAuthority(t, "ca")
-	c.writeAuthority(t, "stranger")
+	c.writeAuthority(t, "other")
 	for serial, name := range []string{"builder", "client"} {
 		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		must(t, err)

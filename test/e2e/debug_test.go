@@ -8,9 +8,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// With PULUMI_BUILDKIT_DEBUG, or at the engine's debug level, the log says which builder was taken, where credentials
-// came from, what the frontend asked for, what was pushed and why an image was built. The harness finds secrets in the
-// output.
+// With PULUMI_BUILDKIT_DEBUG, or at the engine's debug level, the log names the builder and the source of credentials.
+// It also says what the frontend asked for, what was pushed and why an image was built. The harness searches the output
+// for secrets.
 func TestDebugLog(t *testing.T) {
 	t.Parallel()
 	secret := stack.Canary("login")

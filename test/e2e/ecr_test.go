@@ -153,7 +153,7 @@ func TestHashTagsInAnImmutableRepository(t *testing.T) {
 	other := a.open(t, project(t, withHost(a.Host(),
 		strings.ReplaceAll(immutableTags, ":latest", ":latest-2")+noBuilder), files), "AKIAOTHER")
 	asked := len(a.Requests())
-	a.Wrap(sideBySide(2, "/v2/app/manifests/sha256:"))
+	a.Wrap(requireParallel(2, "/v2/app/manifests/sha256:"))
 	succeeds(t, other.Up("--skip-preview"), "+ 2 created")
 	requests := a.requestsSince(asked)
 	isHead := func(r string) bool { return strings.HasPrefix(r, http.MethodHead) } // of a tag
@@ -169,8 +169,8 @@ func TestHashTagsInAnImmutableRepository(t *testing.T) {
 	}
 }
 
-// sideBySide holds GET requests below path until n of them have come, so that requests one after the other hang.
-func sideBySide(n int, path string) func(http.Handler) http.Handler {
+// requireParallel holds GET requests below path until n of them have come, so that requests one after the other hang.
+func requireParallel(n int, path string) func(http.Handler) http.Handler {
 	var group sync.WaitGroup
 	group.Add(n)
 	return func(next http.Handler) http.Handler {

@@ -98,7 +98,7 @@ func TestBadCertificates(t *testing.T) {
 	c, hostPort := d.certificates, d.hostPort
 	client := "cert: " + c.path("client") + ", key: " + c.path("client-key")
 	for tls, want := range map[string][]string{
-		"tls: { ca: " + c.path("stranger") + ", " + client + ", serverName: builder }": {
+		"tls: { ca: " + c.path("other") + ", " + client + ", serverName: builder }": {
 			"the certificate of the daemon was not accepted", "set tls.ca",
 		},
 		"tls: { ca: " + c.path("ca") + ", " + client + " }": {

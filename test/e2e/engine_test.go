@@ -23,8 +23,9 @@ dockerfile:
     COPY hello /hello
 `
 
-// The same program has the same digest on the embedded daemon of root and of an ordinary user, in a Docker Engine with
-// either store, and on a daemon elsewhere. Its step writes files of other users. Nothing is built again or left.
+// The same program has the same digest on every builder: the embedded daemon of root and of an ordinary user, a Docker
+// Engine with either store, and a daemon elsewhere. Its step writes files of other users. Nothing is built again or
+// left.
 func TestEachBuilderMakesTheSameImage(t *testing.T) {
 	t.Parallel()
 	properties := "context: { location: . }\nplatforms: [linux/" + runtime.GOARCH + "]\ntags: [\"REPO:1\"]\n" +

@@ -25,7 +25,7 @@ func TestCtrlCEndsALongStep(t *testing.T) {
 	const step = "sleep 86411"
 	s := open(t, project(t, slowBuild, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
 	p := s.StartUp("--skip-preview")
-	awaitStep(t, step)
+	waitForStep(t, step)
 
 	defer time.AfterFunc(20*time.Second, func() { _ = p.Kill() }).Stop() // the test has failed by then
 	pressed := time.Now()
@@ -74,7 +74,7 @@ func TestALostDaemonNamesTheStep(t *testing.T) {
 	s := open(t, project(t, slowBuild+"builder: { endpoint: \"tcp://"+listener.Addr().String()+"\" }\n",
 		map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
 	p := s.StartUp("--skip-preview")
-	awaitStep(t, step)
+	waitForStep(t, step)
 	_ = listener.Close()
 	close(cut)
 	result, err := p.Wait()
@@ -107,7 +107,7 @@ func TestKilledPluginAndCLILeaveNothing(t *testing.T) {
 		Program: project(t, slowBuild, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}),
 	})
 	p := s.StartUp("--skip-preview")
-	awaitStep(t, step)
+	waitForStep(t, step)
 
 	stack.Kill(s.Plugins())
 	if _, err := p.Wait(); err != nil {
@@ -137,7 +137,7 @@ func TestAKilledCLIEndsTheBuild(t *testing.T) {
 	const step = "sleep 86433"
 	s := open(t, project(t, slowBuild, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
 	p := s.StartUp("--skip-preview")
-	awaitStep(t, step)
+	waitForStep(t, step)
 	if err := p.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -161,8 +161,8 @@ func TestAKilledCLIEndsTheBuild(t *testing.T) {
 	}
 }
 
-// awaitStep waits until the command of a step runs.
-func awaitStep(t *testing.T, step string) {
+// waitForStep waits until the command of a step runs.
+func waitForStep(t *testing.T, step string) {
 	t.Helper()
 	if err := stack.WaitUntil(t.Context(), time.Minute,
 		func() bool { return len(stack.ProcessesWith(step)) > 0 }); err != nil {

@@ -8,9 +8,9 @@ import (
 )
 
 // An update with a plan does only what the preview showed, including the files of the context and their digests.
-func TestUpdateKeepsToThePlan(t *testing.T) {
+func TestUpdateWithAPlan(t *testing.T) {
 	t.Parallel()
-	s := open(t, withWatcher(t, `tags: ["REPO:1"]`))
+	s := open(t, withDependent(t, `tags: ["REPO:1"]`))
 	plan := filepath.Join(t.TempDir(), "plan.json")
 	succeeds(t, s.Preview("--save-plan", plan))
 	must(t, s.Write("src/file", "edited since"))

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// withWatcher returns a program with an Image and a second one that has the outputs of the first as labels. The labels
-// show what a preview gives to dependents.
-func withWatcher(t testing.TB, properties string) fs.FS {
+// withDependent returns a program with an Image and a second one that has the outputs of the first as labels. The
+// labels show what a preview gives to dependents.
+func withDependent(t testing.TB, properties string) fs.FS {
 	t.Helper()
 	return program(t, `resources:
   image:
@@ -39,7 +39,7 @@ func withWatcher(t testing.TB, properties string) fs.FS {
 func TestUpdateDoesWhatThePreviewShowed(t *testing.T) {
 	t.Parallel()
 	const quiet = "buildOnPreview: false\n"
-	s := open(t, withWatcher(t, `tags: ["REPO:1"]`))
+	s := open(t, withDependent(t, `tags: ["REPO:1"]`))
 	succeeds(t, s.Up("--skip-preview"), "+ 3 created")
 	succeeds(t, s.Preview("--expect-no-changes"))
 	first := resourcesByName(s)["image"].Outputs
@@ -64,7 +64,7 @@ func TestUpdateDoesWhatThePreviewShowed(t *testing.T) {
 	}
 
 	// The preview does not build: an output that will change is unknown, any other is known.
-	replaceProgram(t, s, withWatcher(t, quiet+`tags: ["REPO:1"]`))
+	replaceProgram(t, s, withDependent(t, quiet+`tags: ["REPO:1"]`))
 	must(t, s.Write("src/file", "three"))
 	steps = previewSteps(t, s)
 	for output, want := range map[string]any{"digest": unknown, "ref": unknown, "repoDigest": unknown,
@@ -76,7 +76,7 @@ func TestUpdateDoesWhatThePreviewShowed(t *testing.T) {
 
 	// Another tag of the same image needs no build.
 	must(t, s.Write("src/file", "two"))
-	replaceProgram(t, s, withWatcher(t, quiet+`tags: ["REPO:1", "REPO:2"]`))
+	replaceProgram(t, s, withDependent(t, quiet+`tags: ["REPO:1", "REPO:2"]`))
 	checkPlan(t, previewSteps(t, s), map[string]string{"image": "update"})
 	// Going back gives the earlier digest.
 	must(t, s.Write("src/file", "one"))

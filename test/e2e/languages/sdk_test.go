@@ -38,7 +38,8 @@ func inToolchain(elements ...string) string {
 
 const inputs = "test/e2e/languages/testdata/inputs"
 
-// The compiler looks for packages in the parents of the file that imports them.
+// checkTypeScript checks the programs in TypeScript. The compiler looks for packages in the folders above the file that
+// imports them.
 func checkTypeScript(t *testing.T) {
 	folder := inToolchain("check-nodejs")
 	for name, source := range map[string]string{"inputs.ts": inputs + "/nodejs/index.ts",
@@ -65,7 +66,8 @@ func link(t *testing.T, target, path string) {
 	}
 }
 
-// Both programs are called __main__.py, and the checker takes only one of that name at a time.
+// checkPython checks the programs in Python one after the other, because the checker takes only one __main__.py at a
+// time.
 func checkPython(t *testing.T) {
 	tool(t, shared.repo, inToolchain("venv/bin/python"), "-m", "compileall", "-q", "sdk/python")
 	for name, source := range map[string]string{"inputs.py": inputs + "/python/__main__.py",
@@ -77,7 +79,7 @@ func checkPython(t *testing.T) {
 		append(args, writeDocumentedPrograms(t, "python", inToolchain("check-python"))...)...)
 }
 
-// The example's module uses the SDK of this tree.
+// checkGo checks the programs in Go. The module of the example uses the SDK of this tree.
 func checkGo(t *testing.T) {
 	tool(t, inRepo("examples/go-server/go"), "go", "vet", ".")
 	for _, file := range append(writeDocumentedPrograms(t, "go", t.TempDir()), inRepo(inputs, "go/main.go")) {
@@ -111,7 +113,8 @@ func javaPath(t *testing.T) string {
 	return strings.Join(jars, ":")
 }
 
-// There is no .NET here. A parser checks the syntax, and a script looks up names and kinds.
+// checkCSharp checks the programs in C# without .NET: a parser checks the syntax, and a script looks up names and
+// kinds.
 func checkCSharp(t *testing.T) {
 	folder := t.TempDir()
 	writeDocumentedPrograms(t, "csharp", folder)

@@ -26,7 +26,7 @@ type Proc struct {
 
 func (p Proc) String() string { return fmt.Sprintf("%d %.120s", p.PID, p.Command) }
 
-// HasOpen reports whether the process has the file open now.
+// HasOpen tells whether the process has the file open now.
 func (p Proc) HasOpen(path string) bool {
 	descriptors, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.PID))
 	return slices.ContainsFunc(descriptors, func(d string) bool {

@@ -51,7 +51,7 @@ func StartRegistry(ctx context.Context, bin string) (*Registry, error) {
 	r.cmd.WaitDelay = time.Second
 	log, err := r.cmd.StderrPipe()
 	if err == nil {
-		r.ended, err = launch(r.cmd)
+		r.ended, err = startCommand(r.cmd)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the registry (make tools builds it): %w", err), os.RemoveAll(dir))

@@ -76,18 +76,18 @@ func (s *Stack) Start(ctx context.Context, args ...string) (*Process, error) {
 	p.cmd.Cancel = p.Interrupt
 	p.cmd.WaitDelay = 10 * time.Second
 	var err error
-	if p.ended, err = launch(p.cmd); err != nil {
+	if p.ended, err = startCommand(p.cmd); err != nil {
 		release()
 		return nil, err
 	}
 	return p, nil
 }
 
-// launch starts cmd. The channel receives the result when cmd has ended.
+// startCommand starts cmd. The channel receives the result when cmd has ended.
 //
 // The thread stays until then, because the kernel sends the parent-death signal when the thread ends, not when the
 // process does.
-func launch(cmd *exec.Cmd) (<-chan error, error) {
+func startCommand(cmd *exec.Cmd) (<-chan error, error) {
 	started, ended := make(chan error, 1), make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()

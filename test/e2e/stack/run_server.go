@@ -71,7 +71,7 @@ func askServer(ctx context.Context, cmd *exec.Cmd) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ended, err := launch(cmd)
+	ended, err := startCommand(cmd)
 	if err != nil {
 		return "", err
 	}

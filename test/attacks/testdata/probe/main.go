@@ -124,7 +124,7 @@ func scan(target string) (string, error) {
 	return fmt.Sprintf("%d OPEN %s", len(open), strings.Join(open, " ")), nil
 }
 
-// isItself reports whether a socket is connected to itself: the kernel may choose the very port that is tried as the
+// isItself tells whether a socket is connected to itself: the kernel may choose the very port that is tried as the
 // source, and TCP then connects the two ends of one socket although nobody listens.
 func isItself(socket int, target *syscall.SockaddrInet4) bool {
 	own, err := syscall.Getsockname(socket)
