@@ -46,6 +46,11 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applyResult, e
 			return applyResult{}, err
 		}
 		result.noteBuild(op, built)
+	} else if len(op.missing) > 0 {
+		logMissing(ctx, op)
+		if _, err := buildImage(ctx, r.settings, r.loader, op.onlyMissing()); err != nil {
+			return applyResult{}, err
+		}
 	}
 	limit := op.args.pushLimit()
 	ctx, stop := context.WithTimeoutCause(ctx, limit, &limitError{limit: limit, input: "pushTimeout"})

@@ -4,8 +4,9 @@ import "github.com/pulumi/pulumi-go-provider/infer"
 
 func describeExports(a *ImageArgs, an infer.Annotator) {
 	an.Describe(&a.Exports, "What a build writes beside the image that it pushes, and how it writes that image. "+
-		"A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no "+
-		"difference shows.")
+		"A preview that builds writes files and folders too, so that the same program can read them. What was "+
+		"written is written again if it is missing, such as on another machine; an empty folder counts as missing. "+
+		"Deleting the resource keeps what was written.")
 	an.Describe(&a.Load, "Whether to load the image into a Docker Engine, under its `tags`: the engine that "+
 		"`DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. "+
 		"Defaults to false.")

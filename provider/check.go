@@ -40,6 +40,7 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 		return res, err
 	}
 	fillDockerBuildHash(ctx, req, &res)
+	fillMissingExports(req, c, &res)
 	// The error is about a tag: checkTags has reported it.
 	op, _ := resolveOperation(request{urn: req.Urn, inputs: res.Inputs}, args.withComputedInputs(res.Inputs))
 	r.programRefs.set(op.urn, references(op.tags.list))

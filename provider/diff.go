@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -13,7 +14,9 @@ import (
 //
 // It uses the old inputs for watched secrets only, which no output has: after a partial update the old inputs differ
 // from what was applied.
-func diffInputs(outputs, old, inputs property.Map, ignoreChanges []string) map[string]p.PropertyDiff {
+func diffInputs(
+	ctx context.Context, outputs, old, inputs property.Map, ignoreChanges []string,
+) map[string]p.PropertyDiff {
 	changes := map[string]p.PropertyDiff{}
 	ignores := ignoreMatcher(ignoreChanges)
 	note := func(all map[string]p.DiffKind) {
@@ -31,6 +34,7 @@ func diffInputs(outputs, old, inputs property.Map, ignoreChanges []string) map[s
 		}
 	}
 	note(changedSecrets(old, inputs))
+	note(missingExportPaths(ctx, outputs, inputs))
 	if len(changes) == 0 && isDockerBuildState(outputs) { // the update writes our outputs
 		changes["contextHash"] = p.PropertyDiff{Kind: p.Update}
 	}

@@ -94,8 +94,8 @@ func (r *imageResource) run(ctx context.Context, req request) (property.Map, *p.
 //
 // An unchanged image keeps its references. They may differ from those that its inputs give now, because an earlier
 // version replaced {hash} by 12 digits.
-func (r *imageResource) Diff(_ context.Context, req p.DiffRequest) (p.DiffResponse, error) {
-	changes := diffInputs(req.State, req.OldInputs, req.Inputs, req.IgnoreChanges)
+func (r *imageResource) Diff(ctx context.Context, req p.DiffRequest) (p.DiffResponse, error) {
+	changes := diffInputs(ctx, req.State, req.OldInputs, req.Inputs, req.IgnoreChanges)
 	if len(changes) == 0 {
 		r.programRefs.add(req.Urn, texts(req.State, "refs"))
 		r.notes.dropPromise(req.Urn)

@@ -21,6 +21,7 @@ type image struct {
 	digest string // "" if nobody gets the image
 	hash   string // of the inputs
 	inputs *inputs.Inputs
+	built  bool // whether the build succeeded
 }
 
 // buildImage builds the plan of the operation and pushes the image by digest to its repositories. It returns an error
@@ -43,7 +44,7 @@ func buildImage(ctx context.Context, settings *settings, loader *inputsLoader, o
 	}
 	defer b.release()
 	err = b.pushWithRetry(ctx)
-	built.digest = b.built.Digest
+	built.digest, built.built = b.built.Digest, err == nil
 	return built, b.explain(ctx, err)
 }
 

@@ -38,7 +38,8 @@ type operation struct {
 	unchanged  bool     // the state was applied from the same inputs, as far as they shape the image
 	plan       inputs.Plan
 
-	secretsChanged bool // a watched secret has changed, so that no image of before will do
+	secretsChanged bool     // a watched secret has changed, so that no image of before will do
+	missing        []export // whose destination is not on this machine any more
 
 	waits    *waits
 	keychain *registry.Keychain
@@ -86,6 +87,7 @@ func resolveOperation(req request, args ImageArgs) (operation, error) {
 
 		secretsChanged: secretsChanged,
 	}
+	op.missing = missingExports(req.old.outputs, req.inputs, op.exports)
 	op.makesImage = makesImage(req.inputs, op.exports)
 	op.unchanged = op.isUnchanged()
 	var err error
@@ -111,7 +113,7 @@ func knownElements[T any](given property.Value, decoded []T) (complete []T) {
 
 // isUnchanged tells whether every input that shapes the image equals what was applied, watched secrets included.
 func (op operation) isUnchanged() bool {
-	return len(op.changedInputs()) == 0 && op.old.isApplied() && !op.secretsChanged
+	return len(op.changedInputs()) == 0 && op.old.isApplied() && !op.secretsChanged && !op.lacksArchive()
 }
 
 // changedInputs returns the names of the inputs that shape the image and differ from what was applied.
@@ -166,11 +168,21 @@ func (op operation) pastDigest() string {
 
 // withoutOutput returns the operation of a build that leaves nothing behind. The image is written in the same way, and
 // an inline cache is part of it.
-func (op operation) withoutOutput() operation {
+func (op operation) withoutOutput() operation { return op.withExports(export.isImage) }
+
+// withoutPush does what withoutOutput does, except that the build writes the files that the program asks for: the
+// program may read them.
+func (op operation) withoutPush() operation {
+	return op.withExports(func(e export) bool { return e.isImage() || e.dest != "" })
+}
+
+// withExports returns the operation of a build with the exports of a choice. It pushes nothing, loads nothing, and fills
+// no cache but an inline one.
+func (op operation) withExports(chosen func(export) bool) operation {
 	op.args.CacheTo = slices.DeleteFunc(slices.Clone(op.args.CacheTo), func(c CacheTo) bool { return c.Inline == nil })
 	op.args.Exports = slices.DeleteFunc(slices.Clone(op.args.Exports), func(e Export) bool {
 		form, err := e.toExport()
-		return err != nil || !form.isImage()
+		return err != nil || !chosen(form)
 	})
 	op.args.Load = nil
 	op.exports = enabledExports(op.args)

@@ -22,6 +22,9 @@ func repeatedInputs(inputs property.Map) property.Map {
 			out = out.Set(key, withoutCredentials(v))
 		}
 	}
+	if v, ok := inputs.GetOk(missingKey); ok {
+		out = out.Set(missingKey, v)
+	}
 	return out
 }
 

@@ -16,7 +16,7 @@ const inputsWithCanaries = `{
 		"https://CANARY@git.example.com/lib.git"}}},
 	"dockerfile": {"inline": "FROM scratch"}, "watch": "all", "pull": false, "noCache": true,
 	"allow": ["network.host", "secret:CANARY"], "buildOnPreview": false, "pushTimeout": 10, "exec": false,
-	"ignoreSecretsInDiffCalculation": ["token"],
+	"ignoreSecretsInDiffCalculation": ["token"], "volatileArgs": ["COMMIT"], "watchSecrets": ["npm"],
 	"builder": {"endpoint": "tcp://build.example.com:1234", "tls": {"ca": "CANARY", "cert": "CANARY",
 		"key": "secret:CANARY", "serverName": "CANARY"}},
 	"cacheFrom": [{"registry": {"ref": "a.io/app:cache"}}, {"raw": "secret:CANARY"},

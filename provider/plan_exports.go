@@ -173,9 +173,11 @@ func otherExports(op operation, into loadTargetFunc) (exports []buildkit.Export)
 
 // imageNames returns the tags with {hash} replaced, whether they are pushed or not.
 func imageNames(op operation) []string {
-	names := slices.Clone(op.args.Tags)
-	for i, tag := range names {
-		names[i] = expandMarks(tag, op.hash)
+	var names []string
+	for _, tag := range op.args.Tags {
+		if tag != "" { // not known yet
+			names = append(names, expandMarks(tag, op.hash))
+		}
 	}
 	return names
 }

@@ -32,8 +32,15 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 			built.digest = ""
 		}
 	}
+	if there.ok && len(op.missing) > 0 && op.buildsOnPreview() {
+		again, err := r.previewBuild(ctx, op.onlyMissing())
+		if err != nil {
+			return property.Map{}, err
+		}
+		built.built = again.built
+	}
 	warnOfImmutableTags(ctx, op, built.digest)
-	r.notes.notePromise(op.urn, newPromise(op, built.digest, !there.ok))
+	r.notes.notePromise(op.urn, newPromise(op, built.digest, !built.built && (!there.ok || len(op.missing) > 0)))
 	return previewOutputs(op, built, hashKnown), nil
 }
 
@@ -46,7 +53,8 @@ func (r *imageResource) previewBuild(ctx context.Context, op operation) (image, 
 		return image{}, nil
 	}
 	logWithoutImage(ctx, op)
-	built, err := buildImage(ctx, r.settings, r.loader, op.withoutOutput())
+	logMissing(ctx, op)
+	built, err := buildImage(ctx, r.settings, r.loader, op.withoutPush())
 	switch {
 	case err != nil && r.notes.promises(op.urn).explains(err):
 		loggerOf(ctx).infof("not built in this preview: another image of this update makes what it needs: %v", err)

@@ -118,16 +118,16 @@ func isInFolder(path, folder string) bool {
 	return err == nil && inside != ".." && !strings.HasPrefix(inside, ".."+string(filepath.Separator))
 }
 
-// newPromise returns what the update will make. digest is "" if the preview does not know it. An image that need not be
-// built writes no exports.
-func newPromise(op operation, digest string, builds bool) promise {
+// newPromise returns what the update will make. digest is "" if the preview does not know it. writes says that only the
+// update writes the exports: an image that need not be built writes none, and a preview that builds has written them.
+func newPromise(op operation, digest string, writes bool) promise {
 	made := promise{Digest: digest}
 	if !isKnown(op.inputs, "push") { // the references may keep what they hold
 		made.Digest = ""
 	}
 	made.Refs = references(op.tags.list)
 	for _, form := range op.exports {
-		if abs, err := filepath.Abs(form.dest); builds && form.dest != "" && !form.isImage() && err == nil {
+		if abs, err := filepath.Abs(form.dest); writes && form.dest != "" && !form.isImage() && err == nil {
 			made.Paths = append(made.Paths, abs)
 		}
 	}

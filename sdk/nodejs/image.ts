@@ -401,7 +401,7 @@ export interface ImageArgs {
      */
     exec?: pulumi.Input<boolean>;
     /**
-     * What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
+     * What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine; an empty folder counts as missing. Deleting the resource keeps what was written.
      */
     exports?: pulumi.Input<pulumi.Input<inputs.ExportArgs>[]>;
     /**

@@ -263,7 +263,7 @@ type imageArgs struct {
 	Dockerfile *Dockerfile `pulumi:"dockerfile"`
 	// Without effect, for programs that were written for docker-build: there it runs the command `docker buildx build`. The plugin connects to the builder itself. True gives a warning. Defaults to false.
 	Exec *bool `pulumi:"exec"`
-	// What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
+	// What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine; an empty folder counts as missing. Deleting the resource keeps what was written.
 	Exports []Export `pulumi:"exports"`
 	// Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
 	IgnoreSecretsInDiffCalculation []string `pulumi:"ignoreSecretsInDiffCalculation"`
@@ -341,7 +341,7 @@ type ImageArgs struct {
 	Dockerfile DockerfilePtrInput
 	// Without effect, for programs that were written for docker-build: there it runs the command `docker buildx build`. The plugin connects to the builder itself. True gives a warning. Defaults to false.
 	Exec pulumi.BoolPtrInput
-	// What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
+	// What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine; an empty folder counts as missing. Deleting the resource keeps what was written.
 	Exports ExportArrayInput
 	// Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
 	IgnoreSecretsInDiffCalculation pulumi.StringArrayInput

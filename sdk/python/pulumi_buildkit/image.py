@@ -75,7 +75,7 @@ class ImageArgs:
         :param pulumi.Input[_builtins.str] context_hash: The digest of everything that the build reads from this machine: the Dockerfile and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.
         :param pulumi.Input['DockerfileArgs'] dockerfile: The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.
         :param pulumi.Input[_builtins.bool] exec_: Without effect, for programs that were written for docker-build: there it runs the command `docker buildx build`. The plugin connects to the builder itself. True gives a warning. Defaults to false.
-        :param pulumi.Input[Sequence[pulumi.Input['ExportArgs']]] exports: What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
+        :param pulumi.Input[Sequence[pulumi.Input['ExportArgs']]] exports: What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine; an empty folder counts as missing. Deleting the resource keeps what was written.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] ignore_secrets_in_diff_calculation: Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: Labels of the image. A secret among them is refused.
         :param pulumi.Input[_builtins.bool] load: Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
@@ -335,7 +335,7 @@ class ImageArgs:
     @pulumi.getter
     def exports(self) -> Optional[pulumi.Input[Sequence[pulumi.Input['ExportArgs']]]]:
         """
-        What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
+        What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine; an empty folder counts as missing. Deleting the resource keeps what was written.
         """
         return pulumi.get(self, "exports")
 
@@ -740,7 +740,7 @@ class Image(pulumi.CustomResource):
         :param pulumi.Input[_builtins.str] context_hash: The digest of everything that the build reads from this machine: the Dockerfile and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.
         :param pulumi.Input[Union['DockerfileArgs', 'DockerfileArgsDict']] dockerfile: The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.
         :param pulumi.Input[_builtins.bool] exec_: Without effect, for programs that were written for docker-build: there it runs the command `docker buildx build`. The plugin connects to the builder itself. True gives a warning. Defaults to false.
-        :param pulumi.Input[Sequence[pulumi.Input[Union['ExportArgs', 'ExportArgsDict']]]] exports: What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['ExportArgs', 'ExportArgsDict']]]] exports: What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine; an empty folder counts as missing. Deleting the resource keeps what was written.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] ignore_secrets_in_diff_calculation: Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: Labels of the image. A secret among them is refused.
         :param pulumi.Input[_builtins.bool] load: Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.

@@ -229,14 +229,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
+     * What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine; an empty folder counts as missing. Deleting the resource keeps what was written.
      * 
      */
     @Import(name="exports")
     private @Nullable Output<List<ExportArgs>> exports;
 
     /**
-     * @return What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
+     * @return What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine; an empty folder counts as missing. Deleting the resource keeps what was written.
      * 
      */
     public Optional<Output<List<ExportArgs>>> exports() {
@@ -962,7 +962,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param exports What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
+         * @param exports What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine; an empty folder counts as missing. Deleting the resource keeps what was written.
          * 
          * @return builder
          * 
@@ -973,7 +973,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param exports What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
+         * @param exports What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine; an empty folder counts as missing. Deleting the resource keeps what was written.
          * 
          * @return builder
          * 
@@ -983,7 +983,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param exports What a build writes beside the image that it pushes, and how it writes that image. A preview writes nothing. Deleting the resource keeps what was written. If somebody removes it, no difference shows.
+         * @param exports What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine; an empty folder counts as missing. Deleting the resource keeps what was written.
          * 
          * @return builder
          * 

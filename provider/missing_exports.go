@@ -1,0 +1,124 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+)
+
+// missingKey holds, in the inputs, how often Check did not find what an export wrote, by the destination. The outputs
+// repeat it. Diff compares both, so that it needs no disk. A file that is there again leaves the number as it is, so
+// that nothing differs. The engine keeps keys that begin with __ out of diffs and off the screen.
+const missingKey = "__missingExports"
+
+// fillMissingExports notes in the inputs which files and folders of exports this machine lacks, such as another machine
+// after a checkout. Before the first update there is nothing to miss.
+func fillMissingExports(req p.CheckRequest, c *checker, res *p.CheckResponse) {
+	if req.State.Len() == 0 || isImport(req) || c.raw.Get("exports").IsComputed() {
+		return
+	}
+	counts := map[string]property.Value{}
+	for i, e := range c.args.Exports {
+		form, err := e.toExport()
+		if err != nil || form.dest == "" || deref(e.Disabled) || c.unknownAt(key("exports"), index(i)) {
+			continue
+		}
+		count := missingCount(req.State, form.dest)
+		if form.isMissing() {
+			count++
+		}
+		if count > 0 {
+			counts[form.dest] = property.New(count)
+		}
+	}
+	if len(counts) > 0 {
+		res.Inputs = res.Inputs.Set(missingKey, property.New(counts))
+	}
+}
+
+// missingCount returns how often a destination was missing, as inputs or outputs hold it.
+func missingCount(of property.Map, dest string) float64 {
+	counts := of.Get(missingKey)
+	if !counts.IsMap() || !counts.AsMap().Get(dest).IsNumber() {
+		return 0
+	}
+	return counts.AsMap().Get(dest).AsNumber()
+}
+
+// isMissing tells whether nothing is where the export writes, or an empty folder. What cannot be looked at counts as
+// there.
+func (e export) isMissing() bool {
+	folder, err := os.Open(e.dest)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	defer func() { _ = folder.Close() }()
+	if e.kind != "local" && !e.folder {
+		return false
+	}
+	_, err = folder.Readdirnames(1)
+	return errors.Is(err, io.EOF)
+}
+
+// missingExports returns the exports whose destination was missing since they were applied.
+func missingExports(outputs, inputs property.Map, exports []export) []export {
+	return slices.DeleteFunc(slices.Clone(exports), func(e export) bool {
+		return e.dest == "" || missingCount(inputs, e.dest) <= missingCount(outputs, e.dest)
+	})
+}
+
+// missingExportPaths returns the paths of the exports whose destination was missing since they were applied.
+func missingExportPaths(ctx context.Context, outputs, inputs property.Map) map[string]p.DiffKind {
+	changes := map[string]p.DiffKind{}
+	if inputs.Get(missingKey).IsNull() {
+		return changes
+	}
+	args, err := decodeStored(ctx, inputs)
+	if err != nil {
+		return changes
+	}
+	for i, e := range args.Exports {
+		form, err := e.toExport()
+		if err == nil && !deref(e.Disabled) && len(missingExports(outputs, inputs, []export{form})) > 0 {
+			changes[fmt.Sprintf("exports[%d]", i)] = p.Update
+		}
+	}
+	return changes
+}
+
+// lacksArchive tells whether an archive of an image is missing that is not pushed. The image of the next build is then
+// the one that counts.
+func (op operation) lacksArchive() bool {
+	return !pushes(op.inputs) && slices.ContainsFunc(op.missing, func(e export) bool { return !e.isFiles() })
+}
+
+// onlyMissing returns the operation of a build that writes what is missing, of an image that is there already. Nothing
+// is pushed, and a step that the builder's cache has does not run.
+func (op operation) onlyMissing() operation {
+	op = op.withExports(func(e export) bool {
+		return slices.ContainsFunc(op.missing, func(m export) bool { return m.dest == e.dest })
+	})
+	op.args.CacheTo, op.plan.TestTargets = nil, nil
+	op.plan.NoCache, op.plan.NoCacheOf, op.plan.WithoutImage = false, nil, true
+	return op
+}
+
+// logMissing logs which files are written again.
+func logMissing(ctx context.Context, op operation) {
+	var paths []string
+	for _, e := range op.missing {
+		paths = append(paths, printable(e.dest))
+	}
+	if len(paths) > 0 {
+		loggerOf(ctx).infof("exports: not on this machine, so that the build writes it again: %s",
+			strings.Join(paths, ", "))
+	}
+}
