@@ -97,7 +97,7 @@ func missingExportPaths(ctx context.Context, outputs, inputs property.Map) map[s
 // lacksArchive tells whether an archive of an image is missing that is not pushed. The image of the next build is then
 // the one that counts.
 func (op operation) lacksArchive() bool {
-	return !pushes(op.inputs) && slices.ContainsFunc(op.missing, func(e export) bool { return !e.isFiles() })
+	return !pushes(op.inputs) && slices.ContainsFunc(op.missing, func(e export) bool { return !e.needsNoImage() })
 }
 
 // onlyMissing returns the operation of a build that writes what is missing, of an image that is there already. Nothing
