@@ -32,7 +32,7 @@ func TestMissingExportsAreADifference(t *testing.T) {
 			t.Errorf("%s: got %q, %v, want %q", when, got, err, want)
 		}
 	}
-	applied := func(inputs property.Map) property.Map { return setReferences(mirror(inputs), "", nil, nil) }
+	applied := func(inputs property.Map) property.Map { return setReferences(repeatedInputs(inputs), "", nil, nil) }
 	first := check(property.Map{})
 	expect("before the first update", applied(first), first, "")
 	missing := check(first)
