@@ -73,7 +73,7 @@ func TestBuilderWithoutGit(t *testing.T) {
 
 // writeStoppedContainer makes a container of BuildKit in an engine, as "docker buildx create --bootstrap" and
 // "docker buildx stop" leave it. The test removes it.
-func writeStoppedContainer(t *testing.T, e *enginetest.Engine, name string) {
+func writeStoppedContainer(t testing.TB, e *enginetest.Engine, name string) {
 	t.Helper()
 	api, err := client.New(client.WithHost(e.Host(t)))
 	must(t, err)
@@ -100,7 +100,7 @@ func writeStoppedContainer(t *testing.T, e *enginetest.Engine, name string) {
 }
 
 // loadBuildKit loads an image with BuildKit into an engine and returns its reference.
-func loadBuildKit(t *testing.T, api *client.Client) string {
+func loadBuildKit(t testing.TB, api *client.Client) string {
 	t.Helper()
 	const ref = "buildkit-of-the-tests:latest"
 	reader, writer := io.Pipe()

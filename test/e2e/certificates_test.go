@@ -21,6 +21,13 @@ type certificates struct{ dir string }
 
 func (c certificates) path(name string) string { return filepath.Join(c.dir, name+".pem") }
 
+func (c certificates) read(t testing.TB, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(c.path(name))
+	must(t, err)
+	return text
+}
+
 // newCertificates writes an authority ("ca"), two certificates that it signed ("builder", "client") and another
 // authority ("other") into the folder dir.
 func newCertificates(t testing.TB, dir string) certificates {

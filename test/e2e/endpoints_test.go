@@ -27,8 +27,7 @@ func TestEndpoints(t *testing.T) {
 	t.Parallel()
 	d := elsewhere.start(t)
 	c, socket, hostPort := d.certificates, d.socket, d.hostPort
-	key, err := os.ReadFile(c.path("client-key"))
-	must(t, err)
+	key := c.read(t, "client-key")
 	tls := fmt.Sprintf("tls: { ca: %s, cert: %s, key: %s, serverName: builder }",
 		c.path("ca"), c.path("client"), c.path("client-key"))
 	values := strings.Replace(tls, c.path("client-key"), fmt.Sprintf("%q", key), 1)

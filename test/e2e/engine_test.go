@@ -73,7 +73,7 @@ func TestEachBuilderMakesTheSameImage(t *testing.T) {
 }
 
 // endpointOf returns the input that names a Docker Engine as the builder.
-func endpointOf(t *testing.T, e *enginetest.Engine) string {
+func endpointOf(t testing.TB, e *enginetest.Engine) string {
 	t.Helper()
 	return "builder: { endpoint: \"" + e.Host(t) + "\" }\n"
 }

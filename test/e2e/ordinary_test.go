@@ -25,7 +25,7 @@ const dockerGroup = 31002
 
 // openOn copies the program and runs it with further variables: as nobody on the machine, or, without one, as the user
 // of the tests. The stack has its own daemon.
-func openOn(t *testing.T, machine *daemontest.Machine, program fs.FS, env ...string) *stack.Test {
+func openOn(t testing.TB, machine *daemontest.Machine, program fs.FS, env ...string) *stack.Test {
 	t.Helper()
 	if machine != nil {
 		daemontest.SkipUnlessReachable(t, shared.Bin)
@@ -34,7 +34,7 @@ func openOn(t *testing.T, machine *daemontest.Machine, program fs.FS, env ...str
 }
 
 // openRootless runs the program as nobody on a machine without a Docker Engine, where nobody can have a daemon.
-func openRootless(t *testing.T, program fs.FS, env ...string) *stack.Test {
+func openRootless(t testing.TB, program fs.FS, env ...string) *stack.Test {
 	t.Helper()
 	daemontest.SkipWithoutNamespaces(t, shared.Bin)
 	machine := daemontest.UsualMachine
@@ -127,7 +127,7 @@ func TestOrdinaryUserWithADockerEngine(t *testing.T) {
 }
 
 // giveToDockerGroup lets the group use the socket of an engine.
-func giveToDockerGroup(t *testing.T, e *enginetest.Engine) {
+func giveToDockerGroup(t testing.TB, e *enginetest.Engine) {
 	t.Helper()
 	e.Host(t)
 	must(t, errors.Join(os.Chown(e.Socket(), 0, dockerGroup), os.Chmod(e.Socket(), 0o660),
@@ -150,17 +150,35 @@ func writeDockerContext(t *testing.T, host string) string {
 }
 
 // A preview on a machine without any builder warns once, leaves outputs unknown and succeeds. An update says what was
-// tried.
+// tried. Each has the remedies.
 func TestNoBuilderAtAll(t *testing.T) {
 	t.Parallel()
-	machine := daemontest.Machine{NoEngine: true}
-	s := openOn(t, &machine, readmeProgram(t))
-	r := s.Preview()
-	succeeds(t, r, "warning: not built in this preview: no builder can work here", "subordinate IDs",
-		"no Docker Engine answers at unix:///var/run/docker.sock (the Docker Engine of this machine)", "+ 2 to create")
-	_, summary, _ := strings.Cut(r.Stdout, "Diagnostics:")
-	if n := strings.Count(summary, "warning:"); n != 1 || strings.Count(summary, "usermod") != 1 {
-		t.Errorf("the preview has %d warnings, or a remedy twice:\n%s", n, r.All())
+	giveToDockerGroup(t, &containerdEngine)
+	const noEngine = "no Docker Engine answers at unix:///var/run/docker.sock (the Docker Engine of this machine): " +
+		"connect: "
+	for name, c := range map[string]struct {
+		machine daemontest.Machine
+		says    []string
+	}{
+		"nothing": {daemontest.Machine{NoEngine: true}, []string{
+			noEngine + "no such file or directory. Start it, or install Docker", "Run sudo usermod --add-subuids",
+		}},
+		"not in the group docker": {daemontest.Machine{Engine: containerdEngine.Socket()}, []string{
+			noEngine + "permission denied. Add this user to the group docker (sudo usermod -aG docker $USER)",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := openOn(t, &c.machine, readmeProgram(t))
+			r := s.Preview()
+			succeeds(t, r, append(c.says, "warning: not built in this preview: no builder can work here",
+				"image: [unknown]", "+ 2 to create")...)
+			_, summary, _ := strings.Cut(r.Stdout, "Diagnostics:")
+			if n := strings.Count(summary, "warning:"); n != 1 || strings.Count(summary, "--add-subuids") > 1 {
+				t.Errorf("the preview has %d warnings, or a remedy twice:\n%s", n, r.All())
+			}
+			fails(t, s.Up("--skip-preview"),
+				append(c.says, "no builder can work here", "name a builder that runs elsewhere")...)
+		})
 	}
-	fails(t, s.Up("--skip-preview"), "no builder can work here", "or name a builder that runs elsewhere")
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 )
 
-// machineRole makes the test binary the first process of a command that nobody runs. The next arguments are the JSON of
-// the machine and the command line.
+// machineRole makes the test binary the first process of a command on a machine. The next arguments are the JSON of the
+// machine and the command line.
 const machineRole = "stack-machine"
 
-// runOn changes a command so that nobody runs it on the machine.
+// runOn changes a command so that the user nobody runs it on the machine.
 func runOn(m daemontest.Machine, cmd *exec.Cmd) error {
 	settings, err := json.Marshal(m)
 	if err != nil {

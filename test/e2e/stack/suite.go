@@ -28,7 +28,7 @@ type Suite struct {
 
 // Main runs the tests of a package, for TestMain. It prepares the suite, runs the tests, ends what it started, and
 // returns the exit code. root is the folder of the repository, relative to that of the tests. Main does not return if
-// this process is to become a command of nobody's.
+// this process is to become a command on a machine.
 func (s *Suite) Main(m *testing.M, root string) int {
 	becomeCommand()
 	code, err := s.run(m, root)
