@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/moby/moby/client"
@@ -68,14 +69,26 @@ func Dial(ctx context.Context, a Address) (*Engine, error) {
 			return nil, context.Cause(ctx)
 		case waitCtx.Err() != nil:
 			err = context.Cause(waitCtx)
+		default:
+			err = dialError(waitCtx, a, err)
 		}
-		return nil, &NoEngineError{Address: a, Denied: errors.Is(err, fs.ErrPermission), Cause: dialError(err)}
+		return nil, &NoEngineError{Address: a, Denied: errors.Is(err, fs.ErrPermission), Cause: err}
 	}
 	return &Engine{address: a, api: api}, nil
 }
 
 // dialError returns the error of the connection without the remedy that the client of the engine wraps around it.
-func dialError(err error) error {
+//
+// The client replaces the error of a socket that this user may not open by a text. So dialError opens the socket again.
+func dialError(ctx context.Context, a Address, err error) error {
+	if path, ok := strings.CutPrefix(a.Host, "unix://"); ok {
+		conn, again := new(net.Dialer).DialContext(ctx, "unix", path)
+		if again == nil {
+			_ = conn.Close()
+		} else {
+			err = again
+		}
+	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Err
 	}
