@@ -22,9 +22,8 @@ func explainNetwork(ctx context.Context, b builder, plan inputs.Plan, err error)
 		return nil
 	case b.embedded != nil:
 		return networkError(plan, err, b.embedded.ExitReason(ctx), b.embedded.OfflineReason())
-	case b.container != nil && isOfflineStep(plan, err, b.container.OfflineReason()):
-		return fmt.Errorf("%w\nsteps have no network in the Docker Engine: %s. Run modprobe tun on its machine; or "+
-			"set network: host, which gives steps the network of that machine", err, b.container.OfflineReason())
+	case b.container != nil:
+		return engineNetworkError(plan, err, b.container.OfflineReason())
 	}
 	return err
 }
@@ -57,6 +56,16 @@ func networkError(plan inputs.Plan, err, ended error, offline string) error {
 	return fmt.Errorf("%w\nsteps have no network on this machine: %s. Run modprobe tun, or start a container with "+
 		"--device /dev/net/tun or --privileged; or set network: host, which gives steps the network of the machine",
 		err, offline)
+}
+
+// engineNetworkError adds a remedy if a step failed in a Docker Engine where steps of our BuildKit have no network, for
+// the reason offline.
+func engineNetworkError(plan inputs.Plan, err error, offline string) error {
+	if !isOfflineStep(plan, err, offline) {
+		return err
+	}
+	return fmt.Errorf("%w\nsteps have no network in the Docker Engine: %s. Run modprobe tun on its machine; or set "+
+		"network: host, which gives steps the network of that machine", err, offline)
 }
 
 // isOfflineStep tells whether a step failed that has no network although the plan gives it one, for the reason

@@ -39,6 +39,22 @@ func TestNetworkInTheErrorOfABuild(t *testing.T) {
 	}
 }
 
+// Our BuildKit in a Docker Engine tells why its steps have no network, too.
+func TestOfflineStepInAnEngine(t *testing.T) {
+	t.Parallel()
+	step := &buildkit.StepError{ExitCode: 1, Reason: "exit code: 1"}
+	got := engineNetworkError(inputs.Plan{}, step, "no /dev/net/tun")
+	if !errors.Is(got, step) ||
+		!strings.Contains(got.Error(), "steps have no network in the Docker Engine: no /dev/net/tun") {
+		t.Errorf("got %v", got)
+	}
+	for _, c := range []struct{ network, offline string }{{network: "none", offline: "no device"}, {}} {
+		if got := engineNetworkError(inputs.Plan{Network: c.network}, step, c.offline); got != error(step) { //nolint:errorlint // unchanged
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
 func TestProxyOnTheLoopback(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -3,6 +3,9 @@ package engine_test
 import (
 	"context"
 	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"runtime"
 	"slices"
 	"strings"
@@ -151,5 +154,33 @@ func TestUnreachableHosts(t *testing.T) {
 		if got, err := c.engine.UnreachableHosts(t.Context(), hosts); err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
+	}
+}
+
+// A registry in the engine's own network is used, even if this machine has one at the same port.
+func TestRegistryInTheNetworkOfTheEngine(t *testing.T) {
+	t.Parallel()
+	here, there := registrytest.New(t), registrytest.New(t)
+	listener := apart.Listen(t, here.Host())
+	address, err := url.Parse("http://" + there.Host())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: httputil.NewSingleHostReverseProxy(address)}
+	t.Cleanup(func() { _ = server.Close() })
+	go func() { _ = server.Serve(listener) }()
+	if got, err := dial(t, &apart).UnreachableHosts(t.Context(), []string{here.Host()}); err != nil || got != nil {
+		t.Errorf("got %v, %v", got, err)
+	}
+	daemon, err := startApart(t, here.Host()).BuildKit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = daemon.Close() }()
+	if _, err := solve(t, daemon, newPlan(t, here.Host()+"/image")); err != nil {
+		t.Error(err)
+	}
+	if n, m := len(here.Requests()), len(there.Requests()); n != 0 || m == 0 {
+		t.Errorf("%d requests came to this machine, %d to the engine's network", n, m)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -170,7 +171,7 @@ func TestJobWithDockerInDocker(t *testing.T) {
 	t.Parallel()
 	var j job
 	if os.Getenv(jobVariable) == "" {
-		j = startDockerInDocker(t, &containerdEngine)
+		j = startDockerInDocker(t, &containerdEngine, true)
 	}
 	if !runInJob(t, &containerdEngine, j) {
 		return
@@ -181,9 +182,29 @@ func TestJobWithDockerInDocker(t *testing.T) {
 	succeeds(t, s.Destroy("--skip-preview"))
 }
 
+// Our BuildKit in an engine that has no file system for overlayfs says what that costs, as the embedded daemon does.
+func TestJobWithDockerInDockerWithoutAVolume(t *testing.T) {
+	t.Parallel()
+	var j job
+	if os.Getenv(jobVariable) == "" {
+		j = startDockerInDocker(t, &containerdEngine, false)
+	}
+	if !runInJob(t, &containerdEngine, j) {
+		return
+	}
+	s := openOn(t, nil, project(t, withStep, stepFiles), "DOCKER_HOST=tcp://builder:2376", "DOCKER_TLS_VERIFY=1",
+		"DOCKER_CERT_PATH=/certs/client")
+	r := s.Up("--skip-preview")
+	succeeds(t, r, "+ 2 created", "so our BuildKit runs there")
+	if n := strings.Count(r.All(), "each step copies all files of the one before"); n != 1 {
+		t.Errorf("the note is there %d times:\n%s", n, r.All())
+	}
+	succeeds(t, s.Destroy("--skip-preview"))
+}
+
 // startDockerInDocker starts a Docker Engine in a container of another one, as the image docker:dind does. It returns
-// the job that may use it.
-func startDockerInDocker(t *testing.T, e *enginetest.Engine) job {
+// the job that may use it. Without a volume the engine has the classic store.
+func startDockerInDocker(t *testing.T, e *enginetest.Engine, volume bool) job {
 	t.Helper()
 	api, err := client.New(client.WithHost(e.Host(t)))
 	must(t, err)
@@ -198,14 +219,19 @@ func startDockerInDocker(t *testing.T, e *enginetest.Engine) job {
 			binds = append(binds, name+":"+name+":ro")
 		}
 	}
+	var volumes map[string]struct{}
+	if volume { // as the image docker:dind has it
+		volumes = map[string]struct{}{"/var/lib/docker": {}}
+	}
 	id := startContainer(t, api, container.Config{
 		Cmd: []string{
 			"dockerd", "--host", "tcp://0.0.0.0:2376", "--tlsverify", "--tlscacert", "/certs/server/ca.pem",
 			"--tlscert", "/certs/server/builder.pem", "--tlskey", "/certs/server/builder-key.pem", "--bridge=none",
-			"--iptables=false", "--ip6tables=false", "--userland-proxy=false", "--feature=containerd-snapshotter=true",
+			"--iptables=false", "--ip6tables=false", "--userland-proxy=false",
+			fmt.Sprintf("--feature=containerd-snapshotter=%t", volume),
 		},
 		Env:     []string{"PATH=" + shared.Bin + ":" + os.Getenv("PATH")},
-		Volumes: map[string]struct{}{"/var/lib/docker": {}}, // as the image docker:dind has it
+		Volumes: volumes,
 	}, container.HostConfig{
 		Privileged: true, NetworkMode: "none", Binds: binds, ExtraHosts: []string{"builder:127.0.0.1"},
 	})

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -137,6 +138,34 @@ func enterNetwork() error {
 		return err
 	}
 	return netlink.LinkSetUp(loopback)
+}
+
+// Listen listens at an address in the network namespace of the engine, until the end of the test.
+func (e *Engine) Listen(t testing.TB, address string) net.Listener {
+	t.Helper()
+	e.Host(t)
+	var listener net.Listener
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		done <- func() (err error) {
+			namespace, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", e.cmd.Process.Pid))
+			if err != nil {
+				return err
+			}
+			defer func() { _ = namespace.Close() }()
+			if err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err != nil {
+				return err
+			}
+			listener, err = (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
+			return err
+		}()
+	}()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener
 }
 
 // await waits for the first answer.
