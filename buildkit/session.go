@@ -25,9 +25,9 @@ type Access struct {
 	CacheTo      []Cache
 	Exports      []Export
 	Proxies      map[string]string // of steps, by variable, such as HTTP_PROXY; a build argument of the plan wins
-	Guard        *Guard        // nil: the builder belongs to somebody else, who decides what it may run and reach
-	Log          *slog.Logger  // gets records of level debug, without secrets; nil: they are discarded
-	StallTimeout time.Duration // how long a registry may make no progress before the solve fails; 0: 2 minutes
+	Guard        *Guard            // nil: the builder belongs to somebody else, who decides what it may run and reach
+	Log          *slog.Logger      // gets records of level debug, without secrets; nil: they are discarded
+	StallTimeout time.Duration     // how long a registry may make no progress before the solve fails; 0: 2 minutes
 
 	// BytesWritten returns how many bytes the daemon has written so far, to any peer. ok is false if that is not known.
 	// A daemon does not say how many bytes of a layer it has pushed. Without BytesWritten all layers together get 30

@@ -37,53 +37,61 @@ func refuseBody(w http.ResponseWriter, req *http.Request, _ http.Handler) {
 	registrytest.Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "expired")
 }
 
+// side is the registry at which a fault of TestCopyFaults happens.
+type side string
+
+const atSource, atTarget side = "source", "target"
+
+// The paths of the requests that fail in TestCopyFaults.
+const copyUploads, copyBlobs, copyManifests = "/blobs/uploads/", "/blobs/sha256:", "/manifests/"
+
+// copyFaults are the cases of TestCopyFaults, by name.
+var copyFaults = map[string]struct {
+	side   side
+	method string
+	path   string
+	times  int
+	fault  registrytest.Fault
+	want   []string // in the error
+}{
+	"429 to HEAD of a blob":        {atTarget, http.MethodHead, copyBlobs, 2, busy, nil},
+	"429 to POST":                  {atTarget, http.MethodPost, copyUploads, 2, busy, nil},
+	"429 to PUT of a blob":         {atTarget, http.MethodPut, copyUploads, 2, busy, nil},
+	"429 to PUT of a manifest":     {atTarget, http.MethodPut, copyManifests, 2, busy, nil},
+	"429 to reading it back":       {atTarget, http.MethodGet, copyManifests, 2, busy, nil},
+	"429 to GET of a blob":         {atSource, http.MethodGet, copyBlobs, 2, busy, nil},
+	"500 to GET of a blob":         {atSource, http.MethodGet, copyBlobs, 2, broken, nil},
+	"500 to PUT of a blob":         {atTarget, http.MethodPut, copyUploads, 2, broken, nil},
+	"reset in the answer":          {atSource, http.MethodGet, copyBlobs, 2, registrytest.ResetAnswer(20), nil},
+	"reset in a blob":              {atTarget, http.MethodPut, copyUploads, 2, registrytest.Reset(20), nil},
+	"reset after a blob":           {atTarget, http.MethodPut, copyUploads, 1, registrytest.ResetAnswer(0), nil},
+	"silence at GET":               {atSource, http.MethodGet, copyBlobs, 1, registrytest.Stall, nil},
+	"silence after a blob":         {atTarget, http.MethodPut, copyUploads, 1, registrytest.Stall, nil},
+	"silence after a manifest":     {atTarget, http.MethodPut, copyManifests, 1, registrytest.Stall, nil},
+	"the token expires on the way": {atTarget, http.MethodPut, copyUploads, 1, refuseBody, nil},
+	"429 for ever": {atTarget, http.MethodPut, copyUploads, 0, busy,
+		[]string{
+			"copying FROM/app@sha256:", " to TO/app: layer sha256:", "429 rate limited: slow down (tried 4 times",
+		}},
+	"500 for ever": {atSource, http.MethodGet, copyBlobs, 0, broken, []string{"layer sha256:", "500 no (tried 4 times"}},
+	"other bytes": {atSource, http.MethodGet, copyBlobs, 0, serveOther,
+		[]string{"layer sha256:", "content mismatch: the registry served sha256:"}},
+	"no access":      {atSource, http.MethodGet, copyBlobs, 0, denied, []string{"layer sha256:", "403 denied: not yours"}},
+	"no upload":      {atTarget, http.MethodPost, copyUploads, 0, denied, []string{"layer sha256:", "403 denied: not yours"}},
+	"a blob is lost": {atTarget, http.MethodPut, copyUploads, 0, registrytest.Lose, []string{"copying FROM/app@sha256:"}},
+	"a manifest is lost": {atTarget, http.MethodPut, copyManifests, 0, registrytest.Lose,
+		[]string{"copying FROM/app@sha256:", "reading it back: not found"}},
+	"another digest is promised": {atTarget, http.MethodPut, copyManifests, 0,
+		registrytest.Digest("sha256:" + strings.Repeat("0", 64)),
+		[]string{"content mismatch: the registry calls sha256:"}},
+	"silence for ever": {atSource, http.MethodGet, copyBlobs, 0, registrytest.Stall,
+		[]string{"unreachable: no byte went from FROM to TO within 1.2s (tried 4 times"}},
+}
+
 // A copy from one registry to another succeeds in spite of a fault on either side, or its error names the side.
 func TestCopyFaults(t *testing.T) {
 	t.Parallel()
-	const uploads, blobs, manifests = "/blobs/uploads/", "/blobs/sha256:", "/manifests/"
-	type side string
-	const from, to side = "from", "to"
-	for name, test := range map[string]struct {
-		side   side
-		method string
-		path   string
-		times  int
-		fault  registrytest.Fault
-		want   []string // in the error
-	}{
-		"429 to HEAD of a blob":        {to, http.MethodHead, blobs, 2, busy, nil},
-		"429 to POST":                  {to, http.MethodPost, uploads, 2, busy, nil},
-		"429 to PUT of a blob":         {to, http.MethodPut, uploads, 2, busy, nil},
-		"429 to PUT of a manifest":     {to, http.MethodPut, manifests, 2, busy, nil},
-		"429 to reading it back":       {to, http.MethodGet, manifests, 2, busy, nil},
-		"429 to GET of a blob":         {from, http.MethodGet, blobs, 2, busy, nil},
-		"500 to GET of a blob":         {from, http.MethodGet, blobs, 2, broken, nil},
-		"500 to PUT of a blob":         {to, http.MethodPut, uploads, 2, broken, nil},
-		"reset in the answer":          {from, http.MethodGet, blobs, 2, registrytest.ResetAnswer(20), nil},
-		"reset in a blob":              {to, http.MethodPut, uploads, 2, registrytest.Reset(20), nil},
-		"reset after a blob":           {to, http.MethodPut, uploads, 1, registrytest.ResetAnswer(0), nil},
-		"silence at GET":               {from, http.MethodGet, blobs, 1, registrytest.Stall, nil},
-		"silence after a blob":         {to, http.MethodPut, uploads, 1, registrytest.Stall, nil},
-		"silence after a manifest":     {to, http.MethodPut, manifests, 1, registrytest.Stall, nil},
-		"the token expires on the way": {to, http.MethodPut, uploads, 1, refuseBody, nil},
-		"429 for ever": {to, http.MethodPut, uploads, 0, busy,
-			[]string{
-				"copying FROM/app@sha256:", " to TO/app: layer sha256:", "429 rate limited: slow down (tried 4 times",
-			}},
-		"500 for ever": {from, http.MethodGet, blobs, 0, broken, []string{"layer sha256:", "500 no (tried 4 times"}},
-		"other bytes": {from, http.MethodGet, blobs, 0, serveOther,
-			[]string{"layer sha256:", "content mismatch: the registry served sha256:"}},
-		"no access":      {from, http.MethodGet, blobs, 0, denied, []string{"layer sha256:", "403 denied: not yours"}},
-		"no upload":      {to, http.MethodPost, uploads, 0, denied, []string{"layer sha256:", "403 denied: not yours"}},
-		"a blob is lost": {to, http.MethodPut, uploads, 0, registrytest.Lose, []string{"copying FROM/app@sha256:"}},
-		"a manifest is lost": {to, http.MethodPut, manifests, 0, registrytest.Lose,
-			[]string{"copying FROM/app@sha256:", "reading it back: not found"}},
-		"another digest is promised": {to, http.MethodPut, manifests, 0,
-			registrytest.Digest("sha256:" + strings.Repeat("0", 64)),
-			[]string{"content mismatch: the registry calls sha256:"}},
-		"silence for ever": {from, http.MethodGet, blobs, 0, registrytest.Stall,
-			[]string{"unreachable: no byte went from FROM to TO within 1.2s (tried 4 times"}},
-	} {
+	for name, test := range copyFaults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			source, target := registrytest.New(t), registrytest.New(t)
@@ -99,7 +107,7 @@ func TestCopyFaults(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			faulty := map[side]*registrytest.Registry{from: source, to: target}[test.side]
+			faulty := map[side]*registrytest.Registry{atSource: source, atTarget: target}[test.side]
 			faulty.Inject(registrytest.Rule{Method: test.method, Path: test.path, Times: test.times, Fault: test.fault})
 			err = client.PushIndex(t.Context(), target.Host()+"/app", index)
 			if (err != nil) != (test.want != nil) {

@@ -204,8 +204,7 @@ var hostileRegistryCases = map[string]hostileRegistryCase{
 
 // TestHostileRegistry holds what a registry cannot make us reach, or log in to, without the user naming it. refused is
 // the host in the error. It is "" where the way is allowed; then target gets the request, and the login or not.
-func TestHostileRegistry(t *testing.T) {
-	//nolint:paralleltest // the network is the process's own
+func TestHostileRegistry(t *testing.T) { //nolint:paralleltest // the network is the process's own
 	if !inNamespace(t, hosts) {
 		return
 	}

@@ -17,7 +17,7 @@ type Plan struct {
 	BuildArgs    map[string]string // ARG values
 	Labels       map[string]string
 	Annotations  map[string]string // of the manifests, and of the index when there is one
-	TestTargets  []string          // stages that are built to their end before the image; one that fails fails the build
+	TestTargets  []string          // stages that are built before the image; if one fails, the build fails
 	Network      string            // of steps: "host", "none" or, "", the daemon's default
 	Hosts        []Host            // that steps know beside those of DNS
 	NoCache      bool              // run every step again
