@@ -50,7 +50,7 @@ func TestVolatileArgsAreInNoHash(t *testing.T) {
 	}
 }
 
-// TestCheckOfVolatileArgsAndWatchSecrets: every mistake at once, and no value of a secret.
+// TestCheckOfVolatileArgsAndWatchSecrets checks that Check reports every mistake at once, and no value of a secret.
 func TestCheckOfVolatileArgsAndWatchSecrets(t *testing.T) {
 	t.Parallel()
 	expectFailures(t, `{"contextHash": "c", "dockerfile": {"inline": "FROM scratch\n"}, "context": {"location": "APP"},
@@ -60,8 +60,8 @@ func TestCheckOfVolatileArgsAndWatchSecrets(t *testing.T) {
 		"volatileArgs[0]": "a name is needed, that of an argument in buildArgs",
 		"volatileArgs[1]": `"A=1": write only the name here, and the value in buildArgs`,
 		"watchSecrets[1]": "secrets has no such id: write one of its ids",
-		"watchSecrets[2]": "no state has the value of a secret of secretSources, so that a change of it cannot be " +
-			"seen: give it in secrets, or do not watch it",
+		"watchSecrets[2]": "no state has the value of a secret of secretSources, so a change of it cannot be seen: " +
+			"give it in secrets, or do not watch it",
 	})
 }
 
