@@ -72,10 +72,13 @@ func imageExport(p inputs.Plan, repositories []string) client.ExportEntry {
 			options[exptypes.AnnotationIndexKey(name)] = value
 		}
 	}
-	if len(repositories) > 0 {
+	switch {
+	case len(repositories) > 0:
 		options["name"] = strings.Join(repositories, ",")
 		options["push"] = "true"
 		options["push-by-digest"] = "true"
+	case len(p.StoreNames) > 0:
+		options["name"] = strings.Join(p.StoreNames, ",")
 	}
 	return client.ExportEntry{Type: client.ExporterImage, Attrs: options}
 }

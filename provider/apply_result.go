@@ -32,15 +32,17 @@ func (a applyResult) outputs(op operation) property.Map {
 		out = out.Set("contextHash", property.New(a.hash))
 	}
 	if len(a.tags) < len(op.tags.list) { // the next update moves the rest
-		moved := slices.DeleteFunc(texts(op.inputs, "tags"), func(t string) bool { return !isAmong(t, a.tags) })
-		out = out.Set("tags", list(moved))
+		out = withNames(out, func(name string) bool { return isAmong(name, a.tags) })
 	}
-	out = setReferences(out, a.digest, references(a.tags), repositories(a.tags))
+	out = setReferences(out, a.digest, references(a.tags), op.tags.holding(a.tags))
+	if ref, ok := op.localRef(); ok && !pushes(op.inputs) {
+		out = out.Set("ref", property.New(ref))
+	}
 	if others := a.othersAmong(references(a.tags), op.old.others); len(others) > 0 {
 		out = out.Set(othersKey, list(others))
 	}
 	return out.
-		Set("manifests", manifestsValue(a.manifests, repositories(a.tags))).
+		Set("manifests", manifestsValue(a.manifests, op.tags.holding(a.tags))).
 		Set(pastBuildsKey, pastBuildsValue(a.builds))
 }
 
@@ -56,8 +58,12 @@ func (a applyResult) partial(err error) *p.InitializationFailed {
 // setReferences sets the outputs that follow from the digest and the references that hold it.
 func setReferences(out property.Map, digest string, refs, repositories []string) property.Map {
 	ref, repoDigest := "", ""
+	if len(repositories) > 0 {
+		repoDigest = repositories[0] + "@" + digest
+		ref = repoDigest // of an image without a tag
+	}
 	if len(refs) > 0 {
-		ref, repoDigest = refs[0]+"@"+digest, repositories[0]+"@"+digest
+		ref = refs[0] + "@" + digest
 	}
 	return out.
 		Set("digest", property.New(digest)).

@@ -54,13 +54,14 @@ func (a *ImageArgs) Annotate(an infer.Annotator) {
 		"Defaults to the builder's own platform.")
 	an.Describe(&a.Tags, "Full references to push to, such as "+
 		"`123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference "+
-		"without a host and a namespace is refused. The order matters only for `ref`, which takes the first. "+
+		"without a host and a namespace, such as `app:1`, is only for an image that is not pushed. The order matters only for `ref`, which takes the first. "+
 		"`{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the "+
 		"image. If the registry has such a tag, that image is used and nothing is built. So everybody who may "+
 		"push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such "+
 		"a tag never skips a build.")
 	an.Describe(&a.Push, "Whether to push the image. Without a push, `load` or an export of an image, the steps "+
-		"run but no image is made, and `digest` is empty. Defaults to true if there are tags.")
+		"run but no image is made, and `digest` is empty. An export of a registry, or one with `push`, "+
+		"pushes even if this is false. Defaults to true if there are tags and no export says otherwise.")
 	an.Describe(&a.PushTimeout, "How many seconds to retry a push, and the tagging after it, if a registry is "+
 		"busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.")
 	an.Describe(&a.BuildOnPreview, "Whether `pulumi preview` builds what would change. A broken Dockerfile or a "+

@@ -8,8 +8,8 @@ func describeExports(a *ImageArgs, an infer.Annotator) {
 		"written is written again if it is missing, such as on another machine; an empty folder counts as missing. "+
 		"Deleting the resource keeps what was written.")
 	an.Describe(&a.Load, "Whether to load the image into a Docker Engine, under its `tags`: the engine that "+
-		"`DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. "+
-		"Defaults to false.")
+		"`DOCKER_HOST` names, or that of the current Docker context. An engine with the containerd image store also "+
+		"takes several platforms and attestations. Defaults to false.")
 }
 
 // Export is something that a build writes. Exactly one member sets its kind.
@@ -30,7 +30,8 @@ func (e *Export) Annotate(an infer.Annotator) {
 	an.Describe(e, "Something that a build writes: exactly one kind.")
 	an.Describe(&e.Tar, "The files of the image, as an archive. This alone makes no image.")
 	an.Describe(&e.Local, "The files of the image, in a folder. This alone makes no image.")
-	an.Describe(&e.Registry, "How to write the image that is pushed to `tags`.")
+	an.Describe(&e.Registry, "How to write the image that is pushed. It is pushed to `tags` or, without any, to "+
+		"`names`.")
 	an.Describe(&e.Image, "How to write the image, pushed or not. An image that is not pushed is made for its "+
 		"`digest` only.")
 	an.Describe(&e.OCI, "The image in the OCI layout, as an archive or a folder.")
@@ -113,10 +114,13 @@ func (e *ExportImage) Annotate(an infer.Annotator) {
 	an.Describe(e, "How to write an image.")
 	an.Describe(&e.OCIMediaTypes, "Whether to use OCI media types. Defaults to true.")
 	an.Describe(&e.Annotations, "Annotations of the manifests, besides the image's `annotations`.")
-	an.Describe(&e.Names, "Not to be set: the image goes to `tags`.")
-	an.Describe(&e.Push, "Not needed: it must equal the `push` of the image.")
-	an.Describe(&e.PushByDigest, "Not to be set: every image is pushed by digest, and then `tags` move to it.")
-	an.Describe(&e.Insecure, "Not to be set: use `insecure` in `registries`, for the host that needs it.")
+	an.Describe(&e.Names, "Full references of the image, if it has no `tags`.")
+	an.Describe(&e.Push, "Whether to push the image, even if the image's `push` is false. Defaults to true for "+
+		"`registry`, and to the image's `push` for `image`.")
+	an.Describe(&e.PushByDigest, "Whether to push the image without a tag. `ref` is then its digest in the first "+
+		"repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.")
+	an.Describe(&e.Insecure, "Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the "+
+		"image. Defaults to false.")
 	an.Describe(&e.DanglingNamePrefix, "Name of an image without a tag in the builder's image store: `prefix@digest`.")
 	an.Describe(&e.NameCanonical, "Whether the builder's image store also gets the name `name@digest`. Defaults "+
 		"to false.")

@@ -99,7 +99,6 @@ var checks = []func(*checker){
 	checkCacheFrom,
 	checkCacheTo,
 	checkExports,
-	checkLoad,
 	checkRegistries,
 	checkBuilder,
 	checkWatch,

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -15,7 +16,7 @@ import (
 func checkExports(c *checker) {
 	members := []string{"tar", "local", "registry", "image", "oci", "docker", "cacheonly", "raw"}
 	paths := checkOneMember(c, "exports", len(c.args.Exports), members...)
-	images := 0
+	var image optionMap // options of the one before
 	for _, i := range slices.Sorted(maps.Keys(paths)) {
 		if c.unknownAt(key("exports"), index(i)) {
 			continue
@@ -26,9 +27,11 @@ func checkExports(c *checker) {
 			path = paths[i] + ".raw"
 		}
 		if err == nil && form.isImage() {
-			if images++; images > 1 {
-				err = errors.New("there is one image, and another entry says how it is written: keep one of them")
+			if image != nil && !maps.Equal(writtenAs(image), writtenAs(form.options)) {
+				err = errors.New("there is one image, and another entry says that it is written otherwise: give both the " +
+					"same options, or keep one of them")
 			}
+			image = form.options
 		}
 		if err == nil {
 			err = exportMistake(c, form)
@@ -56,6 +59,9 @@ func exportMistake(c *checker, e export) error {
 		}
 		return mirrorMistake(c, e)
 	case "docker":
+		if e.dest == "" { // the engine decides
+			return nil
+		}
 		return checkOnePlatform(c)
 	case "image", "registry":
 		if err := rawImageMistake(e.options); err != nil {
@@ -117,39 +123,27 @@ func resolveLinks(path string) string {
 	return path
 }
 
-// imageMistake returns an error if an option of an image contradicts another input, or nil.
-func imageMistake(c *checker, e export) error {
-	push := pushes(c.raw)
-	needsOCI := len(c.args.Annotations) > 0 || c.args.Provenance != nil || c.args.SBOM != nil
-	_, given := e.options["push"]
-	asked := e.options.isOn("push")
-	switch {
-	case e.options["name"] != "":
-		return errors.New("names: the image goes to tags: put the references there")
-	case e.options.isOn("push-by-digest"):
-		return errors.New("pushByDigest: every image is pushed by digest first: leave it out")
-	case e.options.isOn("registry.insecure"):
-		return errors.New("insecure: set it in registries, for the host that it is about")
-	case e.options["oci-mediatypes"] == "false" && needsOCI:
-		return errors.New("ociMediaTypes: annotations, provenance and sbom need the media types of OCI: leave it out")
-	case !isKnown(c.raw, "push", "tags"):
-		return nil
-	case given && asked != push:
-		return errors.New("push: the input push says whether the image is pushed: leave it out here")
-	case e.kind == "registry" && !push:
-		return errors.New("a registry export is pushed: add tags and leave push at true, or say image instead of " +
-			"registry")
-	}
-	return nil
+// writtenAs returns the options that say how the image is written, without those that say where it goes.
+func writtenAs(options optionMap) optionMap {
+	written := maps.Clone(options)
+	maps.DeleteFunc(written, func(name, _ string) bool {
+		return slices.Contains([]string{"name", "push", pushByDigestOption, insecureOption}, name)
+	})
+	return written
 }
 
-func checkLoad(c *checker) {
-	if !deref(c.args.Load) || !isKnown(c.raw, "load") {
-		return
+// imageMistake returns an error if an option of an image contradicts another input, or nil.
+func imageMistake(c *checker, e export) error {
+	needsOCI := len(c.args.Annotations) > 0 || c.args.Provenance != nil || c.args.SBOM != nil
+	if e.options["oci-mediatypes"] == "false" && needsOCI {
+		return errors.New("ociMediaTypes: annotations, provenance and sbom need the media types of OCI: leave it out")
 	}
-	if err := checkOnePlatform(c); err != nil {
-		c.fail("load", "%v", err)
+	for _, name := range []string{"provenance", "sbom"} {
+		if on, err := strconv.ParseBool(e.options[name]); e.options[name] != "" && (err != nil || on) {
+			return fmt.Errorf("%s: it has no effect in an export: set the input %s", name, name)
+		}
 	}
+	return nil
 }
 
 // checkOnePlatform returns an error if the image is built for several platforms.

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 )
 
 // wrongExports holds exports that Check refuses: the path of the failure and a part of its reason.
@@ -30,37 +32,27 @@ var wrongExports = map[string]struct{ inputs, path, reason string }{
 		`"exports": [{"raw": "type=oci,dest"}]`, "exports[0].raw", `"dest" is not name=value`,
 	},
 	"two images": {
-		withTag + `"exports": [{"image": {}}, {"registry": {}}]`, "exports[1].registry",
-		"there is one image, and another entry says how it is written",
+		withTag + `"exports": [{"image": {"store": true}}, {"registry": {}}]`, "exports[1].registry",
+		"another entry says that it is written otherwise",
 	},
-	"names": {
-		withTag + `"exports": [{"registry": {"names": ["a.io/c:1"]}}]`, "exports[0].registry",
-		"put the references there",
+	"a name": {
+		`"exports": [{"registry": {"names": ["a.io/c:1", "c:1"]}}]`, "exports[0].registry.names[1]", `tag "c:1"`,
 	},
-	"names, raw": {
-		withTag + `"exports": [{"raw": "type=registry,name=a.io/c:1"}]`, "exports[0].raw",
-		"put the references there",
+	"a name, raw": {
+		`"exports": [{"raw": "type=registry,name=c:1"}]`, "exports[0].raw", `tag "c:1"`,
 	},
-	"by digest": {
-		withTag + `"exports": [{"image": {"pushByDigest": true}}]`, "exports[0].image",
-		"every image is pushed by digest first",
+	"a registry without names": {
+		`"push": false, "exports": [{"registry": {}}]`, "exports[0].registry", "there is nothing to push to",
 	},
-	"insecure": {
-		withTag + `"exports": [{"raw": "type=image,insecure=true"}]`, "exports[0].raw",
-		"set it in registries, for the host that it is about",
+	"an image without names": {
+		`"exports": [{"image": {"push": true}}]`, "exports[0].image", "there is nothing to push to",
 	},
-	"no push of a push": {
-		withTag + `"exports": [{"image": {"push": false}}]`, "exports[0].image", "the input push says whether",
+	"a raw registry without names": {
+		`"exports": [{"raw": "type=registry"}]`, "exports[0].raw", "there is nothing to push to",
 	},
-	"a push of none": {
-		withTag + `"push": false, "exports": [{"image": {"push": true}}]`, "exports[0].image",
-		"the input push says whether",
+	"provenance of an export": {
+		withTag + `"exports": [{"raw": "type=image,provenance=true"}]`, "exports[0].raw", "set the input provenance",
 	},
-	"a registry without push": {
-		withTag + `"push": false, "exports": [{"registry": {}}]`, "exports[0].registry",
-		"say image instead of registry",
-	},
-	"a registry without tags": {`"exports": [{"registry": {}}]`, "exports[0].registry", "add tags"},
 	"no OCI annotations": {
 		withTag + `"annotations": {"a": "b"}, "exports": [{"image": {"ociMediaTypes": false}}]`, "exports[0].image",
 		"need the media types of OCI",
@@ -75,9 +67,6 @@ var wrongExports = map[string]struct{ inputs, path, reason string }{
 	"platforms for docker": {
 		`"platforms": ["linux/amd64", "linux/arm64"], "exports": [{"docker": {"dest": "a"}}]`, "exports[0].docker",
 		"takes an image of one platform",
-	},
-	"platforms to load": {
-		`"platforms": ["linux/amd64", "linux/arm64"], "load": true`, "load", "takes an image of one platform",
 	},
 	"a secret": {
 		withTag + `"exports": [{"image": {"annotations": {"a": "secret:hunter2"}}}]`, "",
@@ -145,7 +134,7 @@ func TestExportsBecomeOptions(t *testing.T) {
 			op := operationOf(t, urn, props(t, c.inputs).Set("push", property.New(false)), state{})
 			args := op.args
 			var beside []string
-			for _, e := range otherExports(op, nil) {
+			for _, e := range mustExports(t, op) {
 				line := strings.TrimSpace(e.Type + " " + formatOptions(e.Options))
 				if e.Dir != "" {
 					line += " -> " + e.Dir
@@ -161,7 +150,7 @@ func TestExportsBecomeOptions(t *testing.T) {
 				t.Errorf("got  %s | %s\nwant %s | %s", formatOptions(imageOptions(args)), got, c.image, c.beside)
 			}
 			preview := op.withoutOutput()
-			left := otherExports(preview, nil)
+			left := mustExports(t, preview)
 			if len(left) > 0 || formatOptions(imageOptions(preview.args)) != c.image {
 				t.Errorf("a preview would leave %v and write the image with %v", left, imageOptions(preview.args))
 			}
@@ -210,4 +199,14 @@ func TestOnlyABuildWritesExports(t *testing.T) {
 	if same.pastDigest() == "" {
 		t.Error("what was left already is left again")
 	}
+}
+
+// mustExports returns what a build writes besides the pushed image.
+func mustExports(t *testing.T, op operation) []buildkit.Export {
+	t.Helper()
+	exports, err := otherExports(t.Context(), op, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return exports
 }

@@ -80,16 +80,7 @@ var wrongNames = map[string]struct{ inputs, path, reason string }{
 		"containerimage.config is BuildKit's own",
 	},
 	"a push in other words": {
-		`"exports": [{"raw": "type=image,push=1"}]`, "exports[0].raw", "the input push says whether",
-	},
-	"by digest, other words": {
-		`"exports": [{"raw": "type=image,push-by-digest=T"}]`, "exports[0].raw", "pushed by digest first",
-	},
-	"insecure in other words": {
-		`"exports": [{"raw": "type=image,insecure=1"}]`, "exports[0].raw", "set it in registries",
-	},
-	"insecure without a word": {
-		`"exports": [{"raw": "type=image,registry.insecure="}]`, "exports[0].raw", "set it in registries",
+		`"exports": [{"raw": "type=image,push=1"}]`, "exports[0].raw", "there is nothing to push to",
 	},
 	"an annotation in two": {
 		`"exports": [{"image": {"annotations": {"a b": "c"}}}]`, "exports[0].image",

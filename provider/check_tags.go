@@ -6,26 +6,65 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/distribution/reference"
+
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
+// checkTags checks the names of the image: its tags or, without any, those in exports. Names that nothing is pushed to
+// need only be names for whatever takes the image.
 func checkTags(c *checker) {
-	for i, t := range c.args.Tags {
-		if c.unknownAt(key("tags"), index(i)) {
-			continue
-		}
-		if path := fmt.Sprintf("tags[%d]", i); c.isSecret(path) {
-			c.failWithoutValue(path, inputNamed("tags").public)
-			continue
-		}
-		if err := checkTag(t); err != nil {
-			c.fail(fmt.Sprintf("tags[%d]", i), "%v", err)
+	check := checkLocalName
+	if pushes(c.raw) {
+		check = checkTag
+	}
+	for _, name := range namesOf(c.raw) {
+		switch {
+		case !name.value.IsString():
+		case c.isSecret(name.path) && strings.HasPrefix(name.path, "exports"): // checkPublicInputs reports it
+		case c.isSecret(name.path):
+			c.failWithoutValue(name.path, inputNamed("tags").public)
+		case !pushKnown(c.raw): // which kind of name it has to be is not known
+		default:
+			if err := check(name.value.AsString()); err != nil {
+				c.fail(name.path, "%v", err)
+			}
 		}
 	}
 }
 
+// checkLocalName returns an error that says what is wrong with the name of an image that is not pushed, or nil. Docker
+// takes a name without a host, and one whose host is in capitals.
+func checkLocalName(given string) error {
+	if err := checkMarks(given); err != nil {
+		return err
+	}
+	if _, err := reference.ParseNormalizedNamed(expandMarks(given, anyHash)); err != nil {
+		return fmt.Errorf("tag %q is not the name of an image: %w", given, err)
+	}
+	return nil
+}
+
 // checkTag returns an error that says what is wrong with a tag of the program, or nil.
 func checkTag(given string) error {
+	if err := checkMarks(given); err != nil {
+		return err
+	}
+	marks := hashMarks.FindAllString(given, -1)
+	_, err := tagFor(given, anyHash)
+	if err == nil || !strings.Contains(given, hashMark) {
+		return withMarks(err, marks)
+	}
+	if _, short := tagFor(withFormerMark(given), anyHash); short == nil {
+		return fmt.Errorf("tag %q is too long: %s stands for %d digits, and a tag has at most 128 characters. "+
+			"Shorten its text, or write %s for a short hash, which no build is skipped for",
+			given, hashMark, hashDigits, formerMark)
+	}
+	return withMarks(err, marks)
+}
+
+// checkMarks returns an error that says what is wrong with the marks for the hash in a tag, or nil.
+func checkMarks(given string) error {
 	marks := hashMarks.FindAllString(given, -1)
 	for _, mark := range marks {
 		if _, ok := digitsOf(mark); !ok {
@@ -38,16 +77,7 @@ func checkTag(given string) error {
 		return fmt.Errorf("tag %q has %s in its repository: it can stand only after the colon, as in "+
 			"ghcr.io/acme/app:%s", given, marks[0], marks[0])
 	}
-	_, err := tagFor(given, anyHash)
-	if err == nil || !strings.Contains(given, hashMark) {
-		return withMarks(err, marks)
-	}
-	if _, short := tagFor(withFormerMark(given), anyHash); short == nil {
-		return fmt.Errorf("tag %q is too long: %s stands for %d digits, and a tag has at most 128 characters. "+
-			"Shorten its text, or write %s for a short hash, which no build is skipped for",
-			given, hashMark, hashDigits, formerMark)
-	}
-	return withMarks(err, marks)
+	return nil
 }
 
 // withMarks returns the error about a tag with the marks again where zeros stood for them: in the tag, and in the one

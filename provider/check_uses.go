@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 
@@ -101,9 +100,9 @@ func identityOf(op operation) string {
 
 // usesOf returns the places that are known so far, in the order of the inputs.
 func usesOf(op operation) (all []use) {
-	for _, i := range slices.Sorted(maps.Keys(op.tags.at)) {
-		if isKnown(op.inputs, "push") { // otherwise there may be no push
-			all = append(all, use{useTag, op.tags.at[i].String(), fmt.Sprintf("tags[%d]", i)})
+	for _, placed := range op.tags.at {
+		if pushKnown(op.inputs) { // otherwise there may be no push
+			all = append(all, use{useTag, placed.tag.String(), placed.path})
 		}
 	}
 	for i, entry := range op.args.Exports {

@@ -84,7 +84,7 @@ func newImageBuild(
 		release:  func() { builder.release(); turns.release() },
 		client:   settings.registryClient(ctx, op.waits, op.keychain, op.args.pushLimit()),
 	}
-	b.access, err = newAccess(op, b.client, func(ctx context.Context) (engine.Address, error) {
+	b.access, err = newAccess(ctx, op, b.client, func(ctx context.Context) (engine.Address, error) {
 		return builder.loadTarget(ctx, settings.configuration())
 	})
 	if err = cmp.Or(err, checkMachineNetwork(builder, op.plan)); err == nil {

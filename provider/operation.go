@@ -54,6 +54,7 @@ func newOperation(ctx context.Context, settings *settings, req request) (operati
 		return operation{}, err
 	}
 	args.Registries = knownElements(req.inputs.Get("registries"), args.Registries)
+	args.Registries = withInsecureNames(args, req.inputs)
 	args.CacheFrom = knownElements(req.inputs.Get("cacheFrom"), args.CacheFrom)
 	op, err := resolveOperation(req, args)
 	if err != nil {
@@ -94,6 +95,9 @@ func resolveOperation(req request, args ImageArgs) (operation, error) {
 	op.tags, err = resolveTags(req.inputs, args, op.hash)
 	op.plan = args.plan(op.tags.repositories)
 	op.plan.WithoutImage = !op.makesImage
+	if !pushes(req.inputs) && args.hasImageOption("store") {
+		op.plan.StoreNames = storeNames(op)
+	}
 	return op, err
 }
 
@@ -186,7 +190,7 @@ func (op operation) withExports(chosen func(export) bool) operation {
 	})
 	op.args.Load = nil
 	op.exports = enabledExports(op.args)
-	op.plan.Repositories, op.plan.Insecure = nil, nil
+	op.plan.Repositories, op.plan.Insecure, op.plan.StoreNames = nil, nil, nil
 	return op
 }
 
@@ -194,7 +198,7 @@ func (op operation) withExports(chosen func(export) bool) operation {
 // while a tag contains {hash}. A contextHash that the user made up, such as a revision, is trusted.
 func (op operation) checkPinnedHashTag(built string) error {
 	wanted := deref(op.args.ContextHash)
-	named := pushes(op.inputs) && op.args.namesHash()
+	named := pushes(op.inputs) && namesHash(op.inputs)
 	if built == wanted || !computedHash.MatchString(wanted) || !named {
 		return nil
 	}

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
@@ -163,6 +162,3 @@ func (a ImageArgs) withComputedInputs(inputs property.Map) ImageArgs {
 	}
 	return a
 }
-
-// namesHash tells whether a tag contains the inputs hash, whole or short.
-func (a ImageArgs) namesHash() bool { return slices.ContainsFunc(a.Tags, hashMarks.MatchString) }

@@ -8,10 +8,16 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// newAccess returns what a build may use besides its inputs. into returns the engine into which images are loaded. It
-// returns an error if a cache lacks something that the environment should give.
-func newAccess(op operation, client *registry.Client, into loadTargetFunc) (buildkit.Access, error) {
+// newAccess returns what a build may use besides its inputs. Images are loaded into an engine. It returns an error if a
+// cache lacks something that the environment should give, or if the engine cannot hold the image.
+func newAccess(
+	ctx context.Context, op operation, client *registry.Client, into loadTargetFunc,
+) (buildkit.Access, error) {
 	from, to, err := caches(op.args)
+	if err != nil {
+		return buildkit.Access{}, err
+	}
+	exports, err := otherExports(ctx, op, into)
 	if err != nil {
 		return buildkit.Access{}, err
 	}
@@ -31,7 +37,7 @@ func newAccess(op operation, client *registry.Client, into loadTargetFunc) (buil
 		},
 		Secrets:   secretsOf(op.args),
 		SSH:       agentsOf(op.args),
-		Exports:   watchExports(op.waits, otherExports(op, into)),
+		Exports:   watchExports(op.waits, exports),
 		CacheFrom: from,
 		CacheTo:   to,
 	}, nil

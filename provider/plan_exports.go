@@ -2,13 +2,16 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
+	"github.com/distribution/reference"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
 // export is one entry of exports, converted to BuildKit's terms.
@@ -108,14 +111,59 @@ func enabledExports(a ImageArgs) (forms []export) {
 
 // imageOptions returns the options of the image that is pushed.
 func imageOptions(a ImageArgs) map[string]string {
-	options := map[string]string{}
+	options := optionMap{}
 	for _, form := range enabledExports(a) {
 		if form.isImage() {
 			maps.Copy(options, form.options)
 		}
 	}
-	delete(options, "push") // Check made sure that it equals the input push
+	delete(options, "push") // these say where the image goes, not how it is written
+	if options["name"] != "" {
+		delete(options, "name")
+	}
+	for _, name := range []string{pushByDigestOption, insecureOption} {
+		if options.isOn(name) {
+			delete(options, name)
+		}
+	}
 	return options
+}
+
+// Options of an image that say where it goes.
+const (
+	pushByDigestOption = "push-by-digest"
+	insecureOption     = "registry.insecure"
+)
+
+// withInsecureNames returns the registries of the inputs. If an export of the image is insecure, the hosts of its names
+// are, too.
+func withInsecureNames(a ImageArgs, inputs property.Map) []Registry {
+	if !a.hasImageOption(insecureOption) {
+		return a.Registries
+	}
+	all, insecure := slices.Clone(a.Registries), true
+	for _, name := range knownNames(inputs) {
+		tag, err := tagFor(name, anyHash)
+		if err != nil {
+			continue
+		}
+		i := slices.IndexFunc(all, func(r Registry) bool { return registry.Host(r.Address) == tag.Host() })
+		if i < 0 {
+			i, all = len(all), append(all, Registry{Address: tag.Host()})
+		}
+		if all[i].CAFile == nil {
+			all[i].Insecure = &insecure
+		}
+	}
+	return all
+}
+
+// pushesByDigest tells whether the image is pushed and gets no tag.
+func (a ImageArgs) pushesByDigest() bool { return a.hasImageOption(pushByDigestOption) }
+
+// hasImageOption tells whether an export of the image turns an option on.
+func (a ImageArgs) hasImageOption(name string) bool {
+	return slices.ContainsFunc(enabledExports(a), func(e export) bool { return e.isImage() && e.options.isOn(name) })
 }
 
 // imageStoreOptions lists the options of the builder's image store. They do not change the image.
@@ -148,35 +196,78 @@ func logWithoutImage(ctx context.Context, op operation) {
 // loadTargetFunc returns the engine into which an image is loaded.
 type loadTargetFunc func(context.Context) (engine.Address, error)
 
-// otherExports returns what a build writes besides the pushed image.
-func otherExports(op operation, into loadTargetFunc) (exports []buildkit.Export) {
+// otherExports returns what a build writes besides the pushed image. It returns an error if the image cannot be loaded.
+func otherExports(ctx context.Context, op operation, into loadTargetFunc) (exports []buildkit.Export, err error) {
 	for _, form := range op.exports {
 		if form.isImage() || form.kind == "cacheonly" {
 			continue
 		}
-		open := func(ctx context.Context) (buildkit.Sink, error) { return form.openSink(ctx, into) }
-		one := buildkit.Export{Type: form.kind, Options: optionMap{}, Open: open}
+		one := buildkit.Export{Type: form.kind, Options: optionMap{}}
 		maps.Copy(one.Options, form.options)
 		if form.kind == "local" {
-			one.Dir, one.Open = form.dest, nil
+			one.Dir = form.dest
+		} else {
+			one.Open = func(ctx context.Context) (buildkit.Sink, error) { return form.openSink(ctx, into) }
+		}
+		if form.loads() {
+			if one.Type, err = loadType(ctx, op, into); err != nil {
+				return nil, err
+			}
 		}
 		if form.kind == "oci" || form.kind == "docker" {
-			optionMap(one.Options).setNames(imageNames(op))
+			if len(op.args.Tags) > 0 || one.Options["name"] == "" {
+				optionMap(one.Options).setNames(imageNames(op))
+			}
 			if op.args.SourceDateEpoch != nil {
 				one.Options["rewrite-timestamp"] = "true"
 			}
 		}
 		exports = append(exports, one)
 	}
-	return exports
+	return exports, nil
 }
 
-// imageNames returns the tags with {hash} replaced, whether they are pushed or not.
+// loads tells whether the export goes into a Docker Engine.
+func (e export) loads() bool { return e.kind == "docker" && e.dest == "" }
+
+// loadType returns the exporter whose archives an engine loads. An image of several platforms, or one with attestations,
+// has an index, which only the exporter oci writes and only the containerd image store holds.
+func loadType(ctx context.Context, op operation, into loadTargetFunc) (string, error) {
+	if !op.plan.IsIndex() || into == nil {
+		return "docker", nil
+	}
+	address, err := into(ctx)
+	if err != nil {
+		return "", err
+	}
+	e, err := engine.Dial(ctx, address)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = e.Close() }()
+	holds, err := e.HoldsIndexes(ctx)
+	if err == nil && !holds {
+		err = fmt.Errorf("the image cannot be loaded: it is an index, of several platforms or with attestations, and "+
+			"the Docker Engine at %s keeps images in its classic store, which holds no index. Turn on the containerd "+
+			"image store of the engine, or build an Image of one platform to load", address.Host)
+	}
+	return "oci", err
+}
+
+// imageNames returns the names of the image with {hash} replaced, whether they are pushed or not.
 func imageNames(op operation) []string {
-	var names []string
-	for _, tag := range op.args.Tags {
-		if tag != "" { // not known yet
-			names = append(names, expandMarks(tag, op.hash))
+	names := knownNames(op.inputs)
+	for i, name := range names {
+		names[i] = expandMarks(name, op.hash)
+	}
+	return names
+}
+
+// storeNames returns the names of the image for the image store of the builder, which takes whole ones only.
+func storeNames(op operation) (names []string) {
+	for _, name := range imageNames(op) {
+		if named, err := reference.ParseNormalizedNamed(name); err == nil {
+			names = append(names, reference.TagNameOnly(named).String())
 		}
 	}
 	return names

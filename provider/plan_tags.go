@@ -91,40 +91,49 @@ func labelPattern(label string) string {
 // imageTags are the tags of an operation that are known, in the order of the inputs. There are none if nothing is
 // pushed.
 type imageTags struct {
-	at           map[int]registry.Tag // by index of the input
-	list         []registry.Tag       // each once
-	withHash     []registry.Tag       // those with the whole inputs hash, which name the image of these very inputs
-	repositories []string             // each once
-	complete     bool                 // no tag is unknown
+	at           []placedTag
+	list         []registry.Tag // each once
+	withHash     []registry.Tag // those with the whole inputs hash, which name the image of these very inputs
+	repositories []string       // each once; those of list, or of the names of an image that is pushed by digest only
+	complete     bool           // no tag is unknown
+}
+
+// placedTag is a tag and the input that gives it.
+type placedTag struct {
+	tag  registry.Tag
+	path string
 }
 
 // resolveTags returns the tags of the inputs with their marks replaced by the hash. The error is about the first
 // invalid one.
 func resolveTags(inputs property.Map, args ImageArgs, hash string) (imageTags, error) {
 	hashKnown := isKnown(inputs, imageInputs...)
-	tags := imageTags{
-		at:       map[int]registry.Tag{},
-		complete: isKnown(inputs, "tags", "push") && (hashKnown || !args.namesHash()),
-	}
-	given := inputs.Get("tags")
-	if !pushes(inputs) || !given.IsArray() {
+	tags := imageTags{complete: namesKnown(inputs) && (hashKnown || !namesHash(inputs))}
+	if !pushes(inputs) {
 		return tags, nil
 	}
-	for i, value := range given.AsArray().All {
-		if !value.IsString() || !hashKnown && hashMarks.MatchString(value.AsString()) {
+	byDigest := args.pushesByDigest()
+	for _, name := range namesOf(inputs) {
+		if !name.value.IsString() || !hashKnown && hashMarks.MatchString(name.value.AsString()) {
 			continue
 		}
-		tag, err := tagFor(value.AsString(), hash)
-		if err != nil {
-			return tags, fmt.Errorf("tags[%d]: %w", i, err)
+		tag, err := tagFor(name.value.AsString(), hash)
+		switch {
+		case err != nil && !pushKnown(inputs): // perhaps nothing is pushed
+		case err != nil:
+			return tags, fmt.Errorf("%s: %w", name.path, err)
+		case byDigest && !slices.Contains(tags.repositories, tag.Repository()):
+			tags.repositories = append(tags.repositories, tag.Repository())
+		case byDigest:
+		default:
+			tags.add(name.path, tag, strings.Contains(name.value.AsString(), hashMark))
 		}
-		tags.add(i, tag, strings.Contains(value.AsString(), hashMark))
 	}
 	return tags, nil
 }
 
-func (t *imageTags) add(index int, tag registry.Tag, withHash bool) {
-	t.at[index] = tag
+func (t *imageTags) add(path string, tag registry.Tag, withHash bool) {
+	t.at = append(t.at, placedTag{tag, path})
 	if !slices.Contains(t.list, tag) {
 		t.list = append(t.list, tag)
 	}
@@ -132,6 +141,14 @@ func (t *imageTags) add(index int, tag registry.Tag, withHash bool) {
 		t.withHash = append(t.withHash, tag)
 	}
 	t.repositories = repositories(t.list)
+}
+
+// holding returns the repositories that hold the image once these tags do.
+func (t imageTags) holding(some []registry.Tag) []string {
+	if len(t.list) == 0 {
+		return t.repositories
+	}
+	return repositories(some)
 }
 
 // in returns the tags in one repository.
@@ -169,13 +186,4 @@ func references(tags []registry.Tag) []string {
 		refs[i] = t.String()
 	}
 	return refs
-}
-
-// pushes tells whether the image is pushed. push defaults to true if there are tags.
-func pushes(m property.Map) bool {
-	if v := m.Get("push"); v.IsBool() {
-		return v.AsBool()
-	}
-	tags := m.Get("tags")
-	return tags.IsComputed() || tags.IsArray() && tags.AsArray().Len() > 0
 }

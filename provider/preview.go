@@ -129,6 +129,9 @@ func previewOutputs(op operation, built image, hashKnown bool) property.Map {
 	case built.digest != "":
 		out = out.Set("digest", property.New(built.digest))
 	}
+	if ref, ok := op.localRef(); ok && !pushes(op.inputs) {
+		out = out.Set("ref", property.New(ref))
+	}
 	kept := op.old.outputs.Get("manifests")
 	if tags.complete && !kept.IsNull() && built.digest == op.old.digest && op.keepsRepository() {
 		out = out.Set("manifests", kept)

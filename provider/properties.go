@@ -25,6 +25,7 @@ func decodeStored(ctx context.Context, inputs property.Map) (ImageArgs, error) {
 	if err == nil && len(failures) > 0 {
 		err = fmt.Errorf("%s: %s", failures[0].Property, failures[0].Reason)
 	}
+	args.Registries = withInsecureNames(args, inputs)
 	return args, err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
@@ -117,8 +116,7 @@ func isGone(ctx context.Context, client *registry.Client, old state) (bool, erro
 // withoutMovedTags returns inputs and outputs without the tags that no longer hold the image.
 func withoutMovedTags(req p.ReadRequest, old state, holding []registry.Tag) p.ReadResponse {
 	filter := func(m property.Map) property.Map {
-		tags := slices.DeleteFunc(texts(m, "tags"), func(t string) bool { return !old.stillHolds(t, holding) })
-		return m.Set("tags", list(tags))
+		return withNames(m, func(name string) bool { return old.stillHolds(name, holding) })
 	}
 	outputs := setReferences(filter(req.Properties), old.digest, references(holding), repositories(holding))
 	return p.ReadResponse{ID: req.ID, Inputs: filter(req.Inputs), Properties: outputs}

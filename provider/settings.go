@@ -110,14 +110,14 @@ func (s *settings) registryClient(
 }
 
 // guard returns what a build may do on the embedded daemon: run the frontends of the configuration, and reach the hosts
-// that the program names in tags, registries and caches. The build contexts are part of the plan.
+// that the program names in tags, exports, registries and caches. The build contexts are part of the plan.
 func (s *settings) guard(args ImageArgs, inputs property.Map) *buildkit.Guard {
 	config := s.configuration()
 	g := &buildkit.Guard{Frontends: config.Frontends}
 	for _, r := range append(logins(args.Registries), logins(config.Registries)...) {
 		g.Hosts = append(g.Hosts, registry.Host(r.Address))
 	}
-	for _, given := range args.Tags {
+	for _, given := range knownNames(inputs) {
 		if tag, err := tagFor(given, anyHash); err == nil {
 			g.References = append(g.References, tag.Repository())
 		}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/moby/buildkit/util/grpcerrors"
@@ -64,6 +65,21 @@ func (e *Engine) Abilities(ctx context.Context) (Abilities, error) {
 	}
 	return found, nil
 }
+
+// HoldsIndexes tells whether the engine can hold an image of several platforms, 20 s at most. Only the containerd image
+// store can.
+func (e *Engine) HoldsIndexes(ctx context.Context) (bool, error) {
+	ctx, stop := context.WithTimeoutCause(ctx, answerLimit, fmt.Errorf("no answer within %s", answerLimit))
+	defer stop()
+	system, err := e.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return false, &NoEngineError{Address: e.address, Cause: err}
+	}
+	return slices.Contains(system.Info.DriverStatus, containerdStore), nil
+}
+
+// containerdStore is the status of an engine whose images are in containerd.
+var containerdStore = [2]string{"driver-type", "io.containerd.snapshotter.v1"}
 
 // IsOlder reports whether the version is unknown or below floor, both such as v0.30.0. A prerelease counts as its
 // release.

@@ -37,6 +37,9 @@ type Plan struct {
 	// Insecure are those of Repositories that are pushed to over plain http, or without a check of who answers.
 	Insecure []string
 
+	// StoreNames are the names of an image that is not pushed, in the image store of the daemon.
+	StoreNames []string
+
 	// WithoutImage: all steps run, but no image is made of them. Exports get what they ask for.
 	WithoutImage bool
 

@@ -275,7 +275,7 @@ namespace PulumiBuildkit.Buildkit
         public Output<int?> PushTimeout { get; private set; } = null!;
 
         /// <summary>
-        /// The first tag with the digest: `host/repository:tag@sha256:…`. Empty if nothing was pushed.
+        /// The first tag with the digest: `host/repository:tag@sha256:…`. If the image is loaded, kept or written and not pushed, its first tag as the program gave it. Empty if nobody gets the image.
         /// </summary>
         [Output("ref")]
         public Output<string> Ref { get; private set; } = null!;
@@ -547,7 +547,7 @@ namespace PulumiBuildkit.Buildkit
         }
 
         /// <summary>
-        /// Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
+        /// Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. An engine with the containerd image store also takes several platforms and attestations. Defaults to false.
         /// </summary>
         [Input("load")]
         public Input<bool>? Load { get; set; }
@@ -601,7 +601,7 @@ namespace PulumiBuildkit.Buildkit
         public Input<bool>? Pull { get; set; }
 
         /// <summary>
-        /// Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. Defaults to true if there are tags.
+        /// Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. An export of a registry, or one with `push`, pushes even if this is false. Defaults to true if there are tags and no export says otherwise.
         /// </summary>
         [Input("push")]
         public Input<bool>? Push { get; set; }
@@ -680,7 +680,7 @@ namespace PulumiBuildkit.Buildkit
         private InputList<string>? _tags;
 
         /// <summary>
-        /// Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
+        /// Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace, such as `app:1`, is only for an image that is not pushed. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
         /// </summary>
         public InputList<string> Tags
         {

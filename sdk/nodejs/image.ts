@@ -201,7 +201,7 @@ export class Image extends pulumi.CustomResource {
      */
     declare public readonly pushTimeout: pulumi.Output<number | undefined>;
     /**
-     * The first tag with the digest: `host/repository:tag@sha256:…`. Empty if nothing was pushed.
+     * The first tag with the digest: `host/repository:tag@sha256:…`. If the image is loaded, kept or written and not pushed, its first tag as the program gave it. Empty if nobody gets the image.
      */
     declare public /*out*/ readonly ref: pulumi.Output<string>;
     /**
@@ -413,7 +413,7 @@ export interface ImageArgs {
      */
     labels?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
-     * Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
+     * Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. An engine with the containerd image store also takes several platforms and attestations. Defaults to false.
      */
     load?: pulumi.Input<boolean>;
     /**
@@ -441,7 +441,7 @@ export interface ImageArgs {
      */
     pull?: pulumi.Input<boolean>;
     /**
-     * Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. Defaults to true if there are tags.
+     * Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. An export of a registry, or one with `push`, pushes even if this is false. Defaults to true if there are tags and no export says otherwise.
      */
     push?: pulumi.Input<boolean>;
     /**
@@ -473,7 +473,7 @@ export interface ImageArgs {
      */
     ssh?: pulumi.Input<pulumi.Input<inputs.SSHArgs>[]>;
     /**
-     * Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
+     * Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace, such as `app:1`, is only for an image that is not pushed. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
      */
     tags?: pulumi.Input<pulumi.Input<string>[]>;
     /**

@@ -93,7 +93,7 @@ func (e *Engine) start(ctx context.Context, bin string) (err error) {
 	e.cmd = exec.Command(filepath.Join(bin, "dockerd"),
 		"--host", e.host(), "--data-root", filepath.Join(e.dir, "data"), "--exec-root", filepath.Join(e.dir, "exec"),
 		"--pidfile", filepath.Join(e.dir, "pid"), "--config-file", filepath.Join(e.dir, "daemon.json"),
-		bridge, "--iptables=false", "--ip6tables=false", "--userland-proxy=false",
+		"--host-gateway-ip=198.51.100.7", bridge, "--iptables=false", "--ip6tables=false", "--userland-proxy=false",
 		fmt.Sprintf("--feature=containerd-snapshotter=%t", !e.Classic))
 	e.cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH")) // containerd and runc
 	e.cmd.Stdout, e.cmd.Stderr = log, log

@@ -59,7 +59,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<string>? Raw { get; set; }
 
         /// <summary>
-        /// How to write the image that is pushed to `tags`.
+        /// How to write the image that is pushed. It is pushed to `tags` or, without any, to `names`.
         /// </summary>
         [Input("registry")]
         public Input<Inputs.ExportRegistryArgs>? Registry { get; set; }

@@ -53,7 +53,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<bool>? ForceCompression { get; set; }
 
         /// <summary>
-        /// Not to be set: use `insecure` in `registries`, for the host that needs it.
+        /// Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
         /// </summary>
         [Input("insecure")]
         public Input<bool>? Insecure { get; set; }
@@ -68,7 +68,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         private InputList<string>? _names;
 
         /// <summary>
-        /// Not to be set: the image goes to `tags`.
+        /// Full references of the image, if it has no `tags`.
         /// </summary>
         public InputList<string> Names
         {
@@ -83,13 +83,13 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<bool>? OciMediaTypes { get; set; }
 
         /// <summary>
-        /// Not needed: it must equal the `push` of the image.
+        /// Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
         /// </summary>
         [Input("push")]
         public Input<bool>? Push { get; set; }
 
         /// <summary>
-        /// Not to be set: every image is pushed by digest, and then `tags` move to it.
+        /// Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
         /// </summary>
         [Input("pushByDigest")]
         public Input<bool>? PushByDigest { get; set; }

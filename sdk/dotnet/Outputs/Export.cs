@@ -46,7 +46,7 @@ namespace PulumiBuildkit.Buildkit.Outputs
         /// </summary>
         public readonly string? Raw;
         /// <summary>
-        /// How to write the image that is pushed to `tags`.
+        /// How to write the image that is pushed. It is pushed to `tags` or, without any, to `names`.
         /// </summary>
         public readonly Outputs.ExportRegistry? Registry;
         /// <summary>

@@ -38,7 +38,7 @@ namespace PulumiBuildkit.Buildkit.Outputs
         /// </summary>
         public readonly bool? ForceCompression;
         /// <summary>
-        /// Not to be set: use `insecure` in `registries`, for the host that needs it.
+        /// Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
         /// </summary>
         public readonly bool? Insecure;
         /// <summary>
@@ -46,7 +46,7 @@ namespace PulumiBuildkit.Buildkit.Outputs
         /// </summary>
         public readonly bool? NameCanonical;
         /// <summary>
-        /// Not to be set: the image goes to `tags`.
+        /// Full references of the image, if it has no `tags`.
         /// </summary>
         public readonly ImmutableArray<string> Names;
         /// <summary>
@@ -54,11 +54,11 @@ namespace PulumiBuildkit.Buildkit.Outputs
         /// </summary>
         public readonly bool? OciMediaTypes;
         /// <summary>
-        /// Not needed: it must equal the `push` of the image.
+        /// Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
         /// </summary>
         public readonly bool? Push;
         /// <summary>
-        /// Not to be set: every image is pushed by digest, and then `tags` move to it.
+        /// Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
         /// </summary>
         public readonly bool? PushByDigest;
         /// <summary>

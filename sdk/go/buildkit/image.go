@@ -164,7 +164,7 @@ type Image struct {
 	Push pulumi.BoolPtrOutput `pulumi:"push"`
 	// How many seconds a push was tried, as of the last update.
 	PushTimeout pulumi.IntPtrOutput `pulumi:"pushTimeout"`
-	// The first tag with the digest: `host/repository:tag@sha256:…`. Empty if nothing was pushed.
+	// The first tag with the digest: `host/repository:tag@sha256:…`. If the image is loaded, kept or written and not pushed, its first tag as the program gave it. Empty if nobody gets the image.
 	Ref pulumi.StringOutput `pulumi:"ref"`
 	// Every reference that was pushed, with `{hash}` replaced.
 	Refs pulumi.StringArrayOutput `pulumi:"refs"`
@@ -269,7 +269,7 @@ type imageArgs struct {
 	IgnoreSecretsInDiffCalculation []string `pulumi:"ignoreSecretsInDiffCalculation"`
 	// Labels of the image. A secret among them is refused.
 	Labels map[string]string `pulumi:"labels"`
-	// Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
+	// Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. An engine with the containerd image store also takes several platforms and attestations. Defaults to false.
 	Load *bool `pulumi:"load"`
 	// The network of steps. On the plugin's own daemon each step has its own network, which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides for itself. Defaults to `default`.
 	Network *NetworkMode `pulumi:"network"`
@@ -283,7 +283,7 @@ type imageArgs struct {
 	Provenance *Provenance `pulumi:"provenance"`
 	// Whether new base images and new commits cause a build. If true, every preview and update asks registries for the digests of the base images, which `baseDigests` then holds. It also asks git servers for the commit behind the branch or tag of a git context. If false, only the text of the Dockerfile and the URL count, and the builder may use base images that it has. Defaults to false.
 	Pull *bool `pulumi:"pull"`
-	// Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. Defaults to true if there are tags.
+	// Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. An export of a registry, or one with `push`, pushes even if this is false. Defaults to true if there are tags and no export says otherwise.
 	Push *bool `pulumi:"push"`
 	// How many seconds to retry a push, and the tagging after it, if a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
 	PushTimeout *int `pulumi:"pushTimeout"`
@@ -299,7 +299,7 @@ type imageArgs struct {
 	SourceDateEpoch *int `pulumi:"sourceDateEpoch"`
 	// SSH agents and keys that steps may sign in with: `RUN --mount=type=ssh`. Keys never leave this machine. A change never causes a build.
 	Ssh []SSH `pulumi:"ssh"`
-	// Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
+	// Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace, such as `app:1`, is only for an image that is not pushed. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
 	Tags []string `pulumi:"tags"`
 	// The stage of the Dockerfile to build. Defaults to the last stage.
 	Target *string `pulumi:"target"`
@@ -347,7 +347,7 @@ type ImageArgs struct {
 	IgnoreSecretsInDiffCalculation pulumi.StringArrayInput
 	// Labels of the image. A secret among them is refused.
 	Labels pulumi.StringMapInput
-	// Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
+	// Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. An engine with the containerd image store also takes several platforms and attestations. Defaults to false.
 	Load pulumi.BoolPtrInput
 	// The network of steps. On the plugin's own daemon each step has its own network, which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides for itself. Defaults to `default`.
 	Network NetworkModePtrInput
@@ -361,7 +361,7 @@ type ImageArgs struct {
 	Provenance ProvenancePtrInput
 	// Whether new base images and new commits cause a build. If true, every preview and update asks registries for the digests of the base images, which `baseDigests` then holds. It also asks git servers for the commit behind the branch or tag of a git context. If false, only the text of the Dockerfile and the URL count, and the builder may use base images that it has. Defaults to false.
 	Pull pulumi.BoolPtrInput
-	// Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. Defaults to true if there are tags.
+	// Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. An export of a registry, or one with `push`, pushes even if this is false. Defaults to true if there are tags and no export says otherwise.
 	Push pulumi.BoolPtrInput
 	// How many seconds to retry a push, and the tagging after it, if a registry is busy, unreachable or wants a new login. The build is not repeated. Defaults to 300.
 	PushTimeout pulumi.IntPtrInput
@@ -377,7 +377,7 @@ type ImageArgs struct {
 	SourceDateEpoch pulumi.IntPtrInput
 	// SSH agents and keys that steps may sign in with: `RUN --mount=type=ssh`. Keys never leave this machine. A change never causes a build.
 	Ssh SSHArrayInput
-	// Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
+	// Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference without a host and a namespace, such as `app:1`, is only for an image that is not pushed. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
 	Tags pulumi.StringArrayInput
 	// The stage of the Dockerfile to build. Defaults to the last stage.
 	Target pulumi.StringPtrInput
@@ -608,7 +608,7 @@ func (o ImageOutput) PushTimeout() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v *Image) pulumi.IntPtrOutput { return v.PushTimeout }).(pulumi.IntPtrOutput)
 }
 
-// The first tag with the digest: `host/repository:tag@sha256:…`. Empty if nothing was pushed.
+// The first tag with the digest: `host/repository:tag@sha256:…`. If the image is loaded, kept or written and not pushed, its first tag as the program gave it. Empty if nobody gets the image.
 func (o ImageOutput) Ref() pulumi.StringOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringOutput { return v.Ref }).(pulumi.StringOutput)
 }

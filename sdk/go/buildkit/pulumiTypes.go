@@ -3477,7 +3477,7 @@ type Export struct {
 	Oci *ExportOCI `pulumi:"oci"`
 	// The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
 	Raw *string `pulumi:"raw"`
-	// How to write the image that is pushed to `tags`.
+	// How to write the image that is pushed. It is pushed to `tags` or, without any, to `names`.
 	Registry *ExportRegistry `pulumi:"registry"`
 	// The files of the image, as an archive. This alone makes no image.
 	Tar *ExportTar `pulumi:"tar"`
@@ -3510,7 +3510,7 @@ type ExportArgs struct {
 	Oci ExportOCIPtrInput `pulumi:"oci"`
 	// The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
 	Raw pulumi.StringPtrInput `pulumi:"raw"`
-	// How to write the image that is pushed to `tags`.
+	// How to write the image that is pushed. It is pushed to `tags` or, without any, to `names`.
 	Registry ExportRegistryPtrInput `pulumi:"registry"`
 	// The files of the image, as an archive. This alone makes no image.
 	Tar ExportTarPtrInput `pulumi:"tar"`
@@ -3603,7 +3603,7 @@ func (o ExportOutput) Raw() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Export) *string { return v.Raw }).(pulumi.StringPtrOutput)
 }
 
-// How to write the image that is pushed to `tags`.
+// How to write the image that is pushed. It is pushed to `tags` or, without any, to `names`.
 func (o ExportOutput) Registry() ExportRegistryPtrOutput {
 	return o.ApplyT(func(v Export) *ExportRegistry { return v.Registry }).(ExportRegistryPtrOutput)
 }
@@ -4039,17 +4039,17 @@ type ExportImage struct {
 	DanglingNamePrefix *string `pulumi:"danglingNamePrefix"`
 	// Whether to compress existing layers again. Defaults to false.
 	ForceCompression *bool `pulumi:"forceCompression"`
-	// Not to be set: use `insecure` in `registries`, for the host that needs it.
+	// Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
 	Insecure *bool `pulumi:"insecure"`
 	// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
 	NameCanonical *bool `pulumi:"nameCanonical"`
-	// Not to be set: the image goes to `tags`.
+	// Full references of the image, if it has no `tags`.
 	Names []string `pulumi:"names"`
 	// Whether to use OCI media types. Defaults to true.
 	OciMediaTypes *bool `pulumi:"ociMediaTypes"`
-	// Not needed: it must equal the `push` of the image.
+	// Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
 	Push *bool `pulumi:"push"`
-	// Not to be set: every image is pushed by digest, and then `tags` move to it.
+	// Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
 	PushByDigest *bool `pulumi:"pushByDigest"`
 	// Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
 	Store *bool `pulumi:"store"`
@@ -4080,17 +4080,17 @@ type ExportImageArgs struct {
 	DanglingNamePrefix pulumi.StringPtrInput `pulumi:"danglingNamePrefix"`
 	// Whether to compress existing layers again. Defaults to false.
 	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
-	// Not to be set: use `insecure` in `registries`, for the host that needs it.
+	// Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
 	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
 	// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
 	NameCanonical pulumi.BoolPtrInput `pulumi:"nameCanonical"`
-	// Not to be set: the image goes to `tags`.
+	// Full references of the image, if it has no `tags`.
 	Names pulumi.StringArrayInput `pulumi:"names"`
 	// Whether to use OCI media types. Defaults to true.
 	OciMediaTypes pulumi.BoolPtrInput `pulumi:"ociMediaTypes"`
-	// Not needed: it must equal the `push` of the image.
+	// Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
 	Push pulumi.BoolPtrInput `pulumi:"push"`
-	// Not to be set: every image is pushed by digest, and then `tags` move to it.
+	// Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
 	PushByDigest pulumi.BoolPtrInput `pulumi:"pushByDigest"`
 	// Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
 	Store pulumi.BoolPtrInput `pulumi:"store"`
@@ -4201,7 +4201,7 @@ func (o ExportImageOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportImage) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: use `insecure` in `registries`, for the host that needs it.
+// Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
 func (o ExportImageOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportImage) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
 }
@@ -4211,7 +4211,7 @@ func (o ExportImageOutput) NameCanonical() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportImage) *bool { return v.NameCanonical }).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: the image goes to `tags`.
+// Full references of the image, if it has no `tags`.
 func (o ExportImageOutput) Names() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v ExportImage) []string { return v.Names }).(pulumi.StringArrayOutput)
 }
@@ -4221,12 +4221,12 @@ func (o ExportImageOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportImage) *bool { return v.OciMediaTypes }).(pulumi.BoolPtrOutput)
 }
 
-// Not needed: it must equal the `push` of the image.
+// Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
 func (o ExportImageOutput) Push() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportImage) *bool { return v.Push }).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: every image is pushed by digest, and then `tags` move to it.
+// Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
 func (o ExportImageOutput) PushByDigest() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportImage) *bool { return v.PushByDigest }).(pulumi.BoolPtrOutput)
 }
@@ -4315,7 +4315,7 @@ func (o ExportImagePtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: use `insecure` in `registries`, for the host that needs it.
+// Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
 func (o ExportImagePtrOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportImage) *bool {
 		if v == nil {
@@ -4335,7 +4335,7 @@ func (o ExportImagePtrOutput) NameCanonical() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: the image goes to `tags`.
+// Full references of the image, if it has no `tags`.
 func (o ExportImagePtrOutput) Names() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *ExportImage) []string {
 		if v == nil {
@@ -4355,7 +4355,7 @@ func (o ExportImagePtrOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Not needed: it must equal the `push` of the image.
+// Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
 func (o ExportImagePtrOutput) Push() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportImage) *bool {
 		if v == nil {
@@ -4365,7 +4365,7 @@ func (o ExportImagePtrOutput) Push() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: every image is pushed by digest, and then `tags` move to it.
+// Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
 func (o ExportImagePtrOutput) PushByDigest() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportImage) *bool {
 		if v == nil {
@@ -4839,17 +4839,17 @@ type ExportRegistry struct {
 	DanglingNamePrefix *string `pulumi:"danglingNamePrefix"`
 	// Whether to compress existing layers again. Defaults to false.
 	ForceCompression *bool `pulumi:"forceCompression"`
-	// Not to be set: use `insecure` in `registries`, for the host that needs it.
+	// Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
 	Insecure *bool `pulumi:"insecure"`
 	// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
 	NameCanonical *bool `pulumi:"nameCanonical"`
-	// Not to be set: the image goes to `tags`.
+	// Full references of the image, if it has no `tags`.
 	Names []string `pulumi:"names"`
 	// Whether to use OCI media types. Defaults to true.
 	OciMediaTypes *bool `pulumi:"ociMediaTypes"`
-	// Not needed: it must equal the `push` of the image.
+	// Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
 	Push *bool `pulumi:"push"`
-	// Not to be set: every image is pushed by digest, and then `tags` move to it.
+	// Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
 	PushByDigest *bool `pulumi:"pushByDigest"`
 	// Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
 	Store *bool `pulumi:"store"`
@@ -4880,17 +4880,17 @@ type ExportRegistryArgs struct {
 	DanglingNamePrefix pulumi.StringPtrInput `pulumi:"danglingNamePrefix"`
 	// Whether to compress existing layers again. Defaults to false.
 	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
-	// Not to be set: use `insecure` in `registries`, for the host that needs it.
+	// Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
 	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
 	// Whether the builder's image store also gets the name `name@digest`. Defaults to false.
 	NameCanonical pulumi.BoolPtrInput `pulumi:"nameCanonical"`
-	// Not to be set: the image goes to `tags`.
+	// Full references of the image, if it has no `tags`.
 	Names pulumi.StringArrayInput `pulumi:"names"`
 	// Whether to use OCI media types. Defaults to true.
 	OciMediaTypes pulumi.BoolPtrInput `pulumi:"ociMediaTypes"`
-	// Not needed: it must equal the `push` of the image.
+	// Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
 	Push pulumi.BoolPtrInput `pulumi:"push"`
-	// Not to be set: every image is pushed by digest, and then `tags` move to it.
+	// Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
 	PushByDigest pulumi.BoolPtrInput `pulumi:"pushByDigest"`
 	// Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
 	Store pulumi.BoolPtrInput `pulumi:"store"`
@@ -5001,7 +5001,7 @@ func (o ExportRegistryOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: use `insecure` in `registries`, for the host that needs it.
+// Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
 func (o ExportRegistryOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
 }
@@ -5011,7 +5011,7 @@ func (o ExportRegistryOutput) NameCanonical() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *bool { return v.NameCanonical }).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: the image goes to `tags`.
+// Full references of the image, if it has no `tags`.
 func (o ExportRegistryOutput) Names() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v ExportRegistry) []string { return v.Names }).(pulumi.StringArrayOutput)
 }
@@ -5021,12 +5021,12 @@ func (o ExportRegistryOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *bool { return v.OciMediaTypes }).(pulumi.BoolPtrOutput)
 }
 
-// Not needed: it must equal the `push` of the image.
+// Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
 func (o ExportRegistryOutput) Push() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *bool { return v.Push }).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: every image is pushed by digest, and then `tags` move to it.
+// Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
 func (o ExportRegistryOutput) PushByDigest() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *bool { return v.PushByDigest }).(pulumi.BoolPtrOutput)
 }
@@ -5115,7 +5115,7 @@ func (o ExportRegistryPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: use `insecure` in `registries`, for the host that needs it.
+// Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
 func (o ExportRegistryPtrOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportRegistry) *bool {
 		if v == nil {
@@ -5135,7 +5135,7 @@ func (o ExportRegistryPtrOutput) NameCanonical() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: the image goes to `tags`.
+// Full references of the image, if it has no `tags`.
 func (o ExportRegistryPtrOutput) Names() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *ExportRegistry) []string {
 		if v == nil {
@@ -5155,7 +5155,7 @@ func (o ExportRegistryPtrOutput) OciMediaTypes() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Not needed: it must equal the `push` of the image.
+// Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
 func (o ExportRegistryPtrOutput) Push() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportRegistry) *bool {
 		if v == nil {
@@ -5165,7 +5165,7 @@ func (o ExportRegistryPtrOutput) Push() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Not to be set: every image is pushed by digest, and then `tags` move to it.
+// Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
 func (o ExportRegistryPtrOutput) PushByDigest() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportRegistry) *bool {
 		if v == nil {

@@ -467,7 +467,7 @@ export interface ExportArgs {
      */
     raw?: pulumi.Input<string>;
     /**
-     * How to write the image that is pushed to `tags`.
+     * How to write the image that is pushed. It is pushed to `tags` or, without any, to `names`.
      */
     registry?: pulumi.Input<inputs.ExportRegistryArgs>;
     /**
@@ -545,7 +545,7 @@ export interface ExportImageArgs {
      */
     forceCompression?: pulumi.Input<boolean>;
     /**
-     * Not to be set: use `insecure` in `registries`, for the host that needs it.
+     * Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
      */
     insecure?: pulumi.Input<boolean>;
     /**
@@ -553,7 +553,7 @@ export interface ExportImageArgs {
      */
     nameCanonical?: pulumi.Input<boolean>;
     /**
-     * Not to be set: the image goes to `tags`.
+     * Full references of the image, if it has no `tags`.
      */
     names?: pulumi.Input<pulumi.Input<string>[]>;
     /**
@@ -561,11 +561,11 @@ export interface ExportImageArgs {
      */
     ociMediaTypes?: pulumi.Input<boolean>;
     /**
-     * Not needed: it must equal the `push` of the image.
+     * Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
      */
     push?: pulumi.Input<boolean>;
     /**
-     * Not to be set: every image is pushed by digest, and then `tags` move to it.
+     * Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
      */
     pushByDigest?: pulumi.Input<boolean>;
     /**
@@ -655,7 +655,7 @@ export interface ExportRegistryArgs {
      */
     forceCompression?: pulumi.Input<boolean>;
     /**
-     * Not to be set: use `insecure` in `registries`, for the host that needs it.
+     * Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
      */
     insecure?: pulumi.Input<boolean>;
     /**
@@ -663,7 +663,7 @@ export interface ExportRegistryArgs {
      */
     nameCanonical?: pulumi.Input<boolean>;
     /**
-     * Not to be set: the image goes to `tags`.
+     * Full references of the image, if it has no `tags`.
      */
     names?: pulumi.Input<pulumi.Input<string>[]>;
     /**
@@ -671,11 +671,11 @@ export interface ExportRegistryArgs {
      */
     ociMediaTypes?: pulumi.Input<boolean>;
     /**
-     * Not needed: it must equal the `push` of the image.
+     * Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
      */
     push?: pulumi.Input<boolean>;
     /**
-     * Not to be set: every image is pushed by digest, and then `tags` move to it.
+     * Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
      */
     pushByDigest?: pulumi.Input<boolean>;
     /**

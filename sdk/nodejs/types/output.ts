@@ -467,7 +467,7 @@ export interface Export {
      */
     raw?: string;
     /**
-     * How to write the image that is pushed to `tags`.
+     * How to write the image that is pushed. It is pushed to `tags` or, without any, to `names`.
      */
     registry?: outputs.ExportRegistry;
     /**
@@ -545,7 +545,7 @@ export interface ExportImage {
      */
     forceCompression?: boolean;
     /**
-     * Not to be set: use `insecure` in `registries`, for the host that needs it.
+     * Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
      */
     insecure?: boolean;
     /**
@@ -553,7 +553,7 @@ export interface ExportImage {
      */
     nameCanonical?: boolean;
     /**
-     * Not to be set: the image goes to `tags`.
+     * Full references of the image, if it has no `tags`.
      */
     names?: string[];
     /**
@@ -561,11 +561,11 @@ export interface ExportImage {
      */
     ociMediaTypes?: boolean;
     /**
-     * Not needed: it must equal the `push` of the image.
+     * Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
      */
     push?: boolean;
     /**
-     * Not to be set: every image is pushed by digest, and then `tags` move to it.
+     * Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
      */
     pushByDigest?: boolean;
     /**
@@ -655,7 +655,7 @@ export interface ExportRegistry {
      */
     forceCompression?: boolean;
     /**
-     * Not to be set: use `insecure` in `registries`, for the host that needs it.
+     * Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
      */
     insecure?: boolean;
     /**
@@ -663,7 +663,7 @@ export interface ExportRegistry {
      */
     nameCanonical?: boolean;
     /**
-     * Not to be set: the image goes to `tags`.
+     * Full references of the image, if it has no `tags`.
      */
     names?: string[];
     /**
@@ -671,11 +671,11 @@ export interface ExportRegistry {
      */
     ociMediaTypes?: boolean;
     /**
-     * Not needed: it must equal the `push` of the image.
+     * Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
      */
     push?: boolean;
     /**
-     * Not to be set: every image is pushed by digest, and then `tags` move to it.
+     * Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
      */
     pushByDigest?: boolean;
     /**

@@ -2141,7 +2141,7 @@ class ExportImageArgsDict(TypedDict):
     """
     insecure: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Not to be set: use `insecure` in `registries`, for the host that needs it.
+    Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
     """
     name_canonical: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -2149,7 +2149,7 @@ class ExportImageArgsDict(TypedDict):
     """
     names: NotRequired[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]
     """
-    Not to be set: the image goes to `tags`.
+    Full references of the image, if it has no `tags`.
     """
     oci_media_types: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -2157,11 +2157,11 @@ class ExportImageArgsDict(TypedDict):
     """
     push: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Not needed: it must equal the `push` of the image.
+    Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
     """
     push_by_digest: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Not to be set: every image is pushed by digest, and then `tags` move to it.
+    Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
     """
     store: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -2196,12 +2196,12 @@ class ExportImageArgs:
         :param pulumi.Input[_builtins.int] compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param pulumi.Input[_builtins.str] dangling_name_prefix: Name of an image without a tag in the builder's image store: `prefix@digest`.
         :param pulumi.Input[_builtins.bool] force_compression: Whether to compress existing layers again. Defaults to false.
-        :param pulumi.Input[_builtins.bool] insecure: Not to be set: use `insecure` in `registries`, for the host that needs it.
+        :param pulumi.Input[_builtins.bool] insecure: Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
         :param pulumi.Input[_builtins.bool] name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: Not to be set: the image goes to `tags`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: Full references of the image, if it has no `tags`.
         :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use OCI media types. Defaults to true.
-        :param pulumi.Input[_builtins.bool] push: Not needed: it must equal the `push` of the image.
-        :param pulumi.Input[_builtins.bool] push_by_digest: Not to be set: every image is pushed by digest, and then `tags` move to it.
+        :param pulumi.Input[_builtins.bool] push: Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
+        :param pulumi.Input[_builtins.bool] push_by_digest: Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
         :param pulumi.Input[_builtins.bool] store: Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
         :param pulumi.Input[_builtins.bool] unpack: Whether the builder's image store unpacks the image. Defaults to false.
         """
@@ -2296,7 +2296,7 @@ class ExportImageArgs:
     @pulumi.getter
     def insecure(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Not to be set: use `insecure` in `registries`, for the host that needs it.
+        Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
         """
         return pulumi.get(self, "insecure")
 
@@ -2320,7 +2320,7 @@ class ExportImageArgs:
     @pulumi.getter
     def names(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        Not to be set: the image goes to `tags`.
+        Full references of the image, if it has no `tags`.
         """
         return pulumi.get(self, "names")
 
@@ -2344,7 +2344,7 @@ class ExportImageArgs:
     @pulumi.getter
     def push(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Not needed: it must equal the `push` of the image.
+        Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
         """
         return pulumi.get(self, "push")
 
@@ -2356,7 +2356,7 @@ class ExportImageArgs:
     @pulumi.getter(name="pushByDigest")
     def push_by_digest(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Not to be set: every image is pushed by digest, and then `tags` move to it.
+        Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
         """
         return pulumi.get(self, "push_by_digest")
 
@@ -2642,7 +2642,7 @@ class ExportRegistryArgsDict(TypedDict):
     """
     insecure: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Not to be set: use `insecure` in `registries`, for the host that needs it.
+    Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
     """
     name_canonical: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -2650,7 +2650,7 @@ class ExportRegistryArgsDict(TypedDict):
     """
     names: NotRequired[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]
     """
-    Not to be set: the image goes to `tags`.
+    Full references of the image, if it has no `tags`.
     """
     oci_media_types: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -2658,11 +2658,11 @@ class ExportRegistryArgsDict(TypedDict):
     """
     push: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Not needed: it must equal the `push` of the image.
+    Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
     """
     push_by_digest: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Not to be set: every image is pushed by digest, and then `tags` move to it.
+    Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
     """
     store: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -2697,12 +2697,12 @@ class ExportRegistryArgs:
         :param pulumi.Input[_builtins.int] compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param pulumi.Input[_builtins.str] dangling_name_prefix: Name of an image without a tag in the builder's image store: `prefix@digest`.
         :param pulumi.Input[_builtins.bool] force_compression: Whether to compress existing layers again. Defaults to false.
-        :param pulumi.Input[_builtins.bool] insecure: Not to be set: use `insecure` in `registries`, for the host that needs it.
+        :param pulumi.Input[_builtins.bool] insecure: Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
         :param pulumi.Input[_builtins.bool] name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: Not to be set: the image goes to `tags`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: Full references of the image, if it has no `tags`.
         :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use OCI media types. Defaults to true.
-        :param pulumi.Input[_builtins.bool] push: Not needed: it must equal the `push` of the image.
-        :param pulumi.Input[_builtins.bool] push_by_digest: Not to be set: every image is pushed by digest, and then `tags` move to it.
+        :param pulumi.Input[_builtins.bool] push: Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
+        :param pulumi.Input[_builtins.bool] push_by_digest: Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
         :param pulumi.Input[_builtins.bool] store: Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
         :param pulumi.Input[_builtins.bool] unpack: Whether the builder's image store unpacks the image. Defaults to false.
         """
@@ -2797,7 +2797,7 @@ class ExportRegistryArgs:
     @pulumi.getter
     def insecure(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Not to be set: use `insecure` in `registries`, for the host that needs it.
+        Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
         """
         return pulumi.get(self, "insecure")
 
@@ -2821,7 +2821,7 @@ class ExportRegistryArgs:
     @pulumi.getter
     def names(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        Not to be set: the image goes to `tags`.
+        Full references of the image, if it has no `tags`.
         """
         return pulumi.get(self, "names")
 
@@ -2845,7 +2845,7 @@ class ExportRegistryArgs:
     @pulumi.getter
     def push(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Not needed: it must equal the `push` of the image.
+        Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
         """
         return pulumi.get(self, "push")
 
@@ -2857,7 +2857,7 @@ class ExportRegistryArgs:
     @pulumi.getter(name="pushByDigest")
     def push_by_digest(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Not to be set: every image is pushed by digest, and then `tags` move to it.
+        Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
         """
         return pulumi.get(self, "push_by_digest")
 
@@ -2957,7 +2957,7 @@ class ExportArgsDict(TypedDict):
     """
     registry: NotRequired[pulumi.Input['ExportRegistryArgsDict']]
     """
-    How to write the image that is pushed to `tags`.
+    How to write the image that is pushed. It is pushed to `tags` or, without any, to `names`.
     """
     tar: NotRequired[pulumi.Input['ExportTarArgsDict']]
     """
@@ -2986,7 +2986,7 @@ class ExportArgs:
         :param pulumi.Input['ExportLocalArgs'] local: The files of the image, in a folder. This alone makes no image.
         :param pulumi.Input['ExportOCIArgs'] oci: The image in the OCI layout, as an archive or a folder.
         :param pulumi.Input[_builtins.str] raw: The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
-        :param pulumi.Input['ExportRegistryArgs'] registry: How to write the image that is pushed to `tags`.
+        :param pulumi.Input['ExportRegistryArgs'] registry: How to write the image that is pushed. It is pushed to `tags` or, without any, to `names`.
         :param pulumi.Input['ExportTarArgs'] tar: The files of the image, as an archive. This alone makes no image.
         """
         if cacheonly is not None:
@@ -3096,7 +3096,7 @@ class ExportArgs:
     @pulumi.getter
     def registry(self) -> Optional[pulumi.Input['ExportRegistryArgs']]:
         """
-        How to write the image that is pushed to `tags`.
+        How to write the image that is pushed. It is pushed to `tags` or, without any, to `names`.
         """
         return pulumi.get(self, "registry")
 

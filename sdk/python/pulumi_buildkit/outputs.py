@@ -1405,7 +1405,7 @@ class Export(dict):
         :param 'ExportLocal' local: The files of the image, in a folder. This alone makes no image.
         :param 'ExportOCI' oci: The image in the OCI layout, as an archive or a folder.
         :param _builtins.str raw: The options of an export in one line, as `docker buildx build --output` takes them: `type=oci,dest=image.tar`.
-        :param 'ExportRegistry' registry: How to write the image that is pushed to `tags`.
+        :param 'ExportRegistry' registry: How to write the image that is pushed. It is pushed to `tags` or, without any, to `names`.
         :param 'ExportTar' tar: The files of the image, as an archive. This alone makes no image.
         """
         if cacheonly is not None:
@@ -1487,7 +1487,7 @@ class Export(dict):
     @pulumi.getter
     def registry(self) -> Optional['outputs.ExportRegistry']:
         """
-        How to write the image that is pushed to `tags`.
+        How to write the image that is pushed. It is pushed to `tags` or, without any, to `names`.
         """
         return pulumi.get(self, "registry")
 
@@ -1695,12 +1695,12 @@ class ExportImage(dict):
         :param _builtins.int compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param _builtins.str dangling_name_prefix: Name of an image without a tag in the builder's image store: `prefix@digest`.
         :param _builtins.bool force_compression: Whether to compress existing layers again. Defaults to false.
-        :param _builtins.bool insecure: Not to be set: use `insecure` in `registries`, for the host that needs it.
+        :param _builtins.bool insecure: Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
         :param _builtins.bool name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
-        :param Sequence[_builtins.str] names: Not to be set: the image goes to `tags`.
+        :param Sequence[_builtins.str] names: Full references of the image, if it has no `tags`.
         :param _builtins.bool oci_media_types: Whether to use OCI media types. Defaults to true.
-        :param _builtins.bool push: Not needed: it must equal the `push` of the image.
-        :param _builtins.bool push_by_digest: Not to be set: every image is pushed by digest, and then `tags` move to it.
+        :param _builtins.bool push: Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
+        :param _builtins.bool push_by_digest: Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
         :param _builtins.bool store: Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
         :param _builtins.bool unpack: Whether the builder's image store unpacks the image. Defaults to false.
         """
@@ -1775,7 +1775,7 @@ class ExportImage(dict):
     @pulumi.getter
     def insecure(self) -> Optional[_builtins.bool]:
         """
-        Not to be set: use `insecure` in `registries`, for the host that needs it.
+        Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
         """
         return pulumi.get(self, "insecure")
 
@@ -1791,7 +1791,7 @@ class ExportImage(dict):
     @pulumi.getter
     def names(self) -> Optional[Sequence[_builtins.str]]:
         """
-        Not to be set: the image goes to `tags`.
+        Full references of the image, if it has no `tags`.
         """
         return pulumi.get(self, "names")
 
@@ -1807,7 +1807,7 @@ class ExportImage(dict):
     @pulumi.getter
     def push(self) -> Optional[_builtins.bool]:
         """
-        Not needed: it must equal the `push` of the image.
+        Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
         """
         return pulumi.get(self, "push")
 
@@ -1815,7 +1815,7 @@ class ExportImage(dict):
     @pulumi.getter(name="pushByDigest")
     def push_by_digest(self) -> Optional[_builtins.bool]:
         """
-        Not to be set: every image is pushed by digest, and then `tags` move to it.
+        Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
         """
         return pulumi.get(self, "push_by_digest")
 
@@ -2054,12 +2054,12 @@ class ExportRegistry(dict):
         :param _builtins.int compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param _builtins.str dangling_name_prefix: Name of an image without a tag in the builder's image store: `prefix@digest`.
         :param _builtins.bool force_compression: Whether to compress existing layers again. Defaults to false.
-        :param _builtins.bool insecure: Not to be set: use `insecure` in `registries`, for the host that needs it.
+        :param _builtins.bool insecure: Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
         :param _builtins.bool name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
-        :param Sequence[_builtins.str] names: Not to be set: the image goes to `tags`.
+        :param Sequence[_builtins.str] names: Full references of the image, if it has no `tags`.
         :param _builtins.bool oci_media_types: Whether to use OCI media types. Defaults to true.
-        :param _builtins.bool push: Not needed: it must equal the `push` of the image.
-        :param _builtins.bool push_by_digest: Not to be set: every image is pushed by digest, and then `tags` move to it.
+        :param _builtins.bool push: Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
+        :param _builtins.bool push_by_digest: Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
         :param _builtins.bool store: Whether the builder's image store keeps the image, if the builder has one. Defaults to false.
         :param _builtins.bool unpack: Whether the builder's image store unpacks the image. Defaults to false.
         """
@@ -2134,7 +2134,7 @@ class ExportRegistry(dict):
     @pulumi.getter
     def insecure(self) -> Optional[_builtins.bool]:
         """
-        Not to be set: use `insecure` in `registries`, for the host that needs it.
+        Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
         """
         return pulumi.get(self, "insecure")
 
@@ -2150,7 +2150,7 @@ class ExportRegistry(dict):
     @pulumi.getter
     def names(self) -> Optional[Sequence[_builtins.str]]:
         """
-        Not to be set: the image goes to `tags`.
+        Full references of the image, if it has no `tags`.
         """
         return pulumi.get(self, "names")
 
@@ -2166,7 +2166,7 @@ class ExportRegistry(dict):
     @pulumi.getter
     def push(self) -> Optional[_builtins.bool]:
         """
-        Not needed: it must equal the `push` of the image.
+        Whether to push the image, even if the image's `push` is false. Defaults to true for `registry`, and to the image's `push` for `image`.
         """
         return pulumi.get(self, "push")
 
@@ -2174,7 +2174,7 @@ class ExportRegistry(dict):
     @pulumi.getter(name="pushByDigest")
     def push_by_digest(self) -> Optional[_builtins.bool]:
         """
-        Not to be set: every image is pushed by digest, and then `tags` move to it.
+        Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
         """
         return pulumi.get(self, "push_by_digest")
 

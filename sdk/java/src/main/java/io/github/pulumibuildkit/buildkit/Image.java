@@ -507,14 +507,14 @@ public class Image extends com.pulumi.resources.CustomResource {
         return Codegen.optional(this.pushTimeout);
     }
     /**
-     * The first tag with the digest: `host/repository:tag{@literal @}sha256:…`. Empty if nothing was pushed.
+     * The first tag with the digest: `host/repository:tag{@literal @}sha256:…`. If the image is loaded, kept or written and not pushed, its first tag as the program gave it. Empty if nobody gets the image.
      * 
      */
     @Export(name="ref", refs={String.class}, tree="[0]")
     private Output<String> ref;
 
     /**
-     * @return The first tag with the digest: `host/repository:tag{@literal @}sha256:…`. Empty if nothing was pushed.
+     * @return The first tag with the digest: `host/repository:tag{@literal @}sha256:…`. If the image is loaded, kept or written and not pushed, its first tag as the program gave it. Empty if nobody gets the image.
      * 
      */
     public Output<String> ref() {

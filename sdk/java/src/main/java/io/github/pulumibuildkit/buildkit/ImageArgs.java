@@ -274,14 +274,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
+     * Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. An engine with the containerd image store also takes several platforms and attestations. Defaults to false.
      * 
      */
     @Import(name="load")
     private @Nullable Output<Boolean> load;
 
     /**
-     * @return Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
+     * @return Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. An engine with the containerd image store also takes several platforms and attestations. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> load() {
@@ -379,14 +379,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. Defaults to true if there are tags.
+     * Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. An export of a registry, or one with `push`, pushes even if this is false. Defaults to true if there are tags and no export says otherwise.
      * 
      */
     @Import(name="push")
     private @Nullable Output<Boolean> push;
 
     /**
-     * @return Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. Defaults to true if there are tags.
+     * @return Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. An export of a registry, or one with `push`, pushes even if this is false. Defaults to true if there are tags and no export says otherwise.
      * 
      */
     public Optional<Output<Boolean>> push() {
@@ -499,14 +499,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
+     * Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace, such as `app:1`, is only for an image that is not pushed. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
      * 
      */
     @Import(name="tags")
     private @Nullable Output<List<String>> tags;
 
     /**
-     * @return Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
+     * @return Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace, such as `app:1`, is only for an image that is not pushed. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
      * 
      */
     public Optional<Output<List<String>>> tags() {
@@ -1045,7 +1045,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param load Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
+         * @param load Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. An engine with the containerd image store also takes several platforms and attestations. Defaults to false.
          * 
          * @return builder
          * 
@@ -1056,7 +1056,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param load Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. Only an image of one platform can be loaded. Defaults to false.
+         * @param load Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. An engine with the containerd image store also takes several platforms and attestations. Defaults to false.
          * 
          * @return builder
          * 
@@ -1212,7 +1212,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param push Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. Defaults to true if there are tags.
+         * @param push Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. An export of a registry, or one with `push`, pushes even if this is false. Defaults to true if there are tags and no export says otherwise.
          * 
          * @return builder
          * 
@@ -1223,7 +1223,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param push Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. Defaults to true if there are tags.
+         * @param push Whether to push the image. Without a push, `load` or an export of an image, the steps run but no image is made, and `digest` is empty. An export of a registry, or one with `push`, pushes even if this is false. Defaults to true if there are tags and no export says otherwise.
          * 
          * @return builder
          * 
@@ -1400,7 +1400,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param tags Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
+         * @param tags Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace, such as `app:1`, is only for an image that is not pushed. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
          * 
          * @return builder
          * 
@@ -1411,7 +1411,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param tags Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
+         * @param tags Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace, such as `app:1`, is only for an image that is not pushed. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
          * 
          * @return builder
          * 
@@ -1421,7 +1421,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param tags Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace is refused. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
+         * @param tags Full references to push to, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub&#39;s. A reference without a host and a namespace, such as `app:1`, is only for an image that is not pushed. The order matters only for `ref`, which takes the first. `{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the image. If the registry has such a tag, that image is used and nothing is built. So everybody who may push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such a tag never skips a build.
          * 
          * @return builder
          * 

@@ -133,14 +133,14 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * How to write the image that is pushed to `tags`.
+     * How to write the image that is pushed. It is pushed to `tags` or, without any, to `names`.
      * 
      */
     @Import(name="registry")
     private @Nullable Output<ExportRegistryArgs> registry;
 
     /**
-     * @return How to write the image that is pushed to `tags`.
+     * @return How to write the image that is pushed. It is pushed to `tags` or, without any, to `names`.
      * 
      */
     public Optional<Output<ExportRegistryArgs>> registry() {
@@ -342,7 +342,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param registry How to write the image that is pushed to `tags`.
+         * @param registry How to write the image that is pushed. It is pushed to `tags` or, without any, to `names`.
          * 
          * @return builder
          * 
@@ -353,7 +353,7 @@ public final class ExportArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param registry How to write the image that is pushed to `tags`.
+         * @param registry How to write the image that is pushed. It is pushed to `tags` or, without any, to `names`.
          * 
          * @return builder
          * 

@@ -100,14 +100,14 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
     }
 
     /**
-     * Not to be set: use `insecure` in `registries`, for the host that needs it.
+     * Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
      * 
      */
     @Import(name="insecure")
     private @Nullable Output<Boolean> insecure;
 
     /**
-     * @return Not to be set: use `insecure` in `registries`, for the host that needs it.
+     * @return Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> insecure() {
@@ -130,14 +130,14 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
     }
 
     /**
-     * Not to be set: the image goes to `tags`.
+     * Full references of the image, if it has no `tags`.
      * 
      */
     @Import(name="names")
     private @Nullable Output<List<String>> names;
 
     /**
-     * @return Not to be set: the image goes to `tags`.
+     * @return Full references of the image, if it has no `tags`.
      * 
      */
     public Optional<Output<List<String>>> names() {
@@ -160,14 +160,14 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
     }
 
     /**
-     * Not needed: it must equal the `push` of the image.
+     * Whether to push the image, even if the image&#39;s `push` is false. Defaults to true for `registry`, and to the image&#39;s `push` for `image`.
      * 
      */
     @Import(name="push")
     private @Nullable Output<Boolean> push;
 
     /**
-     * @return Not needed: it must equal the `push` of the image.
+     * @return Whether to push the image, even if the image&#39;s `push` is false. Defaults to true for `registry`, and to the image&#39;s `push` for `image`.
      * 
      */
     public Optional<Output<Boolean>> push() {
@@ -175,14 +175,14 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
     }
 
     /**
-     * Not to be set: every image is pushed by digest, and then `tags` move to it.
+     * Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
      * 
      */
     @Import(name="pushByDigest")
     private @Nullable Output<Boolean> pushByDigest;
 
     /**
-     * @return Not to be set: every image is pushed by digest, and then `tags` move to it.
+     * @return Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> pushByDigest() {
@@ -361,7 +361,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param insecure Not to be set: use `insecure` in `registries`, for the host that needs it.
+         * @param insecure Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
          * 
          * @return builder
          * 
@@ -372,7 +372,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param insecure Not to be set: use `insecure` in `registries`, for the host that needs it.
+         * @param insecure Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
          * 
          * @return builder
          * 
@@ -403,7 +403,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param names Not to be set: the image goes to `tags`.
+         * @param names Full references of the image, if it has no `tags`.
          * 
          * @return builder
          * 
@@ -414,7 +414,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param names Not to be set: the image goes to `tags`.
+         * @param names Full references of the image, if it has no `tags`.
          * 
          * @return builder
          * 
@@ -424,7 +424,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param names Not to be set: the image goes to `tags`.
+         * @param names Full references of the image, if it has no `tags`.
          * 
          * @return builder
          * 
@@ -455,7 +455,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param push Not needed: it must equal the `push` of the image.
+         * @param push Whether to push the image, even if the image&#39;s `push` is false. Defaults to true for `registry`, and to the image&#39;s `push` for `image`.
          * 
          * @return builder
          * 
@@ -466,7 +466,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param push Not needed: it must equal the `push` of the image.
+         * @param push Whether to push the image, even if the image&#39;s `push` is false. Defaults to true for `registry`, and to the image&#39;s `push` for `image`.
          * 
          * @return builder
          * 
@@ -476,7 +476,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param pushByDigest Not to be set: every image is pushed by digest, and then `tags` move to it.
+         * @param pushByDigest Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
          * 
          * @return builder
          * 
@@ -487,7 +487,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param pushByDigest Not to be set: every image is pushed by digest, and then `tags` move to it.
+         * @param pushByDigest Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
          * 
          * @return builder
          * 

@@ -55,7 +55,7 @@ public final class Export {
      */
     private @Nullable String raw;
     /**
-     * @return How to write the image that is pushed to `tags`.
+     * @return How to write the image that is pushed. It is pushed to `tags` or, without any, to `names`.
      * 
      */
     private @Nullable ExportRegistry registry;
@@ -116,7 +116,7 @@ public final class Export {
         return Optional.ofNullable(this.raw);
     }
     /**
-     * @return How to write the image that is pushed to `tags`.
+     * @return How to write the image that is pushed. It is pushed to `tags` or, without any, to `names`.
      * 
      */
     public Optional<ExportRegistry> registry() {

@@ -42,7 +42,7 @@ public final class ExportRegistry {
      */
     private @Nullable Boolean forceCompression;
     /**
-     * @return Not to be set: use `insecure` in `registries`, for the host that needs it.
+     * @return Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
      * 
      */
     private @Nullable Boolean insecure;
@@ -52,7 +52,7 @@ public final class ExportRegistry {
      */
     private @Nullable Boolean nameCanonical;
     /**
-     * @return Not to be set: the image goes to `tags`.
+     * @return Full references of the image, if it has no `tags`.
      * 
      */
     private @Nullable List<String> names;
@@ -62,12 +62,12 @@ public final class ExportRegistry {
      */
     private @Nullable Boolean ociMediaTypes;
     /**
-     * @return Not needed: it must equal the `push` of the image.
+     * @return Whether to push the image, even if the image&#39;s `push` is false. Defaults to true for `registry`, and to the image&#39;s `push` for `image`.
      * 
      */
     private @Nullable Boolean push;
     /**
-     * @return Not to be set: every image is pushed by digest, and then `tags` move to it.
+     * @return Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
      * 
      */
     private @Nullable Boolean pushByDigest;
@@ -119,7 +119,7 @@ public final class ExportRegistry {
         return Optional.ofNullable(this.forceCompression);
     }
     /**
-     * @return Not to be set: use `insecure` in `registries`, for the host that needs it.
+     * @return Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
      * 
      */
     public Optional<Boolean> insecure() {
@@ -133,7 +133,7 @@ public final class ExportRegistry {
         return Optional.ofNullable(this.nameCanonical);
     }
     /**
-     * @return Not to be set: the image goes to `tags`.
+     * @return Full references of the image, if it has no `tags`.
      * 
      */
     public List<String> names() {
@@ -147,14 +147,14 @@ public final class ExportRegistry {
         return Optional.ofNullable(this.ociMediaTypes);
     }
     /**
-     * @return Not needed: it must equal the `push` of the image.
+     * @return Whether to push the image, even if the image&#39;s `push` is false. Defaults to true for `registry`, and to the image&#39;s `push` for `image`.
      * 
      */
     public Optional<Boolean> push() {
         return Optional.ofNullable(this.push);
     }
     /**
-     * @return Not to be set: every image is pushed by digest, and then `tags` move to it.
+     * @return Whether to push the image without a tag. `ref` is then its digest in the first repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.
      * 
      */
     public Optional<Boolean> pushByDigest() {
