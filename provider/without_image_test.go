@@ -178,12 +178,12 @@ func TestPreviewWithoutAnImage(t *testing.T) {
 		`"buildOnPreview": false`: nothing,
 		`"buildOnPreview": false, "exports": [{"local": {"dest": "a"}}]`: nothing,
 		`"buildArgs": {"A": "?"}, "tags": ["a.io/x:1"], "push": false`:   nothing,
-		`"buildOnPreview": false, "load": true`: "digest=? ref=? repoDigest=? " +
+		`"buildOnPreview": false, "load": true`: "digest=? ref= repoDigest=? " +
 			"refs= manifests=?",
-		`"buildOnPreview": false, "exports": [{"image": {}}]`: "digest=? ref=? repoDigest=? " +
+		`"buildOnPreview": false, "exports": [{"image": {}}]`: "digest=? ref= repoDigest=? " +
 			"refs= manifests=?",
 		`"buildOnPreview": false, "exports": "?"`: "digest=? ref=? repoDigest=? " +
-			"refs= manifests=?",
+			"refs=? manifests=?", // they may have names to push to
 		`"buildOnPreview": false, "push": "?", "tags": ["a.io/x:1"]`: "digest=? ref=? repoDigest=? " +
 			"refs=? manifests=?",
 		`"buildOnPreview": false, "exports": [{"cacheonly": {}}], "contextHash": "?"`: nothing,
