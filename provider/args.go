@@ -156,8 +156,9 @@ type Dockerfile struct {
 // Annotate documents the type.
 func (d *Dockerfile) Annotate(an infer.Annotator) {
 	an.Describe(d, "The Dockerfile: either `location` or `inline`.")
-	an.Describe(&d.Location, "Path of the Dockerfile on this machine, relative to the program. Defaults to "+
-		"`Dockerfile` in the context, or else `dockerfile`.")
+	an.Describe(&d.Location, "Path of the Dockerfile on this machine, relative to the program. If the context "+
+		"is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. "+
+		"No ignore file applies to such a context. Defaults to `Dockerfile` in the context, or else `dockerfile`.")
 	an.Describe(&d.Inline, "Text of the Dockerfile.")
 }
 

@@ -25,7 +25,12 @@ func checkDockerfile(c *checker) {
 	if !given && inputs.IsRemote(c.args.contextDir()) {
 		return // the remote context has the Dockerfile
 	}
-	if !isKnown(c.raw, "dockerfile") || !given && c.unknownAt(key("context"), key("location")) {
+	anyContext := d != nil && (d.Inline != nil || filepath.IsAbs(deref(d.Location)))
+	if !isKnown(c.raw, "dockerfile") || !anyContext && c.unknownAt(key("context"), key("location")) {
+		return
+	}
+	if file := c.args.files().RemoteDockerfile; file != "" {
+		checkRemoteDockerfile(c, file)
 		return
 	}
 	if file := c.args.files().Dockerfile; file != "" && isAwaited(file, c.promised) {
@@ -56,6 +61,24 @@ func checkDockerfile(c *checker) {
 	case failEncoding(c, err, c.args.files()):
 	case err != nil:
 		c.fail(path, "%v", err)
+	}
+}
+
+// checkRemoteDockerfile reports a path that leads out of the remote context. It warns if this machine has such a file,
+// which a relative path does not mean.
+func checkRemoteDockerfile(c *checker, file string) {
+	if location := *c.args.Dockerfile.Location; strings.Contains(location, "://") {
+		c.fail("dockerfile.location", "%v", dockerfileMistake(location, ""))
+		return
+	}
+	if !filepath.IsLocal(filepath.FromSlash(file)) {
+		c.fail("dockerfile.location", "%q: it leads out of the remote context. Write its path in there; that of a file "+
+			"on this machine is absolute", file)
+		return
+	}
+	if isRegular(filepath.FromSlash(file)) {
+		c.warn("dockerfile.location: the Dockerfile is %s of the remote context, not the file of that name on this "+
+			"machine: write an absolute path to take that one", printable(file))
 	}
 }
 
@@ -91,8 +114,8 @@ func explainDockerfile(a ImageArgs, files inputs.Files, err error) error {
 		return fmt.Errorf("no Dockerfile at %s, but a Containerfile, which docker build does not take by itself: "+
 			"set dockerfile.location to %s", abs, podman)
 	case a.namesDockerfile() && inputs.IsRemote(files.Context):
-		return fmt.Errorf("no Dockerfile at %s: dockerfile.location is a path on this machine, not in the remote "+
-			"context. Leave it out to take the Dockerfile of that one; the folder after # is its root (#main:folder)",
+		return fmt.Errorf("no Dockerfile at %s: an absolute dockerfile.location is a path on this machine. Write a "+
+			"relative one for a file of the remote context; the folder after # is its root (#main:folder)",
 			abs)
 	}
 	return fmt.Errorf("no Dockerfile at %s: create it, or say where it is with dockerfile.location or "+

@@ -137,8 +137,16 @@ var dockerfilePlaces = map[string]struct{ inputs, property, reason string }{
 	"of a remote context": {
 		`{"context": {"location": "https://example.com/a.git"}, "dockerfile": {"location": "DIR/web/Dockerfile"}}`,
 		"dockerfile.location",
-		"no Dockerfile at DIR/web/Dockerfile: dockerfile.location is a path on this machine, not in the remote " +
-			"context.",
+		"no Dockerfile at DIR/web/Dockerfile: an absolute dockerfile.location is a path on this machine. Write a " +
+			"relative one for a file of the remote context; the folder after # is its root (#main:folder)",
+	},
+	"out of a remote context": {
+		`{"context": {"location": "https://example.com/a.git"}, "dockerfile": {"location": "a/../../Dockerfile"}}`,
+		"dockerfile.location", `"../Dockerfile": it leads out of the remote context. Write its path in there`,
+	},
+	"a URL beside a remote context": {
+		`{"context": {"location": "https://example.com/a.git"}, "dockerfile": {"location": "https://a.io/Dockerfile"}}`,
+		"dockerfile.location", `"https://a.io/Dockerfile": a Dockerfile cannot be fetched from a URL yet.`,
 	},
 	"a context at home": {
 		`{"context": {"location": "~/app"}, "dockerfile": {"inline": "FROM scratch"}}`, "context.location",

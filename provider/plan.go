@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"path"
 	"path/filepath"
 	"time"
 
@@ -65,6 +66,8 @@ func (a ImageArgs) files() inputs.Files {
 	switch {
 	case a.Dockerfile != nil && a.Dockerfile.Inline != nil:
 		f.Inline = []byte(*a.Dockerfile.Inline)
+	case a.namesDockerfile() && inputs.IsRemote(f.Context) && !filepath.IsAbs(*a.Dockerfile.Location):
+		f.RemoteDockerfile = path.Clean(filepath.ToSlash(*a.Dockerfile.Location))
 	case a.namesDockerfile():
 		f.Dockerfile = inputs.FindDockerfile(*a.Dockerfile.Location)
 	case !inputs.IsRemote(f.Context):

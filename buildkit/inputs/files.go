@@ -15,6 +15,8 @@ type Files struct {
 	Named      map[string]string // folders of the named contexts, or locations that IsRemoteNamedContext accepts
 	Dockerfile string            // path of the Dockerfile on this machine; "" when Inline is the text
 	Inline     []byte            // text of the Dockerfile; nil, too, for the Dockerfile of a remote context
+	// RemoteDockerfile is the path of the Dockerfile in the remote context, with slashes; "" is the usual one.
+	RemoteDockerfile string
 	// Project is the folder that links in it and in contexts may lead into; "" is none. Where a link leads out of both,
 	// the build fails with a *file.LinkError.
 	Project string

@@ -65,6 +65,9 @@ func (f Files) addRemoteOptions(options map[string]string) {
 			options["dockerfilekey"] = dockerfileSource // of this machine, not of the remote context
 		} else {
 			delete(options, "filename")
+			if f.RemoteDockerfile != "" {
+				options["filename"] = f.RemoteDockerfile
+			}
 		}
 	}
 	for name, location := range f.Named {

@@ -88,6 +88,10 @@ func (in *Inputs) Hash() string {
 	field := func(s string) { canon.WriteField(h, []byte(s)) }
 	field("pulumi-buildkit inputs v1")
 	canon.WriteField(h, in.Dockerfile)
+	if file := in.files.RemoteDockerfile; file != "" && file != defaultName {
+		field("dockerfile in context")
+		field(file)
+	}
 	for _, name := range slices.Sorted(maps.Keys(in.contexts)) {
 		if !in.mayReadSource(name) {
 			continue

@@ -63,6 +63,34 @@ func TestRemoteContexts(t *testing.T) {
 	}
 }
 
+// A relative location is that of a file in the remote context, also where this machine has such a file. Another file in
+// there is another image.
+func TestDockerfileInARemoteContext(t *testing.T) {
+	t.Parallel()
+	site := httptest.NewServer(http.FileServer(http.Dir(remoteSources(t))))
+	t.Cleanup(site.Close)
+	for name, location := range map[string]string{"git": site.URL + "/repo.git#main",
+		"archive": site.URL + "/app.tar.gz"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, project(t, "context: { location: \""+location+"\" }\ndockerfile: { location: ./app/Other }\n"+
+				"platforms: [linux/amd64]\ntags: [\"REPO:1\"]\n", map[string]string{"app/Other": "FROM nothing.invalid/x\n"}))
+			succeeds(t, s.Up(), "+ 2 created", "the Dockerfile is app/Other of the remote context, not the file of that "+
+				"name on this machine")
+			first := tagDigest(t, repository(t)+":1")
+			succeeds(t, s.Up("--expect-no-changes"))
+			changeProgram(t, s, "./app/Other", "Dockerfile")
+			succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
+			if second := tagDigest(t, repository(t)+":1"); second == first || second == "" {
+				t.Errorf("both Dockerfiles gave %s", second)
+			}
+			changeProgram(t, s, "Dockerfile }", "missing }")
+			fails(t, s.Preview(), "missing")
+			succeeds(t, s.Destroy("--skip-preview"))
+		})
+	}
+}
+
 // With pull, a new commit on the branch gives a new image. Without it, only the URL counts.
 func TestPullSeesANewCommit(t *testing.T) {
 	t.Parallel()
@@ -97,7 +125,11 @@ func remoteSources(t *testing.T) string {
 	t.Helper()
 	dir, work := t.TempDir(), t.TempDir()
 	const dockerfile = "FROM scratch\nCOPY hello /\n"
-	for name, text := range map[string]string{"Dockerfile": dockerfile, "hello": "hello"} {
+	files := map[string]string{
+		"Dockerfile": dockerfile, "hello": "hello", "app/Other": dockerfile + "LABEL from=there\n",
+	}
+	must(t, os.Mkdir(filepath.Join(work, "app"), 0o755))
+	for name, text := range files {
 		must(t, os.WriteFile(filepath.Join(work, name), []byte(text), 0o644))
 	}
 	git := func(args ...string) {
@@ -118,7 +150,7 @@ func remoteSources(t *testing.T) string {
 	must(t, err)
 	z := gzip.NewWriter(file)
 	archive := tar.NewWriter(z)
-	for name, text := range map[string]string{"Dockerfile": dockerfile, "hello": "hello"} {
+	for name, text := range files {
 		must(t, archive.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}))
 		_, err := archive.Write([]byte(text))
 		must(t, err)

@@ -22,7 +22,7 @@ namespace PulumiBuildkit.Buildkit.Outputs
         /// </summary>
         public readonly string? Inline;
         /// <summary>
-        /// Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+        /// Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Defaults to `Dockerfile` in the context, or else `dockerfile`.
         /// </summary>
         public readonly string? Location;
 

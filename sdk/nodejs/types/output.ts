@@ -403,7 +403,7 @@ export interface Dockerfile {
      */
     inline?: string;
     /**
-     * Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+     * Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Defaults to `Dockerfile` in the context, or else `dockerfile`.
      */
     location?: string;
 }

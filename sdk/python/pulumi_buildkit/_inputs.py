@@ -1768,7 +1768,7 @@ class DockerfileArgsDict(TypedDict):
     """
     location: NotRequired[pulumi.Input[_builtins.str]]
     """
-    Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+    Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Defaults to `Dockerfile` in the context, or else `dockerfile`.
     """
 
 @pulumi.input_type
@@ -1780,7 +1780,7 @@ class DockerfileArgs:
         The Dockerfile: either `location` or `inline`.
 
         :param pulumi.Input[_builtins.str] inline: Text of the Dockerfile.
-        :param pulumi.Input[_builtins.str] location: Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+        :param pulumi.Input[_builtins.str] location: Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Defaults to `Dockerfile` in the context, or else `dockerfile`.
         """
         if inline is not None:
             pulumi.set(__self__, "inline", inline)
@@ -1803,7 +1803,7 @@ class DockerfileArgs:
     @pulumi.getter
     def location(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+        Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Defaults to `Dockerfile` in the context, or else `dockerfile`.
         """
         return pulumi.get(self, "location")
 

@@ -1284,7 +1284,7 @@ class Dockerfile(dict):
         The Dockerfile: either `location` or `inline`.
 
         :param _builtins.str inline: Text of the Dockerfile.
-        :param _builtins.str location: Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+        :param _builtins.str location: Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Defaults to `Dockerfile` in the context, or else `dockerfile`.
         """
         if inline is not None:
             pulumi.set(__self__, "inline", inline)
@@ -1303,7 +1303,7 @@ class Dockerfile(dict):
     @pulumi.getter
     def location(self) -> Optional[_builtins.str]:
         """
-        Path of the Dockerfile on this machine, relative to the program. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+        Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Defaults to `Dockerfile` in the context, or else `dockerfile`.
         """
         return pulumi.get(self, "location")
 
