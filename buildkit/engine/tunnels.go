@@ -36,7 +36,8 @@ var tunnels = struct {
 type openTunnel struct {
 	key    tunnelKey
 	target tunnel.Target
-	users  int           // under the lock of tunnels
+	users  int // under the lock of tunnels
+	once   sync.Once
 	ready  chan struct{} // closed when state and err are known
 	state  tunnel.State
 	err    error
@@ -69,7 +70,13 @@ func (b *Builder) acquireTunnel(ctx context.Context, target tunnel.Target) (*ope
 		// Several builds share the tunnel, so it does not end with the first one's.
 		var lasting context.Context
 		lasting, t.close = context.WithCancelCause(context.WithoutCancel(ctx))
-		rescue.Go(func(error) {}, func() { t.run(lasting, b) })
+		rescue.Go(func(error) {}, func() {
+			defer close(t.ended)
+			defer t.close(nil)
+			if err := rescue.Call(func() error { return t.run(lasting, b) }); err != nil {
+				t.settle("", err)
+			}
+		})
 	}
 	t.users++
 	tunnels.Unlock()
@@ -144,28 +151,34 @@ func (b *Builder) OfflineReason() string {
 	return b.offline
 }
 
-// run opens the tunnel and serves it until it is closed or the container ends.
-func (t *openTunnel) run(ctx context.Context, b *Builder) {
-	defer close(t.ended)
-	defer t.close(nil)
+// settle says what became of the tunnel. Only the first call counts.
+func (t *openTunnel) settle(state tunnel.State, err error) {
+	t.once.Do(func() {
+		t.state, t.err = state, err
+		close(t.ready)
+	})
+}
+
+// run opens the tunnel and serves it until it is closed or the container ends. The error is why it could not be opened:
+// a tunnel that breaks is opened again for the next solve.
+func (t *openTunnel) run(ctx context.Context, b *Builder) error {
 	// The tunnel has a connection to the engine of its own: that of its first user may end earlier.
-	e, err := Dial(ctx, b.engine.address)
-	if err == nil {
-		defer func() { _ = e.Close() }()
-		var conn net.Conn
-		container := b.builderContainer
-		container.engine = e
-		if conn, t.state, err = container.startTunnel(ctx, t.target); err == nil {
-			defer func() { _ = conn.Close() }()
-			close(t.ready)
-			if t.state == tunnel.Listening {
-				_ = tunnel.Serve(ctx, conn, t.target) // what breaks is opened again by the next build
-			}
-			return
-		}
+	container := b.builderContainer
+	var err error
+	if container.engine, err = Dial(ctx, b.engine.address); err != nil {
+		return err
 	}
-	t.err = err
-	close(t.ready)
+	defer func() { _ = container.engine.Close() }()
+	conn, state, err := container.startTunnel(ctx, t.target)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	t.settle(state, nil)
+	if state == tunnel.Listening {
+		return tunnel.Serve(ctx, conn, t.target)
+	}
+	return nil
 }
 
 // startTunnel runs the program that listens in the container, and returns its standard input and output.

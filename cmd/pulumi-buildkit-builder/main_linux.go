@@ -29,7 +29,7 @@ func run(args []string) error {
 	case len(args) == 1 && args[0] == inside.ConnectRole:
 		return inside.Connect(context.Background(), os.Stdin, os.Stdout)
 	case len(args) == 1 && args[0] == inside.TunnelRole:
-		return tunnel.Listen(context.Background(), os.TempDir(), os.Stdin, os.Stdout)
+		return tunnel.Listen(context.Background(), inside.StateFolder, os.Stdin, os.Stdout)
 	}
 	return fmt.Errorf("%s: this is a part of the plugin that it starts itself: run pulumi up instead", inside.Program)
 }

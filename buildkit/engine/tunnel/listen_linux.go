@@ -20,7 +20,8 @@ import (
 )
 
 // Listen reads a Request from in and writes an Answer to out. If nothing answers at the address, it listens there and
-// sends what it accepts through in and out, until in ends. folder is the same for all tunnels of a network.
+// sends what it accepts through in and out, until in ends. folder is the same for all tunnels of a network: the volume,
+// which containers of all versions share.
 func Listen(ctx context.Context, folder string, in io.Reader, out io.Writer) error {
 	buffered := bufio.NewReader(in)
 	var request Request

@@ -9,5 +9,5 @@ import (
 // Machine identifies the loopback of this process: that of one start of the system.
 func Machine(context.Context) (string, error) {
 	session, err := unix.Sysctl("kern.bootsessionuuid")
-	return "darwin " + session, err
+	return hash("darwin", session), err
 }

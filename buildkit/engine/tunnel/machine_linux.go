@@ -2,7 +2,6 @@ package tunnel
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"strings"
 
@@ -16,5 +15,5 @@ func Machine(ctx context.Context) (string, error) {
 		return "", err
 	}
 	namespace, err := os.Readlink("/proc/self/ns/net")
-	return fmt.Sprintf("linux %s %s", strings.TrimSpace(string(boot)), namespace), err
+	return hash("linux", strings.TrimSpace(string(boot)), namespace), err
 }

@@ -15,5 +15,5 @@ func Machine(context.Context) (string, error) {
 		return "", err
 	}
 	guid, _, err := key.GetStringValue("MachineGuid")
-	return "windows " + guid, errors.Join(err, key.Close())
+	return hash("windows", guid), errors.Join(err, key.Close())
 }
