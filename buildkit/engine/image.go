@@ -4,8 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -61,11 +59,10 @@ func newBuilderImage(ctx context.Context, arch string) (*builderImage, error) {
 	for _, p := range programs {
 		i.entries = append(i.entries, entry{name: programFolder + filepath.Base(p), mode: 0o755, path: p})
 	}
-	sum := sha256.New()
-	if err := i.writeLayer(sum); err != nil {
+	i.layer, err = i.layerDigest()
+	if err != nil {
 		return nil, err
 	}
-	i.layer = "sha256:" + hex.EncodeToString(sum.Sum(nil))
 	return i, nil
 }
 
