@@ -9,8 +9,6 @@ import (
 )
 
 // The digest of a layer is kept while its programs look the same, and computed again when one has changed.
-//
-//nolint:paralleltest // the cache is that of the environment
 func TestLayerDigest(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())

@@ -80,13 +80,13 @@ func compare(b *testing.B, c contender) {
 	for i := 0; b.Loop(); i++ {
 		sides := []func(){
 			func() {
-				must(b, s.Write("greeting", fmt.Sprint("provider ", i)))
+				must(b, s.Write("greeting", fmt.Sprint(b.Name(), " provider ", i)))
 				watch.reset()
 				succeeds(b, s.Up("--skip-preview"))
 				provider = append(provider, watch.took(b))
 			},
 			func() {
-				must(b, s.Write("greeting", fmt.Sprint("buildctl ", i)))
+				must(b, s.Write("greeting", fmt.Sprint(b.Name(), " buildctl ", i)))
 				buildctl = append(buildctl, runBuildctl(b, s, options, env))
 			},
 		}
