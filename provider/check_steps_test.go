@@ -9,71 +9,73 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
+// wrongSteps holds inputs about steps that Check refuses: the path of the failure and a part of its reason.
+var wrongSteps = map[string]struct{ inputs, path, reason string }{
+	"no address": {
+		`"addHosts": ["db:10.0.0.1", "db"]`, "addHosts[1]",
+		`"db" is not a host: write name:address, as in db:10.0.0.5`,
+	},
+	"not an address":               {`"addHosts": ["db:10.0.0.256"]`, "addHosts[0]", "write name:address"},
+	"no host name":                 {`"addHosts": [":10.0.0.1"]`, "addHosts[0]", "write name:address"},
+	"two lines in one":             {`"addHosts": ["a,b:10.0.0.1"]`, "addHosts[0]", "write name:address"},
+	"several addresses, one wrong": {`"addHosts": ["db=10.0.0.1,x"]`, "addHosts[0]", "write name:address"},
+	"no such permission": {
+		`"allow": ["network.host", "root"]`, "allow[1]", `"root" is not known: it is network.host`,
+	},
+	"no such stage without cache": {`"noCacheFilter": ["tests"]`, "noCacheFilter[0]", `no stage "tests"`},
+	"a stage by its number":       {`"noCacheFilter": ["0"]`, "noCacheFilter[0]", "is not the name of a stage"},
+	"no cache twice": {
+		`"noCacheFilter": ["app"], "noCache": true`, "noCacheFilter", "noCache runs the steps of all stages again",
+	},
+	"another mode of an export": {
+		`"exports": [{"local": {"dest": "out", "mode": "move"}}]`, "exports[0].local", "it is copy or delete",
+	},
+	"an export over the program": {
+		`"exports": [{"local": {"dest": ".", "mode": "delete"}}]`, "exports[0].local", "mode: delete would remove",
+	},
+	"an export over the context": {
+		`"exports": [{"local": {"dest": "APP", "mode": "delete"}}]`, "exports[0].local", "mode: delete would remove",
+	},
+	"a raw export over the context": {
+		`"exports": [{"raw": "type=local,dest=APP,mode=delete"}]`, "exports[0].raw", "mode: delete would remove",
+	},
+	"another cache behind a reference": {
+		`"cacheTo": [{"registry": {"ref": "a.io/b:c,type=gha"}}]`, "cacheTo[0].registry.ref",
+		"type=gha cannot stand behind a reference",
+	},
+	"no option behind a reference": {
+		`"cacheFrom": [{"registry": {"ref": "a.io/b:c,max"}}]`, "cacheFrom[0].registry.ref", `"max" is not name=value`,
+	},
+	"another network": {
+		`"network": "bridge"`, "network", `"bridge" is not known: it is default, host or none`,
+	},
+	"an agent without an id": {`"ssh": [{"id": ""}]`, "ssh[0].id", "needs an id"},
+	"two agents of one id": {
+		`"ssh": [{"id": "a"}, {"id": "a", "paths": ["b"]}]`, "ssh[1].id", `"a" is the id of another agent`,
+	},
+	"no such test":        {`"testTargets": ["app", "tests"]`, "testTargets[1]", `no stage "tests": it has app`},
+	"no test":             {`"testTargets": [""]`, "testTargets[0]", "name a stage"},
+	"a name with a space": {`"annotations": {"a b": "c"}`, `annotations["a b"]`, "without white space"},
+	"a secret annotation": {
+		`"annotations": {"a": "secret:hunter2"}`, "annotations.a", "can be read by everybody who can see the image",
+	},
+	"before 1970": {`"sourceDateEpoch": -1`, "sourceDateEpoch", "-1 is not a time"},
+	"milliseconds": {
+		`"sourceDateEpoch": 1700000000000`, "sourceDateEpoch", "give whole seconds since 1970",
+	},
+	"a fraction of a second": {`"sourceDateEpoch": 1.5`, "sourceDateEpoch", "it must be a whole number"},
+	"the epoch twice": {
+		`"sourceDateEpoch": 1, "buildArgs": {"SOURCE_DATE_EPOCH": "1"}`, "buildArgs.SOURCE_DATE_EPOCH",
+		"sourceDateEpoch sets this argument",
+	},
+	"another mode": {`"provenance": {"mode": "full"}`, "provenance.mode", `"full" is not known: it is min or max`},
+	"no generator": {`"sbom": {"generator": ""}`, "sbom.generator", "is not an image"},
+	"not an image": {`"sbom": {"generator": "a,b"}`, "sbom.generator", "is not an image"},
+}
+
 func TestCheckOfSteps(t *testing.T) {
 	t.Parallel()
-	cases := map[string]struct{ inputs, path, reason string }{
-		"no address": {
-			`"addHosts": ["db:10.0.0.1", "db"]`, "addHosts[1]",
-			`"db" is not a host: write name:address, as in db:10.0.0.5`,
-		},
-		"not an address":               {`"addHosts": ["db:10.0.0.256"]`, "addHosts[0]", "write name:address"},
-		"no host name":                 {`"addHosts": [":10.0.0.1"]`, "addHosts[0]", "write name:address"},
-		"two lines in one":             {`"addHosts": ["a,b:10.0.0.1"]`, "addHosts[0]", "write name:address"},
-		"several addresses, one wrong": {`"addHosts": ["db=10.0.0.1,x"]`, "addHosts[0]", "write name:address"},
-		"no such permission": {
-			`"allow": ["network.host", "root"]`, "allow[1]", `"root" is not known: it is network.host`,
-		},
-		"no such stage without cache": {`"noCacheFilter": ["tests"]`, "noCacheFilter[0]", `no stage "tests"`},
-		"a stage by its number":       {`"noCacheFilter": ["0"]`, "noCacheFilter[0]", "is not the name of a stage"},
-		"no cache twice": {
-			`"noCacheFilter": ["app"], "noCache": true`, "noCacheFilter", "noCache runs the steps of all stages again",
-		},
-		"another mode of an export": {
-			`"exports": [{"local": {"dest": "out", "mode": "move"}}]`, "exports[0].local", "it is copy or delete",
-		},
-		"an export over the program": {
-			`"exports": [{"local": {"dest": ".", "mode": "delete"}}]`, "exports[0].local", "mode: delete would remove",
-		},
-		"an export over the context": {
-			`"exports": [{"local": {"dest": "APP", "mode": "delete"}}]`, "exports[0].local", "mode: delete would remove",
-		},
-		"a raw export over the context": {
-			`"exports": [{"raw": "type=local,dest=APP,mode=delete"}]`, "exports[0].raw", "mode: delete would remove",
-		},
-		"another cache behind a reference": {
-			`"cacheTo": [{"registry": {"ref": "a.io/b:c,type=gha"}}]`, "cacheTo[0].registry.ref",
-			"type=gha cannot stand behind a reference",
-		},
-		"no option behind a reference": {
-			`"cacheFrom": [{"registry": {"ref": "a.io/b:c,max"}}]`, "cacheFrom[0].registry.ref", `"max" is not name=value`,
-		},
-		"another network": {
-			`"network": "bridge"`, "network", `"bridge" is not known: it is default, host or none`,
-		},
-		"an agent without an id": {`"ssh": [{"id": ""}]`, "ssh[0].id", "needs an id"},
-		"two agents of one id": {
-			`"ssh": [{"id": "a"}, {"id": "a", "paths": ["b"]}]`, "ssh[1].id", `"a" is the id of another agent`,
-		},
-		"no such test":        {`"testTargets": ["app", "tests"]`, "testTargets[1]", `no stage "tests": it has app`},
-		"no test":             {`"testTargets": [""]`, "testTargets[0]", "name a stage"},
-		"a name with a space": {`"annotations": {"a b": "c"}`, `annotations["a b"]`, "without white space"},
-		"a secret annotation": {
-			`"annotations": {"a": "secret:hunter2"}`, "annotations.a", "can be read by everybody who can see the image",
-		},
-		"before 1970": {`"sourceDateEpoch": -1`, "sourceDateEpoch", "-1 is not a time"},
-		"milliseconds": {
-			`"sourceDateEpoch": 1700000000000`, "sourceDateEpoch", "give whole seconds since 1970",
-		},
-		"a fraction of a second": {`"sourceDateEpoch": 1.5`, "sourceDateEpoch", "it must be a whole number"},
-		"the epoch twice": {
-			`"sourceDateEpoch": 1, "buildArgs": {"SOURCE_DATE_EPOCH": "1"}`, "buildArgs.SOURCE_DATE_EPOCH",
-			"sourceDateEpoch sets this argument",
-		},
-		"another mode": {`"provenance": {"mode": "full"}`, "provenance.mode", `"full" is not known: it is min or max`},
-		"no generator": {`"sbom": {"generator": ""}`, "sbom.generator", "is not an image"},
-		"not an image": {`"sbom": {"generator": "a,b"}`, "sbom.generator", "is not an image"},
-	}
-	for name, c := range cases {
+	for name, c := range wrongSteps {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			wantOneFailure(t, `{"context": {"location": "APP"}, `+c.inputs+`}`, c.path, c.reason)

@@ -180,8 +180,8 @@ func (op operation) withoutPush() operation {
 	return op.withExports(func(e export) bool { return e.isImage() || e.dest != "" })
 }
 
-// withExports returns the operation of a build with the exports of a choice. It pushes nothing, loads nothing, and fills
-// no cache but an inline one.
+// withExports returns the operation of a build with the exports of a choice. It pushes nothing, loads nothing, and
+// fills no cache but an inline one.
 func (op operation) withExports(chosen func(export) bool) operation {
 	op.args.CacheTo = slices.DeleteFunc(slices.Clone(op.args.CacheTo), func(c CacheTo) bool { return c.Inline == nil })
 	op.args.Exports = slices.DeleteFunc(slices.Clone(op.args.Exports), func(e Export) bool {

@@ -81,7 +81,8 @@ func TestOutputsOfAnEarlierVersion(t *testing.T) {
 // A value that is not known yet is an unknown output.
 func TestUnknownOutputsOfInputs(t *testing.T) {
 	t.Parallel()
-	out := repeatedInputs(props(t, `{"builder": {"name": "?"}, "pull": "?", "cacheTo": [{"registry": {"ref": "?"}}, "?"]}`))
+	const inputs = `{"builder": {"name": "?"}, "pull": "?", "cacheTo": [{"registry": {"ref": "?"}}, "?"]}`
+	out := repeatedInputs(props(t, inputs))
 	for _, path := range []string{"builder.name", "pull", "cacheTo[0].registry.ref", "cacheTo[1]"} {
 		if got := flatten("", property.New(out))["."+path]; !got.IsComputed() {
 			t.Errorf("%s is %v", path, got)

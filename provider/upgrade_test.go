@@ -77,7 +77,7 @@ func TestUpgradeFromShortHashesShowsDriftOfThatTagOnly(t *testing.T) {
 func TestReadDistinguishesShortHashes(t *testing.T) {
 	t.Parallel()
 	f := newFormerState(t)
-	f.inputs = f.remembered.newInputs(t, "app:{hash}", "app:{hash:12}", "app:latest")
+	f.inputs = f.newInputs(t, "app:{hash}", "app:{hash:12}", "app:latest")
 	res, err := f.update(f.inputs)
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestReadDistinguishesShortHashes(t *testing.T) {
 func TestUpgradeFromShortHashesAtTheNextChange(t *testing.T) {
 	t.Parallel()
 	f := newFormerState(t)
-	res, err := f.update(f.remembered.newInputs(t, "app:{hash}", "app:next"))
+	res, err := f.update(f.newInputs(t, "app:{hash}", "app:next"))
 	if err != nil {
 		t.Fatal(err)
 	}

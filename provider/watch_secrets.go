@@ -19,8 +19,8 @@ func checkWatchSecrets(c *checker) {
 		_, isSecret := c.args.Secrets[id]
 		switch {
 		case isSource:
-			c.failWithoutValue(path, "no state has the value of a secret of secretSources, so a change of it cannot be "+
-				"seen: give it in secrets, or do not watch it")
+			c.failWithoutValue(path, "no state has the value of a secret of secretSources, so a change of it cannot "+
+				"be seen: give it in secrets, or do not watch it")
 		case !isSecret && !c.raw.Get("secrets").IsComputed():
 			c.failWithoutValue(path, "secrets has no such id: write one of its ids")
 		}

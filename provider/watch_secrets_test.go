@@ -49,7 +49,8 @@ func TestAWatchedSecretReusesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		outputs := props(t, `{"contextHash": "c", "digest": "sha256:d", "refs": ["a.io/x:1"]}`)
-		outputs = outputs.Set(pastBuildsKey, pastBuildsValue([]pastBuild{{inputs: inputsHash(args), digest: "sha256:d"}}))
+		past := []pastBuild{{inputs: inputsHash(args), digest: "sha256:d"}}
+		outputs = outputs.Set(pastBuildsKey, pastBuildsValue(past))
 		op, err := resolveOperation(request{
 			urn: urn, inputs: inputs, old: stateOf(outputs), oldInputs: props(t, old),
 		}, args)

@@ -99,7 +99,8 @@ func serveGit(t *testing.T, login string) string {
 func serveArchive(t *testing.T, login string) string {
 	t.Helper()
 	packed := packArchive(t, urlFiles)
-	return serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(packed) }), login, nil)
+	write := func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(packed) }
+	return serve(t, http.HandlerFunc(write), login, nil)
 }
 
 // urlLogins holds contexts whose URL has a login. SITE stands for the address of the server, with the login.
