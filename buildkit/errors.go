@@ -11,6 +11,7 @@ import (
 type StepError struct {
 	Step     Step
 	ExitCode int      // of the step's process; 0 if the process did not run
+	NoMemory bool     // a process of the step was killed, most often because memory ran out
 	Reason   string   // set if there is no exit code
 	Fault    Fault    // what Reason says, if it is known
 	Excerpt  string   // the Dockerfile around the step; "" if it is not known
@@ -37,6 +38,9 @@ func (e *StepError) Error() string {
 	return b.String()
 }
 
+// exitKilled is the exit code of a shell whose command got SIGKILL.
+const exitKilled = 137
+
 // title names the step.
 func (e *StepError) title() string {
 	if e.Step.Position == "" {
@@ -48,8 +52,10 @@ func (e *StepError) title() string {
 // outcome says how the step failed.
 func (e *StepError) outcome() string {
 	switch {
-	case e.ExitCode == 137:
+	case e.ExitCode == exitKilled:
 		return "exit code 137: killed, most often because memory ran out"
+	case e.NoMemory:
+		return fmt.Sprintf("exit code %d: memory ran out", e.ExitCode)
 	case e.ExitCode != 0:
 		return fmt.Sprintf("exit code %d", e.ExitCode)
 	}

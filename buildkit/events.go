@@ -34,8 +34,8 @@ type Event struct {
 	Elapsed time.Duration
 	Text    string // without secrets
 
-	// Warning is what Text is about: a *CacheError, a *DockerfileLoginError or a *PlainFilesError. It is nil for a
-	// warning of BuildKit about the Dockerfile. Unlike Text it may hold secrets.
+	// Warning is what Text is about: a *CacheError, a *DockerfileLoginError, a *PlainFilesError or an
+	// *IgnoredLimitsError. It is nil for a warning of BuildKit about the Dockerfile. Unlike Text it may hold secrets.
 	Warning error
 }
 

@@ -52,8 +52,13 @@ func (e *StepError) describe(state *stepState, err error, redact *redaction) {
 	if errors.As(err, &exit) && exit.ExitCode != gateway.UnknownExitStatus {
 		e.ExitCode = int(exit.ExitCode)
 		e.Fault = Unexplained // the text is about the process
+		e.NoMemory = e.ExitCode == exitKilled || strings.HasSuffix(innerMessage(err), outOfMemory)
 	}
 }
+
+// outOfMemory is the end of the daemon's text if the kernel killed a process of the step because memory ran out. The
+// daemon knows that with cgroup version 2 only (executor/runcexecutor/executor_linux.go).
+const outOfMemory = ": cannot allocate memory"
 
 // pushError returns the failed push that the daemon's text is about. ok is false for any other text.
 //

@@ -25,6 +25,7 @@ type frontend struct {
 	platforms    *stepPlatforms
 	readGuard    *readGuard
 	policy       *sourcePolicy
+	limits       *limitChecker
 	log          *slog.Logger
 	options      map[string]string
 	muteWarnings bool // another run gives the same ones
@@ -68,7 +69,16 @@ func (s *solve) runFrontend(ctx context.Context, c gateway.Client) (*gateway.Res
 func (s *solve) buildTargets(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 	options := c.BuildOpts().Opts
 	f := frontend{
-		Client: c, source: s.source, platforms: s.platforms, readGuard: s.readGuard, policy: s.policy, log: s.log,
+		Client:    c,
+		source:    s.source,
+		platforms: s.platforms,
+		readGuard: s.readGuard,
+		policy:    s.policy,
+		limits:    s.limits,
+		log:       s.log,
+	}
+	if err := checkLimits(s.plan.Limits, c.BuildOpts()); err != nil {
+		return nil, s.readGuard.stop(err)
 	}
 	f.logNamedContexts(ctx, options)
 	for _, target := range s.plan.TestTargets {
@@ -115,7 +125,19 @@ func (f frontend) runAtDaemon(ctx context.Context, options map[string]string) (*
 	if _, err := f.run(ctx, plainOptions(options)); err != nil {
 		return nil, err
 	}
-	return f.Client.Solve(ctx, gateway.SolveRequest{Frontend: "dockerfile.v0", FrontendOpt: options})
+	return f.solveFrontend(ctx, gateway.SolveRequest{Frontend: "dockerfile.v0", FrontendOpt: options})
+}
+
+// solveFrontend has the daemon run a frontend, and looks for the limits in the result.
+func (f frontend) solveFrontend(ctx context.Context, req gateway.SolveRequest) (*gateway.Result, error) {
+	result, err := f.Client.Solve(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.limits.check(ctx, req.FrontendOpt["source"], result); err != nil {
+		f.log.DebugContext(ctx, "limits not checked", "reason", errorLine(err))
+	}
+	return result, nil
 }
 
 // plainOptions returns a copy of the options without attestations.
@@ -156,6 +178,9 @@ func (f frontend) Solve(ctx context.Context, req gateway.SolveRequest) (*gateway
 	})
 	if err != nil {
 		return nil, f.readGuard.stop(err)
+	}
+	if req.Frontend != "" {
+		return f.solveFrontend(ctx, req)
 	}
 	return f.Client.Solve(ctx, req)
 }

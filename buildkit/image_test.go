@@ -39,7 +39,12 @@ func TestPlanBecomesOptions(t *testing.T) {
 						Name: "db", IP: netip.MustParseAddr("10.0.0.5"),
 					}, {Name: "six", IP: netip.MustParseAddr("fd00::5")},
 				},
-				NoCache:      true,
+				NoCache: true,
+				Limits: inputs.Limits{
+					Memory: 2 << 30, MemorySwap: -1, CPUQuota: 150_000, CPUShares: 512, CPUSetCPUs: "0-3,5",
+					CPUSetMems: "0", ShmSize: 128 << 20, Ulimits: []string{"core=0:0", "nofile=1024:2048"},
+					CgroupParent: "/builds",
+				},
 				Epoch:        new(int64),
 				Provenance:   "max",
 				SBOM:         "docker/buildkit-syft-scanner:stable-1",

@@ -38,6 +38,7 @@ import (
 //   - a *StalledSourceError if a server stopped in the middle of a transfer.
 //   - a *StalledCacheError if a cache could not be written.
 //   - an *OldDaemonError if the daemon is too old for the build.
+//   - a *LimitError if the daemon cannot limit steps as the plan says.
 //   - a *DaemonError for any other failure that the daemon reports.
 //   - a *StoppedError if ctx ended or the daemon did.
 func Solve(
@@ -60,6 +61,9 @@ func (s *solve) solve(ctx context.Context, c *client.Client, in *inputs.Inputs, 
 		return Built{}, s.finish(ctx, err)
 	}
 	response, err := s.run(ctx, c, opt, access)
+	if ignored := s.limits.err(); ignored != nil { // a failed build too: perhaps it failed for want of the limit
+		s.steps.warn(ignored)
+	}
 	if err != nil {
 		err = s.explain(ctx, err)
 	}
@@ -97,6 +101,7 @@ type solve struct {
 	received  *receiver
 	stores    map[string]*cacheStore // by their names for the daemon
 	policy    *sourcePolicy
+	limits    *limitChecker
 	log       *slog.Logger
 }
 
@@ -112,6 +117,7 @@ func newSolve(plan inputs.Plan, in *inputs.Inputs, logger *slog.Logger, report f
 		secrets:   &secretStore{redact: redact, logins: newLogins(redact)},
 		platforms: platforms,
 		readGuard: &readGuard{hashed: in.Prediction()},
+		limits:    &limitChecker{limits: plan.Limits},
 		steps:     newStepTracker(platforms, redact, hidden, report),
 	}
 	s.files.Epoch = plan.Epoch

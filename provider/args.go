@@ -19,6 +19,7 @@ type ImageArgs struct {
 	AddHosts        []string                `pulumi:"addHosts,optional"`
 	Network         *NetworkMode            `pulumi:"network,optional"`
 	NoCache         *bool                   `pulumi:"noCache,optional"`
+	Limits          *Limits                 `pulumi:"limits,optional"`
 	SSH             []SSH                   `pulumi:"ssh,optional"`
 	SourceDateEpoch *int                    `pulumi:"sourceDateEpoch,optional"`
 	Provenance      *Provenance             `pulumi:"provenance,optional"`

@@ -26,6 +26,10 @@ func describeSteps(a *ImageArgs, an infer.Annotator) {
 		"--network=host`, `security.insecure` for `RUN --security=insecure`, `device` or `device=NAME` for `RUN "+
 		"--device`. The builder must allow it too; the plugin's own daemon allows only `network.host`. A change never "+
 		"causes a build.")
+	an.Describe(&a.Limits, "Limits of what one step may use: memory, CPUs, shared memory and open files. Steps that "+
+		"run at once have them each. A limit that the builder does not have is an error, except that some rootless "+
+		"BuildKit daemons of others ignore what needs a cgroup. A frontend that `# syntax=` names may ignore a limit, "+
+		"with a warning. A change never causes a build.")
 	an.Describe(&a.SSH, "SSH agents and keys that steps may sign in with: `RUN --mount=type=ssh`. Keys never "+
 		"leave this machine. A change never causes a build.")
 	an.Describe(&a.TestTargets, "Stages of the Dockerfile to build before the image, for every platform. If a "+

@@ -30,6 +30,7 @@ type builder struct {
 	prune   string // the command that removes its build cache; "" for the embedded daemon
 	// guarded: a Dockerfile must not make the builder do more than the program says.
 	guarded  bool
+	rootless bool          // it leaves out limits of steps that need a cgroup, without a word
 	embedded *daemon.Lease // nil: another builder
 	// container is our BuildKit in a Docker Engine; nil: another builder.
 	container *engine.Builder
@@ -70,6 +71,7 @@ func (f *builderFinder) startEmbedded(ctx context.Context) (builder, error) {
 	}
 	return builder{
 		endpoint: lease.Endpoint(), release: func() { _ = lease.Release() }, guarded: true, embedded: lease,
+		rootless: daemon.Rootless(),
 		connect: func(ctx context.Context) (*client.Client, error) {
 			return e.Dial(ctx, endpoint.Options{Connect: lease.Dial})
 		},
@@ -119,7 +121,7 @@ func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine)
 		return builder{}, err
 	}
 	if missing == "" {
-		b.connect = e.BuildKit
+		b.connect, b.rootless = e.BuildKit, abilities.Rootless
 		return b, nil
 	}
 	registries, err := f.containerRegistries(ctx)

@@ -90,6 +90,7 @@ var checks = []func(*checker){
 	checkAttestations,
 	checkHosts,
 	checkNetwork,
+	checkLimits,
 	checkSSH,
 	checkSecrets,
 	checkSecretSources,

@@ -28,6 +28,7 @@ var programs = map[string]string{
 	"not of the image": `{"contextHash": "c1", "context": {"location": "elsewhere"},
 		"dockerfile": {"inline": "FROM scratch"},
 		"tags": ["ghcr.io/acme/app:{hash}"], "push": false, "pushTimeout": 10, "buildOnPreview": false, "noCache": true,
+		"limits": {"memory": "2g", "cpus": 1.5, "ulimits": {"nofile": "1024:2048"}, "cgroupParent": "/builds"},
 		"ssh": [{"id": "default"}], "secrets": {"token": "secret:1"}, "secretSources": {"other": {"env": "TOKEN"}},
 		"cacheFrom": [{"gha": {}}], "cacheTo": [{"inline": {}}], "registries": [{"address": "ghcr.io"}],
 		"builder": {"endpoint": "unix:///run/buildkit.sock"}, "watch": "all"}`,

@@ -87,7 +87,8 @@ func newImageBuild(
 	b.access, err = newAccess(ctx, op, b.client, func(ctx context.Context) (engine.Address, error) {
 		return builder.loadTarget(ctx, settings.configuration())
 	})
-	if err = cmp.Or(err, checkMachineNetwork(builder, op.plan)); err == nil {
+	err = cmp.Or(err, checkMachineNetwork(builder, op.plan), checkBuilderLimits(builder, op.plan.Limits))
+	if err == nil {
 		err = b.resolveGateway(ctx)
 	}
 	if err != nil {
@@ -212,7 +213,7 @@ func (b *imageBuild) dropCaches(stalled error) error {
 func (b *imageBuild) explain(ctx context.Context, err error) error {
 	err = explainPlatform(ctx, b.settings, b.op, explainBuild(err))
 	err = explainRefusal(explainContext(explainDisk(b.builder, err)), b.settings.configuration())
-	return explainNetwork(ctx, b.builder, b.op.plan, err)
+	return explainNetwork(ctx, b.builder, b.op.plan, explainLimits(b.op.plan.Limits, err))
 }
 
 // daemonError returns the error of a build as package registry reads it: without what a step printed and what the

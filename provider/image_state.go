@@ -27,6 +27,7 @@ type ImageState struct {
 	NoCache         *bool               `pulumi:"noCache,optional"`
 	NoCacheFilter   []string            `pulumi:"noCacheFilter,optional"`
 	Allow           []string            `pulumi:"allow,optional"`
+	Limits          *Limits             `pulumi:"limits,optional"`
 	Builder         *BuilderConfig      `pulumi:"builder,optional"`
 	BuildOnPreview  *bool               `pulumi:"buildOnPreview,optional"`
 	CacheFrom       []CacheFrom         `pulumi:"cacheFrom,optional"`
@@ -68,6 +69,7 @@ func (s *ImageState) Annotate(an infer.Annotator) {
 	an.Describe(&s.NoCache, "Whether the last build ran every step again.")
 	an.Describe(&s.NoCacheFilter, "The stages whose steps the last build ran again.")
 	an.Describe(&s.Allow, "What steps were allowed to do in the last update.")
+	an.Describe(&s.Limits, "The limits of steps in the last update.")
 	an.Describe(&s.Builder, "The builder that the program named in the last update, without certificates.")
 	an.Describe(&s.BuildOnPreview, "Whether previews build, as of the last update.")
 	an.Describe(&s.CacheFrom, "The caches to import in the last update, without credentials.")

@@ -147,6 +147,7 @@ var inputTable = []input{
 		name: "ssh", builds: true, why: "another key does not make another image",
 		hidden: "nobody else needs to know where keys are",
 	},
+	{name: "limits", builds: true, why: "a limit says how steps run, not what they make"},
 	{name: "noCache", builds: true, why: "it says how to build, not what; it would be a reason only once"},
 	{name: "builder", builds: true, why: "the same inputs are the same image on every builder"},
 	{name: "buildOnPreview", builds: true, why: "it is only about previews"},

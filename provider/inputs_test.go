@@ -58,13 +58,13 @@ func TestListsOfInputs(t *testing.T) {
 		"watched": {watchedInputs, append([]string{"push", "tags"}, image...)},
 		"image":   {imageInputs, image},
 		"build": {buildInputs, append([]string{
-			"allow", "buildOnPreview", "builder", "context", "dockerfile", "noCache", "noCacheFilter", "pull",
+			"allow", "buildOnPreview", "builder", "context", "dockerfile", "limits", "noCache", "noCacheFilter", "pull",
 			"secretSources", "secrets", "ssh", "volatileArgs", "watch", "watchSecrets",
 		}, image...)},
 		"other outputs": {otherOutputs, []string{
 			"allow", "buildOnPreview", "builder", "cacheFrom", "cacheTo", "context", "dockerfile", "exec",
-			"ignoreSecretsInDiffCalculation", "noCache", "noCacheFilter", "pull", "pushTimeout", "volatileArgs", "watch",
-			"watchSecrets",
+			"ignoreSecretsInDiffCalculation", "limits", "noCache", "noCacheFilter", "pull", "pushTimeout", "volatileArgs",
+			"watch", "watchSecrets",
 		}},
 		"computed": {computedInputs, []string{"baseDigests", "contextHash"}},
 		"delivery": {deliveryInputs, []string{"exports", "load", "push", "tags"}},

@@ -15,6 +15,7 @@ const inputsWithCanaries = `{
 	"context": {"location": "https://me:CANARY@git.example.com/app.git", "named": {"lib": {"location":
 		"https://CANARY@git.example.com/lib.git"}}},
 	"dockerfile": {"inline": "FROM scratch"}, "watch": "all", "pull": false, "noCache": true,
+	"limits": {"memory": "1g"},
 	"allow": ["network.host", "secret:CANARY"], "buildOnPreview": false, "pushTimeout": 10, "exec": false,
 	"ignoreSecretsInDiffCalculation": ["token"], "volatileArgs": ["COMMIT"], "watchSecrets": ["npm"],
 	"builder": {"endpoint": "tcp://build.example.com:1234", "tls": {"ca": "CANARY", "cert": "CANARY",

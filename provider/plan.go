@@ -43,6 +43,7 @@ func (a ImageArgs) plan(repositories []string) inputs.Plan {
 		NoCache:      deref(a.NoCache),
 		NoCacheOf:    a.NoCacheFilter,
 		Allow:        sortUnique(a.Allow),
+		Limits:       a.Limits.plan(),
 		Epoch:        a.epoch(),
 		Provenance:   a.provenance(),
 		SBOM:         a.sbom(),

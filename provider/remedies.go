@@ -31,6 +31,9 @@ func explainBuild(err error) error {
 	if errors.As(err, new(*inputs.UnhashedError)) {
 		return fmt.Errorf("%w. Set watch to all, so that the whole context is hashed and sent", err)
 	}
+	if limit, ok := errors.AsType[*buildkit.LimitError](err); ok {
+		return fmt.Errorf("limits: %w. %s", err, limitRemedies[limit.Fault])
+	}
 	if errors.As(err, new(*buildkit.StalledSourceError)) {
 		return fmt.Errorf("%w. Look at that server, or at the network between it and the builder, and try again", err)
 	}

@@ -68,6 +68,9 @@ func warningText(e buildkit.Event) string {
 	if errors.As(e.Warning, new(*buildkit.PlainFilesError)) {
 		return e.Text + ". Export tar to keep them"
 	}
+	if errors.As(e.Warning, new(*buildkit.IgnoredLimitsError)) {
+		return "limits: " + e.Text + ". Leave out the # syntax= line, or name a newer version there"
+	}
 	return e.Text
 }
 

@@ -84,14 +84,18 @@ func checkObject(path string, t *schema.ObjectType, value any) error {
 	return errors.Join(problems...)
 }
 
-// checkScalar returns an error if the value is not a string, boolean or integer, whichever the type is.
+// checkScalar returns an error if the value is not a string, boolean, integer or number, whichever the type is.
 func checkScalar(path string, t schema.Type, value any) error {
 	ok := true
 	switch t {
 	case schema.BoolType:
 		_, ok = value.(bool)
-	case schema.IntType, schema.NumberType:
+	case schema.IntType:
 		_, ok = value.(int)
+	case schema.NumberType:
+		if _, ok = value.(float64); !ok {
+			_, ok = value.(int)
+		}
 	case schema.StringType:
 		_, ok = value.(string)
 	}

@@ -146,6 +146,26 @@ func TestOrdinaryUserWithoutADevice(t *testing.T) {
 	wantTexts(t, mustRun(t, address, "ip address; true"), "127.0.0.1/8")
 }
 
+// The daemon of an ordinary user has limits of processes and of /dev/shm. BuildKit leaves out those of memory without a
+// word, which is why package provider refuses them.
+func TestLimitsOfAnOrdinaryUser(t *testing.T) {
+	t.Parallel()
+	home, program := ordinaryHome(t)
+	address := startOrdinary(t, daemontest.UsualMachine, home, program, time.Second).endpoint(t)
+	arch := platforms.DefaultSpec().Architecture
+	const script = "/bin/busybox --install -s /bin && df -k /dev/shm | tail -n1; ulimit -Sn; ulimit -Hn; " +
+		"x=$(head -c 100000000 /dev/zero | tr '\\0' x); echo ${#x}"
+	step := llb.Scratch().
+		File(llb.Copy(llb.Local("probe"), "busybox", "/bin/busybox", &llb.CopyInfo{CreateDestPath: true})).
+		Run(llb.Args([]string{"/bin/busybox", "sh", "-c", script}), llb.AddEnv("PATH", "/bin"), llb.IgnoreCache,
+			llb.AddUlimit("nofile", 100, 200),
+			llb.AddMount("/dev/shm", llb.Scratch(), llb.Tmpfs(llb.TmpfsSize(3<<20))),
+			llb.WithLinuxResources(llb.LinuxResources{Memory: 16 << 20, MemorySwap: 16 << 20})).Root()
+	output, err := solveProbe(t.Context(), address, arch, "../../.cache/fixtures/busybox-"+arch, step)
+	must(t, err)
+	wantTexts(t, output, " 3072 ", "100\n200\n100000000\n")
+}
+
 func TestForeignStepOfAnOrdinaryUser(t *testing.T) {
 	t.Parallel()
 	platform, machine := "linux/arm64", "aarch64"

@@ -19,6 +19,8 @@ type Abilities struct {
 	// image of several platforms and exports no cache.
 	Stores bool
 	OS     string // "linux" or "windows"
+	// Rootless tells whether the engine runs in a user namespace. The steps of its BuildKit then have no cgroups.
+	Rootless bool
 }
 
 // snapshotterLabel marks a BuildKit worker that works in containerd.
@@ -63,6 +65,7 @@ func (e *Engine) Abilities(ctx context.Context) (Abilities, error) {
 			found.Stores = true
 		}
 	}
+	found.Rootless = e.isRootless(ctx)
 	return found, nil
 }
 
@@ -80,6 +83,13 @@ func (e *Engine) HoldsIndexes(ctx context.Context) (bool, error) {
 
 // containerdStore is the status of an engine whose images are in containerd.
 var containerdStore = [2]string{"driver-type", "io.containerd.snapshotter.v1"}
+
+// isRootless reports whether the engine runs in a user namespace. It returns false if the engine does not tell, as
+// behind a proxy that passes on no request of the kind.
+func (e *Engine) isRootless(ctx context.Context) bool {
+	about, err := e.api.Info(ctx, client.InfoOptions{})
+	return err == nil && slices.Contains(about.Info.SecurityOptions, "name=rootless")
+}
 
 // IsOlder reports whether the version is unknown or below floor, both such as v0.30.0. A prerelease counts as its
 // release.

@@ -41,12 +41,13 @@ type dryGateway struct {
 }
 
 // NewDryGateway returns a gateway that answers the Dockerfile frontend without a daemon of that platform. Nothing is
-// built.
+// built. A limit of steps changes nothing that a build reads, so the frontend is told of none.
 func NewDryGateway(plan Plan, texts Texts, builderPlatform string) gateway.Client {
 	return newDryGateway(plan, texts, builderPlatform)
 }
 
 func newDryGateway(plan Plan, texts Texts, builderPlatform string) *dryGateway {
+	plan.Limits = Limits{}
 	g := &dryGateway{
 		source:         texts.Source(),
 		planFiles:      plan.Files,

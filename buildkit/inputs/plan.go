@@ -23,6 +23,7 @@ type Plan struct {
 	NoCache      bool              // run every step again
 	NoCacheOf    []string          // stages whose steps run again
 	Allow        []string          // entitlements that steps ask for, besides what Network needs
+	Limits       Limits            // of the processes in steps
 	Epoch        *int64            // upper bound of every time in the image, seconds since 1970; nil: no bound
 	Provenance   string            // attestation of how the image was made: "min", "max" or, "", none
 	SBOM         string            // reference of the image that lists what is in the image; "": no such list

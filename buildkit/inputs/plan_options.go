@@ -51,6 +51,7 @@ func (p Plan) addStepOptions(options map[string]string) {
 	case len(p.NoCacheOf) > 0:
 		options["no-cache"] = strings.Join(p.NoCacheOf, ",") // the name of a stage has no comma
 	}
+	p.Limits.addOptions(options)
 	if p.Epoch != nil {
 		options["build-arg:SOURCE_DATE_EPOCH"] = strconv.FormatInt(*p.Epoch, 10)
 	}

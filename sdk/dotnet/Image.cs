@@ -215,6 +215,12 @@ namespace PulumiBuildkit.Buildkit
         public Output<ImmutableDictionary<string, string>?> Labels { get; private set; } = null!;
 
         /// <summary>
+        /// The limits of steps in the last update.
+        /// </summary>
+        [Output("limits")]
+        public Output<Outputs.Limits?> Limits { get; private set; } = null!;
+
+        /// <summary>
         /// Whether the image was loaded into a Docker Engine.
         /// </summary>
         [Output("load")]
@@ -545,6 +551,12 @@ namespace PulumiBuildkit.Buildkit
             get => _labels ?? (_labels = new InputMap<string>());
             set => _labels = value;
         }
+
+        /// <summary>
+        /// Limits of what one step may use: memory, CPUs, shared memory and open files. Steps that run at once have them each. A limit that the builder does not have is an error, except that some rootless BuildKit daemons of others ignore what needs a cgroup. A frontend that `# syntax=` names may ignore a limit, with a warning. A change never causes a build.
+        /// </summary>
+        [Input("limits")]
+        public Input<Inputs.LimitsArgs>? Limits { get; set; }
 
         /// <summary>
         /// Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. An engine with the containerd image store also takes several platforms and attestations. Defaults to false.

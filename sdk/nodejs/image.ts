@@ -161,6 +161,10 @@ export class Image extends pulumi.CustomResource {
      */
     declare public readonly labels: pulumi.Output<{[key: string]: string} | undefined>;
     /**
+     * The limits of steps in the last update.
+     */
+    declare public readonly limits: pulumi.Output<outputs.Limits | undefined>;
+    /**
      * Whether the image was loaded into a Docker Engine.
      */
     declare public readonly load: pulumi.Output<boolean | undefined>;
@@ -272,6 +276,7 @@ export class Image extends pulumi.CustomResource {
             resourceInputs["exports"] = args?.exports;
             resourceInputs["ignoreSecretsInDiffCalculation"] = args?.ignoreSecretsInDiffCalculation;
             resourceInputs["labels"] = args?.labels;
+            resourceInputs["limits"] = args?.limits;
             resourceInputs["load"] = args?.load;
             resourceInputs["network"] = args?.network;
             resourceInputs["noCache"] = args?.noCache;
@@ -315,6 +320,7 @@ export class Image extends pulumi.CustomResource {
             resourceInputs["exports"] = undefined /*out*/;
             resourceInputs["ignoreSecretsInDiffCalculation"] = undefined /*out*/;
             resourceInputs["labels"] = undefined /*out*/;
+            resourceInputs["limits"] = undefined /*out*/;
             resourceInputs["load"] = undefined /*out*/;
             resourceInputs["manifests"] = undefined /*out*/;
             resourceInputs["network"] = undefined /*out*/;
@@ -412,6 +418,10 @@ export interface ImageArgs {
      * Labels of the image. A secret among them is refused.
      */
     labels?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
+    /**
+     * Limits of what one step may use: memory, CPUs, shared memory and open files. Steps that run at once have them each. A limit that the builder does not have is an error, except that some rootless BuildKit daemons of others ignore what needs a cgroup. A frontend that `# syntax=` names may ignore a limit, with a warning. A change never causes a build.
+     */
+    limits?: pulumi.Input<inputs.LimitsArgs>;
     /**
      * Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. An engine with the containerd image store also takes several platforms and attestations. Defaults to false.
      */

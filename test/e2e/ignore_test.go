@@ -28,6 +28,7 @@ var inputValues = map[string][2]string{
 	"annotations":     {"{ a: a }", `{ a: b, "x.y": c }`},
 	"addHosts":        {`["a:127.0.0.1"]`, `["a:127.0.0.2"]`},
 	"network":         {"none", "host"},
+	"limits":          {"{ memory: 1g }", `{ memory: 2g, shmSize: 1m, ulimits: { nofile: "100" } }`},
 	"noCache":         {"false", "true"},
 	"ssh":             {"null", "[{ id: default, paths: [key] }]"},
 	"sourceDateEpoch": {"1", "2"},

@@ -144,6 +144,8 @@ type Image struct {
 	IgnoreSecretsInDiffCalculation pulumi.StringArrayOutput `pulumi:"ignoreSecretsInDiffCalculation"`
 	// The labels that were applied.
 	Labels pulumi.StringMapOutput `pulumi:"labels"`
+	// The limits of steps in the last update.
+	Limits LimitsPtrOutput `pulumi:"limits"`
 	// Whether the image was loaded into a Docker Engine.
 	Load pulumi.BoolPtrOutput `pulumi:"load"`
 	// The manifest of each platform, by platform. AWS Lambda, for example, takes a single manifest and no index. Empty if nothing was pushed.
@@ -269,6 +271,8 @@ type imageArgs struct {
 	IgnoreSecretsInDiffCalculation []string `pulumi:"ignoreSecretsInDiffCalculation"`
 	// Labels of the image. A secret among them is refused.
 	Labels map[string]string `pulumi:"labels"`
+	// Limits of what one step may use: memory, CPUs, shared memory and open files. Steps that run at once have them each. A limit that the builder does not have is an error, except that some rootless BuildKit daemons of others ignore what needs a cgroup. A frontend that `# syntax=` names may ignore a limit, with a warning. A change never causes a build.
+	Limits *Limits `pulumi:"limits"`
 	// Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. An engine with the containerd image store also takes several platforms and attestations. Defaults to false.
 	Load *bool `pulumi:"load"`
 	// The network of steps. On the plugin's own daemon each step has its own network, which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides for itself. Defaults to `default`.
@@ -347,6 +351,8 @@ type ImageArgs struct {
 	IgnoreSecretsInDiffCalculation pulumi.StringArrayInput
 	// Labels of the image. A secret among them is refused.
 	Labels pulumi.StringMapInput
+	// Limits of what one step may use: memory, CPUs, shared memory and open files. Steps that run at once have them each. A limit that the builder does not have is an error, except that some rootless BuildKit daemons of others ignore what needs a cgroup. A frontend that `# syntax=` names may ignore a limit, with a warning. A change never causes a build.
+	Limits LimitsPtrInput
 	// Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. An engine with the containerd image store also takes several platforms and attestations. Defaults to false.
 	Load pulumi.BoolPtrInput
 	// The network of steps. On the plugin's own daemon each step has its own network, which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides for itself. Defaults to `default`.
@@ -556,6 +562,11 @@ func (o ImageOutput) IgnoreSecretsInDiffCalculation() pulumi.StringArrayOutput {
 // The labels that were applied.
 func (o ImageOutput) Labels() pulumi.StringMapOutput {
 	return o.ApplyT(func(v *Image) pulumi.StringMapOutput { return v.Labels }).(pulumi.StringMapOutput)
+}
+
+// The limits of steps in the last update.
+func (o ImageOutput) Limits() LimitsPtrOutput {
+	return o.ApplyT(func(v *Image) LimitsPtrOutput { return v.Limits }).(LimitsPtrOutput)
 }
 
 // Whether the image was loaded into a Docker Engine.

@@ -5335,6 +5335,298 @@ func (o ExportTarPtrOutput) Dest() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
+// Limits of what one step may use.
+type Limits struct {
+	// The cgroup of the builder's machine that holds the cgroups of steps. The plugin's own BuildKit refuses it, because it keeps its steps in a cgroup of its own. A rootless one has none.
+	CgroupParent *string `pulumi:"cgroupParent"`
+	// The weight of a step when CPUs are busy, 2 to 262144. Others have 1024.
+	CpuShares *int `pulumi:"cpuShares"`
+	// How many CPUs' worth of time, such as `1.5`.
+	Cpus *float64 `pulumi:"cpus"`
+	// The CPUs to run on, such as `0-3,5`.
+	CpusetCpus *string `pulumi:"cpusetCpus"`
+	// The memory nodes to use, such as `0,1`.
+	CpusetMems *string `pulumi:"cpusetMems"`
+	// Memory, such as `512m` or `2g`. A step that needs more is killed. If two builds share a step, the larger limit applies. Like all limits of memory and CPUs it needs BuildKit v0.31 that is not rootless.
+	Memory *string `pulumi:"memory"`
+	// Memory and swap together, such as `3g`, or `-1` for any amount of swap. It needs `memory`. Defaults to the builder's choice.
+	MemorySwap *string `pulumi:"memorySwap"`
+	// The size of `/dev/shm`, such as `128m`. A step whose base image has no `/dev` then leaves no empty folder there, so the digest is another. Defaults to the builder's, which is `64m`.
+	ShmSize *string `pulumi:"shmSize"`
+	// Limits of each process by their names (`nofile`, `nproc`, `core` …), as `soft` or `soft:hard`, such as `1024:2048`. `-1` is no limit. A step fails if the builder may not set its hard limit.
+	Ulimits map[string]string `pulumi:"ulimits"`
+}
+
+// LimitsInput is an input type that accepts LimitsArgs and LimitsOutput values.
+// You can construct a concrete instance of `LimitsInput` via:
+//
+//	LimitsArgs{...}
+type LimitsInput interface {
+	pulumi.Input
+
+	ToLimitsOutput() LimitsOutput
+	ToLimitsOutputWithContext(context.Context) LimitsOutput
+}
+
+// Limits of what one step may use.
+type LimitsArgs struct {
+	// The cgroup of the builder's machine that holds the cgroups of steps. The plugin's own BuildKit refuses it, because it keeps its steps in a cgroup of its own. A rootless one has none.
+	CgroupParent pulumi.StringPtrInput `pulumi:"cgroupParent"`
+	// The weight of a step when CPUs are busy, 2 to 262144. Others have 1024.
+	CpuShares pulumi.IntPtrInput `pulumi:"cpuShares"`
+	// How many CPUs' worth of time, such as `1.5`.
+	Cpus pulumi.Float64PtrInput `pulumi:"cpus"`
+	// The CPUs to run on, such as `0-3,5`.
+	CpusetCpus pulumi.StringPtrInput `pulumi:"cpusetCpus"`
+	// The memory nodes to use, such as `0,1`.
+	CpusetMems pulumi.StringPtrInput `pulumi:"cpusetMems"`
+	// Memory, such as `512m` or `2g`. A step that needs more is killed. If two builds share a step, the larger limit applies. Like all limits of memory and CPUs it needs BuildKit v0.31 that is not rootless.
+	Memory pulumi.StringPtrInput `pulumi:"memory"`
+	// Memory and swap together, such as `3g`, or `-1` for any amount of swap. It needs `memory`. Defaults to the builder's choice.
+	MemorySwap pulumi.StringPtrInput `pulumi:"memorySwap"`
+	// The size of `/dev/shm`, such as `128m`. A step whose base image has no `/dev` then leaves no empty folder there, so the digest is another. Defaults to the builder's, which is `64m`.
+	ShmSize pulumi.StringPtrInput `pulumi:"shmSize"`
+	// Limits of each process by their names (`nofile`, `nproc`, `core` …), as `soft` or `soft:hard`, such as `1024:2048`. `-1` is no limit. A step fails if the builder may not set its hard limit.
+	Ulimits pulumi.StringMapInput `pulumi:"ulimits"`
+}
+
+func (LimitsArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Limits)(nil)).Elem()
+}
+
+func (i LimitsArgs) ToLimitsOutput() LimitsOutput {
+	return i.ToLimitsOutputWithContext(context.Background())
+}
+
+func (i LimitsArgs) ToLimitsOutputWithContext(ctx context.Context) LimitsOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(LimitsOutput)
+}
+
+func (i LimitsArgs) ToLimitsPtrOutput() LimitsPtrOutput {
+	return i.ToLimitsPtrOutputWithContext(context.Background())
+}
+
+func (i LimitsArgs) ToLimitsPtrOutputWithContext(ctx context.Context) LimitsPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(LimitsOutput).ToLimitsPtrOutputWithContext(ctx)
+}
+
+// LimitsPtrInput is an input type that accepts LimitsArgs, LimitsPtr and LimitsPtrOutput values.
+// You can construct a concrete instance of `LimitsPtrInput` via:
+//
+//	        LimitsArgs{...}
+//
+//	or:
+//
+//	        nil
+type LimitsPtrInput interface {
+	pulumi.Input
+
+	ToLimitsPtrOutput() LimitsPtrOutput
+	ToLimitsPtrOutputWithContext(context.Context) LimitsPtrOutput
+}
+
+type limitsPtrType LimitsArgs
+
+func LimitsPtr(v *LimitsArgs) LimitsPtrInput {
+	return (*limitsPtrType)(v)
+}
+
+func (*limitsPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**Limits)(nil)).Elem()
+}
+
+func (i *limitsPtrType) ToLimitsPtrOutput() LimitsPtrOutput {
+	return i.ToLimitsPtrOutputWithContext(context.Background())
+}
+
+func (i *limitsPtrType) ToLimitsPtrOutputWithContext(ctx context.Context) LimitsPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(LimitsPtrOutput)
+}
+
+// Limits of what one step may use.
+type LimitsOutput struct{ *pulumi.OutputState }
+
+func (LimitsOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Limits)(nil)).Elem()
+}
+
+func (o LimitsOutput) ToLimitsOutput() LimitsOutput {
+	return o
+}
+
+func (o LimitsOutput) ToLimitsOutputWithContext(ctx context.Context) LimitsOutput {
+	return o
+}
+
+func (o LimitsOutput) ToLimitsPtrOutput() LimitsPtrOutput {
+	return o.ToLimitsPtrOutputWithContext(context.Background())
+}
+
+func (o LimitsOutput) ToLimitsPtrOutputWithContext(ctx context.Context) LimitsPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v Limits) *Limits {
+		return &v
+	}).(LimitsPtrOutput)
+}
+
+// The cgroup of the builder's machine that holds the cgroups of steps. The plugin's own BuildKit refuses it, because it keeps its steps in a cgroup of its own. A rootless one has none.
+func (o LimitsOutput) CgroupParent() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Limits) *string { return v.CgroupParent }).(pulumi.StringPtrOutput)
+}
+
+// The weight of a step when CPUs are busy, 2 to 262144. Others have 1024.
+func (o LimitsOutput) CpuShares() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Limits) *int { return v.CpuShares }).(pulumi.IntPtrOutput)
+}
+
+// How many CPUs' worth of time, such as `1.5`.
+func (o LimitsOutput) Cpus() pulumi.Float64PtrOutput {
+	return o.ApplyT(func(v Limits) *float64 { return v.Cpus }).(pulumi.Float64PtrOutput)
+}
+
+// The CPUs to run on, such as `0-3,5`.
+func (o LimitsOutput) CpusetCpus() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Limits) *string { return v.CpusetCpus }).(pulumi.StringPtrOutput)
+}
+
+// The memory nodes to use, such as `0,1`.
+func (o LimitsOutput) CpusetMems() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Limits) *string { return v.CpusetMems }).(pulumi.StringPtrOutput)
+}
+
+// Memory, such as `512m` or `2g`. A step that needs more is killed. If two builds share a step, the larger limit applies. Like all limits of memory and CPUs it needs BuildKit v0.31 that is not rootless.
+func (o LimitsOutput) Memory() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Limits) *string { return v.Memory }).(pulumi.StringPtrOutput)
+}
+
+// Memory and swap together, such as `3g`, or `-1` for any amount of swap. It needs `memory`. Defaults to the builder's choice.
+func (o LimitsOutput) MemorySwap() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Limits) *string { return v.MemorySwap }).(pulumi.StringPtrOutput)
+}
+
+// The size of `/dev/shm`, such as `128m`. A step whose base image has no `/dev` then leaves no empty folder there, so the digest is another. Defaults to the builder's, which is `64m`.
+func (o LimitsOutput) ShmSize() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Limits) *string { return v.ShmSize }).(pulumi.StringPtrOutput)
+}
+
+// Limits of each process by their names (`nofile`, `nproc`, `core` …), as `soft` or `soft:hard`, such as `1024:2048`. `-1` is no limit. A step fails if the builder may not set its hard limit.
+func (o LimitsOutput) Ulimits() pulumi.StringMapOutput {
+	return o.ApplyT(func(v Limits) map[string]string { return v.Ulimits }).(pulumi.StringMapOutput)
+}
+
+type LimitsPtrOutput struct{ *pulumi.OutputState }
+
+func (LimitsPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**Limits)(nil)).Elem()
+}
+
+func (o LimitsPtrOutput) ToLimitsPtrOutput() LimitsPtrOutput {
+	return o
+}
+
+func (o LimitsPtrOutput) ToLimitsPtrOutputWithContext(ctx context.Context) LimitsPtrOutput {
+	return o
+}
+
+func (o LimitsPtrOutput) Elem() LimitsOutput {
+	return o.ApplyT(func(v *Limits) Limits {
+		if v != nil {
+			return *v
+		}
+		var ret Limits
+		return ret
+	}).(LimitsOutput)
+}
+
+// The cgroup of the builder's machine that holds the cgroups of steps. The plugin's own BuildKit refuses it, because it keeps its steps in a cgroup of its own. A rootless one has none.
+func (o LimitsPtrOutput) CgroupParent() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Limits) *string {
+		if v == nil {
+			return nil
+		}
+		return v.CgroupParent
+	}).(pulumi.StringPtrOutput)
+}
+
+// The weight of a step when CPUs are busy, 2 to 262144. Others have 1024.
+func (o LimitsPtrOutput) CpuShares() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *Limits) *int {
+		if v == nil {
+			return nil
+		}
+		return v.CpuShares
+	}).(pulumi.IntPtrOutput)
+}
+
+// How many CPUs' worth of time, such as `1.5`.
+func (o LimitsPtrOutput) Cpus() pulumi.Float64PtrOutput {
+	return o.ApplyT(func(v *Limits) *float64 {
+		if v == nil {
+			return nil
+		}
+		return v.Cpus
+	}).(pulumi.Float64PtrOutput)
+}
+
+// The CPUs to run on, such as `0-3,5`.
+func (o LimitsPtrOutput) CpusetCpus() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Limits) *string {
+		if v == nil {
+			return nil
+		}
+		return v.CpusetCpus
+	}).(pulumi.StringPtrOutput)
+}
+
+// The memory nodes to use, such as `0,1`.
+func (o LimitsPtrOutput) CpusetMems() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Limits) *string {
+		if v == nil {
+			return nil
+		}
+		return v.CpusetMems
+	}).(pulumi.StringPtrOutput)
+}
+
+// Memory, such as `512m` or `2g`. A step that needs more is killed. If two builds share a step, the larger limit applies. Like all limits of memory and CPUs it needs BuildKit v0.31 that is not rootless.
+func (o LimitsPtrOutput) Memory() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Limits) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Memory
+	}).(pulumi.StringPtrOutput)
+}
+
+// Memory and swap together, such as `3g`, or `-1` for any amount of swap. It needs `memory`. Defaults to the builder's choice.
+func (o LimitsPtrOutput) MemorySwap() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Limits) *string {
+		if v == nil {
+			return nil
+		}
+		return v.MemorySwap
+	}).(pulumi.StringPtrOutput)
+}
+
+// The size of `/dev/shm`, such as `128m`. A step whose base image has no `/dev` then leaves no empty folder there, so the digest is another. Defaults to the builder's, which is `64m`.
+func (o LimitsPtrOutput) ShmSize() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Limits) *string {
+		if v == nil {
+			return nil
+		}
+		return v.ShmSize
+	}).(pulumi.StringPtrOutput)
+}
+
+// Limits of each process by their names (`nofile`, `nproc`, `core` …), as `soft` or `soft:hard`, such as `1024:2048`. `-1` is no limit. A step fails if the builder may not set its hard limit.
+func (o LimitsPtrOutput) Ulimits() pulumi.StringMapOutput {
+	return o.ApplyT(func(v *Limits) map[string]string {
+		if v == nil {
+			return nil
+		}
+		return v.Ulimits
+	}).(pulumi.StringMapOutput)
+}
+
 // The image of one platform.
 type Manifest struct {
 	// Digest of the manifest: `sha256:…`.
@@ -6404,6 +6696,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*ExportRegistryPtrInput)(nil)).Elem(), ExportRegistryArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ExportTarInput)(nil)).Elem(), ExportTarArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ExportTarPtrInput)(nil)).Elem(), ExportTarArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*LimitsInput)(nil)).Elem(), LimitsArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*LimitsPtrInput)(nil)).Elem(), LimitsArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ProvenanceInput)(nil)).Elem(), ProvenanceArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ProvenancePtrInput)(nil)).Elem(), ProvenanceArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*RegistryInput)(nil)).Elem(), RegistryArgs{})
@@ -6469,6 +6763,8 @@ func init() {
 	pulumi.RegisterOutputType(ExportRegistryPtrOutput{})
 	pulumi.RegisterOutputType(ExportTarOutput{})
 	pulumi.RegisterOutputType(ExportTarPtrOutput{})
+	pulumi.RegisterOutputType(LimitsOutput{})
+	pulumi.RegisterOutputType(LimitsPtrOutput{})
 	pulumi.RegisterOutputType(ManifestOutput{})
 	pulumi.RegisterOutputType(ManifestMapOutput{})
 	pulumi.RegisterOutputType(ProvenanceOutput{})

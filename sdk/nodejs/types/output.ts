@@ -699,6 +699,48 @@ export interface ExportTar {
 }
 
 /**
+ * Limits of what one step may use.
+ */
+export interface Limits {
+    /**
+     * The cgroup of the builder's machine that holds the cgroups of steps. The plugin's own BuildKit refuses it, because it keeps its steps in a cgroup of its own. A rootless one has none.
+     */
+    cgroupParent?: string;
+    /**
+     * The weight of a step when CPUs are busy, 2 to 262144. Others have 1024.
+     */
+    cpuShares?: number;
+    /**
+     * How many CPUs' worth of time, such as `1.5`.
+     */
+    cpus?: number;
+    /**
+     * The CPUs to run on, such as `0-3,5`.
+     */
+    cpusetCpus?: string;
+    /**
+     * The memory nodes to use, such as `0,1`.
+     */
+    cpusetMems?: string;
+    /**
+     * Memory, such as `512m` or `2g`. A step that needs more is killed. If two builds share a step, the larger limit applies. Like all limits of memory and CPUs it needs BuildKit v0.31 that is not rootless.
+     */
+    memory?: string;
+    /**
+     * Memory and swap together, such as `3g`, or `-1` for any amount of swap. It needs `memory`. Defaults to the builder's choice.
+     */
+    memorySwap?: string;
+    /**
+     * The size of `/dev/shm`, such as `128m`. A step whose base image has no `/dev` then leaves no empty folder there, so the digest is another. Defaults to the builder's, which is `64m`.
+     */
+    shmSize?: string;
+    /**
+     * Limits of each process by their names (`nofile`, `nproc`, `core` …), as `soft` or `soft:hard`, such as `1024:2048`. `-1` is no limit. A step fails if the builder may not set its hard limit.
+     */
+    ulimits?: {[key: string]: string};
+}
+
+/**
  * The image of one platform.
  */
 export interface Manifest {

@@ -68,6 +68,8 @@ __all__ = [
     'ExportTarArgsDict',
     'ExportArgs',
     'ExportArgsDict',
+    'LimitsArgs',
+    'LimitsArgsDict',
     'ProvenanceArgs',
     'ProvenanceArgsDict',
     'RegistryArgs',
@@ -3115,6 +3117,200 @@ class ExportArgs:
     @tar.setter
     def tar(self, value: Optional[pulumi.Input['ExportTarArgs']]):
         pulumi.set(self, "tar", value)
+
+
+class LimitsArgsDict(TypedDict):
+    """
+    Limits of what one step may use.
+    """
+    cgroup_parent: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    The cgroup of the builder's machine that holds the cgroups of steps. The plugin's own BuildKit refuses it, because it keeps its steps in a cgroup of its own. A rootless one has none.
+    """
+    cpu_shares: NotRequired[pulumi.Input[_builtins.int]]
+    """
+    The weight of a step when CPUs are busy, 2 to 262144. Others have 1024.
+    """
+    cpus: NotRequired[pulumi.Input[_builtins.float]]
+    """
+    How many CPUs' worth of time, such as `1.5`.
+    """
+    cpuset_cpus: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    The CPUs to run on, such as `0-3,5`.
+    """
+    cpuset_mems: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    The memory nodes to use, such as `0,1`.
+    """
+    memory: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Memory, such as `512m` or `2g`. A step that needs more is killed. If two builds share a step, the larger limit applies. Like all limits of memory and CPUs it needs BuildKit v0.31 that is not rootless.
+    """
+    memory_swap: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Memory and swap together, such as `3g`, or `-1` for any amount of swap. It needs `memory`. Defaults to the builder's choice.
+    """
+    shm_size: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    The size of `/dev/shm`, such as `128m`. A step whose base image has no `/dev` then leaves no empty folder there, so the digest is another. Defaults to the builder's, which is `64m`.
+    """
+    ulimits: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]
+    """
+    Limits of each process by their names (`nofile`, `nproc`, `core` …), as `soft` or `soft:hard`, such as `1024:2048`. `-1` is no limit. A step fails if the builder may not set its hard limit.
+    """
+
+@pulumi.input_type
+class LimitsArgs:
+    def __init__(__self__, *,
+                 cgroup_parent: Optional[pulumi.Input[_builtins.str]] = None,
+                 cpu_shares: Optional[pulumi.Input[_builtins.int]] = None,
+                 cpus: Optional[pulumi.Input[_builtins.float]] = None,
+                 cpuset_cpus: Optional[pulumi.Input[_builtins.str]] = None,
+                 cpuset_mems: Optional[pulumi.Input[_builtins.str]] = None,
+                 memory: Optional[pulumi.Input[_builtins.str]] = None,
+                 memory_swap: Optional[pulumi.Input[_builtins.str]] = None,
+                 shm_size: Optional[pulumi.Input[_builtins.str]] = None,
+                 ulimits: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None):
+        """
+        Limits of what one step may use.
+
+        :param pulumi.Input[_builtins.str] cgroup_parent: The cgroup of the builder's machine that holds the cgroups of steps. The plugin's own BuildKit refuses it, because it keeps its steps in a cgroup of its own. A rootless one has none.
+        :param pulumi.Input[_builtins.int] cpu_shares: The weight of a step when CPUs are busy, 2 to 262144. Others have 1024.
+        :param pulumi.Input[_builtins.float] cpus: How many CPUs' worth of time, such as `1.5`.
+        :param pulumi.Input[_builtins.str] cpuset_cpus: The CPUs to run on, such as `0-3,5`.
+        :param pulumi.Input[_builtins.str] cpuset_mems: The memory nodes to use, such as `0,1`.
+        :param pulumi.Input[_builtins.str] memory: Memory, such as `512m` or `2g`. A step that needs more is killed. If two builds share a step, the larger limit applies. Like all limits of memory and CPUs it needs BuildKit v0.31 that is not rootless.
+        :param pulumi.Input[_builtins.str] memory_swap: Memory and swap together, such as `3g`, or `-1` for any amount of swap. It needs `memory`. Defaults to the builder's choice.
+        :param pulumi.Input[_builtins.str] shm_size: The size of `/dev/shm`, such as `128m`. A step whose base image has no `/dev` then leaves no empty folder there, so the digest is another. Defaults to the builder's, which is `64m`.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] ulimits: Limits of each process by their names (`nofile`, `nproc`, `core` …), as `soft` or `soft:hard`, such as `1024:2048`. `-1` is no limit. A step fails if the builder may not set its hard limit.
+        """
+        if cgroup_parent is not None:
+            pulumi.set(__self__, "cgroup_parent", cgroup_parent)
+        if cpu_shares is not None:
+            pulumi.set(__self__, "cpu_shares", cpu_shares)
+        if cpus is not None:
+            pulumi.set(__self__, "cpus", cpus)
+        if cpuset_cpus is not None:
+            pulumi.set(__self__, "cpuset_cpus", cpuset_cpus)
+        if cpuset_mems is not None:
+            pulumi.set(__self__, "cpuset_mems", cpuset_mems)
+        if memory is not None:
+            pulumi.set(__self__, "memory", memory)
+        if memory_swap is not None:
+            pulumi.set(__self__, "memory_swap", memory_swap)
+        if shm_size is not None:
+            pulumi.set(__self__, "shm_size", shm_size)
+        if ulimits is not None:
+            pulumi.set(__self__, "ulimits", ulimits)
+
+    @_builtins.property
+    @pulumi.getter(name="cgroupParent")
+    def cgroup_parent(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        The cgroup of the builder's machine that holds the cgroups of steps. The plugin's own BuildKit refuses it, because it keeps its steps in a cgroup of its own. A rootless one has none.
+        """
+        return pulumi.get(self, "cgroup_parent")
+
+    @cgroup_parent.setter
+    def cgroup_parent(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "cgroup_parent", value)
+
+    @_builtins.property
+    @pulumi.getter(name="cpuShares")
+    def cpu_shares(self) -> Optional[pulumi.Input[_builtins.int]]:
+        """
+        The weight of a step when CPUs are busy, 2 to 262144. Others have 1024.
+        """
+        return pulumi.get(self, "cpu_shares")
+
+    @cpu_shares.setter
+    def cpu_shares(self, value: Optional[pulumi.Input[_builtins.int]]):
+        pulumi.set(self, "cpu_shares", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def cpus(self) -> Optional[pulumi.Input[_builtins.float]]:
+        """
+        How many CPUs' worth of time, such as `1.5`.
+        """
+        return pulumi.get(self, "cpus")
+
+    @cpus.setter
+    def cpus(self, value: Optional[pulumi.Input[_builtins.float]]):
+        pulumi.set(self, "cpus", value)
+
+    @_builtins.property
+    @pulumi.getter(name="cpusetCpus")
+    def cpuset_cpus(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        The CPUs to run on, such as `0-3,5`.
+        """
+        return pulumi.get(self, "cpuset_cpus")
+
+    @cpuset_cpus.setter
+    def cpuset_cpus(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "cpuset_cpus", value)
+
+    @_builtins.property
+    @pulumi.getter(name="cpusetMems")
+    def cpuset_mems(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        The memory nodes to use, such as `0,1`.
+        """
+        return pulumi.get(self, "cpuset_mems")
+
+    @cpuset_mems.setter
+    def cpuset_mems(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "cpuset_mems", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def memory(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Memory, such as `512m` or `2g`. A step that needs more is killed. If two builds share a step, the larger limit applies. Like all limits of memory and CPUs it needs BuildKit v0.31 that is not rootless.
+        """
+        return pulumi.get(self, "memory")
+
+    @memory.setter
+    def memory(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "memory", value)
+
+    @_builtins.property
+    @pulumi.getter(name="memorySwap")
+    def memory_swap(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Memory and swap together, such as `3g`, or `-1` for any amount of swap. It needs `memory`. Defaults to the builder's choice.
+        """
+        return pulumi.get(self, "memory_swap")
+
+    @memory_swap.setter
+    def memory_swap(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "memory_swap", value)
+
+    @_builtins.property
+    @pulumi.getter(name="shmSize")
+    def shm_size(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        The size of `/dev/shm`, such as `128m`. A step whose base image has no `/dev` then leaves no empty folder there, so the digest is another. Defaults to the builder's, which is `64m`.
+        """
+        return pulumi.get(self, "shm_size")
+
+    @shm_size.setter
+    def shm_size(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "shm_size", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def ulimits(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]:
+        """
+        Limits of each process by their names (`nofile`, `nproc`, `core` …), as `soft` or `soft:hard`, such as `1024:2048`. `-1` is no limit. A step fails if the builder may not set its hard limit.
+        """
+        return pulumi.get(self, "ulimits")
+
+    @ulimits.setter
+    def ulimits(self, value: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "ulimits", value)
 
 
 class ProvenanceArgsDict(TypedDict):

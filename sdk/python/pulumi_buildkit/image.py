@@ -38,6 +38,7 @@ class ImageArgs:
                  exports: Optional[pulumi.Input[Sequence[pulumi.Input['ExportArgs']]]] = None,
                  ignore_secrets_in_diff_calculation: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  labels: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 limits: Optional[pulumi.Input['LimitsArgs']] = None,
                  load: Optional[pulumi.Input[_builtins.bool]] = None,
                  network: Optional[pulumi.Input['NetworkMode']] = None,
                  no_cache: Optional[pulumi.Input[_builtins.bool]] = None,
@@ -78,6 +79,7 @@ class ImageArgs:
         :param pulumi.Input[Sequence[pulumi.Input['ExportArgs']]] exports: What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine; an empty folder counts as missing. Deleting the resource keeps what was written.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] ignore_secrets_in_diff_calculation: Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: Labels of the image. A secret among them is refused.
+        :param pulumi.Input['LimitsArgs'] limits: Limits of what one step may use: memory, CPUs, shared memory and open files. Steps that run at once have them each. A limit that the builder does not have is an error, except that some rootless BuildKit daemons of others ignore what needs a cgroup. A frontend that `# syntax=` names may ignore a limit, with a warning. A change never causes a build.
         :param pulumi.Input[_builtins.bool] load: Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. An engine with the containerd image store also takes several platforms and attestations. Defaults to false.
         :param pulumi.Input['NetworkMode'] network: The network of steps. On the plugin's own daemon each step has its own network, which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides for itself. Defaults to `default`.
         :param pulumi.Input[_builtins.bool] no_cache: Whether to run every step again, without the builder's cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
@@ -132,6 +134,8 @@ class ImageArgs:
             pulumi.set(__self__, "ignore_secrets_in_diff_calculation", ignore_secrets_in_diff_calculation)
         if labels is not None:
             pulumi.set(__self__, "labels", labels)
+        if limits is not None:
+            pulumi.set(__self__, "limits", limits)
         if load is not None:
             pulumi.set(__self__, "load", load)
         if network is not None:
@@ -366,6 +370,18 @@ class ImageArgs:
     @labels.setter
     def labels(self, value: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]]):
         pulumi.set(self, "labels", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def limits(self) -> Optional[pulumi.Input['LimitsArgs']]:
+        """
+        Limits of what one step may use: memory, CPUs, shared memory and open files. Steps that run at once have them each. A limit that the builder does not have is an error, except that some rootless BuildKit daemons of others ignore what needs a cgroup. A frontend that `# syntax=` names may ignore a limit, with a warning. A change never causes a build.
+        """
+        return pulumi.get(self, "limits")
+
+    @limits.setter
+    def limits(self, value: Optional[pulumi.Input['LimitsArgs']]):
+        pulumi.set(self, "limits", value)
 
     @_builtins.property
     @pulumi.getter
@@ -642,6 +658,7 @@ class Image(pulumi.CustomResource):
                  exports: Optional[pulumi.Input[Sequence[pulumi.Input[Union['ExportArgs', 'ExportArgsDict']]]]] = None,
                  ignore_secrets_in_diff_calculation: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  labels: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 limits: Optional[pulumi.Input[Union['LimitsArgs', 'LimitsArgsDict']]] = None,
                  load: Optional[pulumi.Input[_builtins.bool]] = None,
                  network: Optional[pulumi.Input['NetworkMode']] = None,
                  no_cache: Optional[pulumi.Input[_builtins.bool]] = None,
@@ -743,6 +760,7 @@ class Image(pulumi.CustomResource):
         :param pulumi.Input[Sequence[pulumi.Input[Union['ExportArgs', 'ExportArgsDict']]]] exports: What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine; an empty folder counts as missing. Deleting the resource keeps what was written.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] ignore_secrets_in_diff_calculation: Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: Labels of the image. A secret among them is refused.
+        :param pulumi.Input[Union['LimitsArgs', 'LimitsArgsDict']] limits: Limits of what one step may use: memory, CPUs, shared memory and open files. Steps that run at once have them each. A limit that the builder does not have is an error, except that some rootless BuildKit daemons of others ignore what needs a cgroup. A frontend that `# syntax=` names may ignore a limit, with a warning. A change never causes a build.
         :param pulumi.Input[_builtins.bool] load: Whether to load the image into a Docker Engine, under its `tags`: the engine that `DOCKER_HOST` names, or that of the current Docker context. An engine with the containerd image store also takes several platforms and attestations. Defaults to false.
         :param pulumi.Input['NetworkMode'] network: The network of steps. On the plugin's own daemon each step has its own network, which does not lead to the machine's loopback or the cloud's metadata service. Another builder decides for itself. Defaults to `default`.
         :param pulumi.Input[_builtins.bool] no_cache: Whether to run every step again, without the builder's cache, if the image is built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an image has another digest each time, so a preview does not know the digest. Defaults to false.
@@ -863,6 +881,7 @@ class Image(pulumi.CustomResource):
                  exports: Optional[pulumi.Input[Sequence[pulumi.Input[Union['ExportArgs', 'ExportArgsDict']]]]] = None,
                  ignore_secrets_in_diff_calculation: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  labels: Optional[pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 limits: Optional[pulumi.Input[Union['LimitsArgs', 'LimitsArgsDict']]] = None,
                  load: Optional[pulumi.Input[_builtins.bool]] = None,
                  network: Optional[pulumi.Input['NetworkMode']] = None,
                  no_cache: Optional[pulumi.Input[_builtins.bool]] = None,
@@ -909,6 +928,7 @@ class Image(pulumi.CustomResource):
             __props__.__dict__["exports"] = exports
             __props__.__dict__["ignore_secrets_in_diff_calculation"] = ignore_secrets_in_diff_calculation
             __props__.__dict__["labels"] = labels
+            __props__.__dict__["limits"] = limits
             __props__.__dict__["load"] = load
             __props__.__dict__["network"] = network
             __props__.__dict__["no_cache"] = no_cache
@@ -975,6 +995,7 @@ class Image(pulumi.CustomResource):
         __props__.__dict__["exports"] = None
         __props__.__dict__["ignore_secrets_in_diff_calculation"] = None
         __props__.__dict__["labels"] = None
+        __props__.__dict__["limits"] = None
         __props__.__dict__["load"] = None
         __props__.__dict__["manifests"] = None
         __props__.__dict__["network"] = None
@@ -1125,6 +1146,14 @@ class Image(pulumi.CustomResource):
         The labels that were applied.
         """
         return pulumi.get(self, "labels")
+
+    @_builtins.property
+    @pulumi.getter
+    def limits(self) -> pulumi.Output[Optional['outputs.Limits']]:
+        """
+        The limits of steps in the last update.
+        """
+        return pulumi.get(self, "limits")
 
     @_builtins.property
     @pulumi.getter

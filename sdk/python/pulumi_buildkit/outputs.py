@@ -43,6 +43,7 @@ __all__ = [
     'ExportOCI',
     'ExportRegistry',
     'ExportTar',
+    'Limits',
     'Manifest',
     'Provenance',
     'Registry',
@@ -2216,6 +2217,153 @@ class ExportTar(dict):
         Path of the archive, relative to the program. Keep it out of the build context.
         """
         return pulumi.get(self, "dest")
+
+
+@pulumi.output_type
+class Limits(dict):
+    """
+    Limits of what one step may use.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "cgroupParent":
+            suggest = "cgroup_parent"
+        elif key == "cpuShares":
+            suggest = "cpu_shares"
+        elif key == "cpusetCpus":
+            suggest = "cpuset_cpus"
+        elif key == "cpusetMems":
+            suggest = "cpuset_mems"
+        elif key == "memorySwap":
+            suggest = "memory_swap"
+        elif key == "shmSize":
+            suggest = "shm_size"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in Limits. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        Limits.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        Limits.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 cgroup_parent: Optional[_builtins.str] = None,
+                 cpu_shares: Optional[_builtins.int] = None,
+                 cpus: Optional[_builtins.float] = None,
+                 cpuset_cpus: Optional[_builtins.str] = None,
+                 cpuset_mems: Optional[_builtins.str] = None,
+                 memory: Optional[_builtins.str] = None,
+                 memory_swap: Optional[_builtins.str] = None,
+                 shm_size: Optional[_builtins.str] = None,
+                 ulimits: Optional[Mapping[str, _builtins.str]] = None):
+        """
+        Limits of what one step may use.
+
+        :param _builtins.str cgroup_parent: The cgroup of the builder's machine that holds the cgroups of steps. The plugin's own BuildKit refuses it, because it keeps its steps in a cgroup of its own. A rootless one has none.
+        :param _builtins.int cpu_shares: The weight of a step when CPUs are busy, 2 to 262144. Others have 1024.
+        :param _builtins.float cpus: How many CPUs' worth of time, such as `1.5`.
+        :param _builtins.str cpuset_cpus: The CPUs to run on, such as `0-3,5`.
+        :param _builtins.str cpuset_mems: The memory nodes to use, such as `0,1`.
+        :param _builtins.str memory: Memory, such as `512m` or `2g`. A step that needs more is killed. If two builds share a step, the larger limit applies. Like all limits of memory and CPUs it needs BuildKit v0.31 that is not rootless.
+        :param _builtins.str memory_swap: Memory and swap together, such as `3g`, or `-1` for any amount of swap. It needs `memory`. Defaults to the builder's choice.
+        :param _builtins.str shm_size: The size of `/dev/shm`, such as `128m`. A step whose base image has no `/dev` then leaves no empty folder there, so the digest is another. Defaults to the builder's, which is `64m`.
+        :param Mapping[str, _builtins.str] ulimits: Limits of each process by their names (`nofile`, `nproc`, `core` …), as `soft` or `soft:hard`, such as `1024:2048`. `-1` is no limit. A step fails if the builder may not set its hard limit.
+        """
+        if cgroup_parent is not None:
+            pulumi.set(__self__, "cgroup_parent", cgroup_parent)
+        if cpu_shares is not None:
+            pulumi.set(__self__, "cpu_shares", cpu_shares)
+        if cpus is not None:
+            pulumi.set(__self__, "cpus", cpus)
+        if cpuset_cpus is not None:
+            pulumi.set(__self__, "cpuset_cpus", cpuset_cpus)
+        if cpuset_mems is not None:
+            pulumi.set(__self__, "cpuset_mems", cpuset_mems)
+        if memory is not None:
+            pulumi.set(__self__, "memory", memory)
+        if memory_swap is not None:
+            pulumi.set(__self__, "memory_swap", memory_swap)
+        if shm_size is not None:
+            pulumi.set(__self__, "shm_size", shm_size)
+        if ulimits is not None:
+            pulumi.set(__self__, "ulimits", ulimits)
+
+    @_builtins.property
+    @pulumi.getter(name="cgroupParent")
+    def cgroup_parent(self) -> Optional[_builtins.str]:
+        """
+        The cgroup of the builder's machine that holds the cgroups of steps. The plugin's own BuildKit refuses it, because it keeps its steps in a cgroup of its own. A rootless one has none.
+        """
+        return pulumi.get(self, "cgroup_parent")
+
+    @_builtins.property
+    @pulumi.getter(name="cpuShares")
+    def cpu_shares(self) -> Optional[_builtins.int]:
+        """
+        The weight of a step when CPUs are busy, 2 to 262144. Others have 1024.
+        """
+        return pulumi.get(self, "cpu_shares")
+
+    @_builtins.property
+    @pulumi.getter
+    def cpus(self) -> Optional[_builtins.float]:
+        """
+        How many CPUs' worth of time, such as `1.5`.
+        """
+        return pulumi.get(self, "cpus")
+
+    @_builtins.property
+    @pulumi.getter(name="cpusetCpus")
+    def cpuset_cpus(self) -> Optional[_builtins.str]:
+        """
+        The CPUs to run on, such as `0-3,5`.
+        """
+        return pulumi.get(self, "cpuset_cpus")
+
+    @_builtins.property
+    @pulumi.getter(name="cpusetMems")
+    def cpuset_mems(self) -> Optional[_builtins.str]:
+        """
+        The memory nodes to use, such as `0,1`.
+        """
+        return pulumi.get(self, "cpuset_mems")
+
+    @_builtins.property
+    @pulumi.getter
+    def memory(self) -> Optional[_builtins.str]:
+        """
+        Memory, such as `512m` or `2g`. A step that needs more is killed. If two builds share a step, the larger limit applies. Like all limits of memory and CPUs it needs BuildKit v0.31 that is not rootless.
+        """
+        return pulumi.get(self, "memory")
+
+    @_builtins.property
+    @pulumi.getter(name="memorySwap")
+    def memory_swap(self) -> Optional[_builtins.str]:
+        """
+        Memory and swap together, such as `3g`, or `-1` for any amount of swap. It needs `memory`. Defaults to the builder's choice.
+        """
+        return pulumi.get(self, "memory_swap")
+
+    @_builtins.property
+    @pulumi.getter(name="shmSize")
+    def shm_size(self) -> Optional[_builtins.str]:
+        """
+        The size of `/dev/shm`, such as `128m`. A step whose base image has no `/dev` then leaves no empty folder there, so the digest is another. Defaults to the builder's, which is `64m`.
+        """
+        return pulumi.get(self, "shm_size")
+
+    @_builtins.property
+    @pulumi.getter
+    def ulimits(self) -> Optional[Mapping[str, _builtins.str]]:
+        """
+        Limits of each process by their names (`nofile`, `nproc`, `core` …), as `soft` or `soft:hard`, such as `1024:2048`. `-1` is no limit. A step fails if the builder may not set its hard limit.
+        """
+        return pulumi.get(self, "ulimits")
 
 
 @pulumi.output_type

@@ -302,6 +302,21 @@ return await Deployment.RunAsync(() =>
         {
             { "key", "labels" },
         },
+        Limits = new Buildkit.Inputs.LimitsArgs
+        {
+            CgroupParent = "cgroupParent",
+            CpuShares = 1,
+            Cpus = 1,
+            CpusetCpus = "cpusetCpus",
+            CpusetMems = "cpusetMems",
+            Memory = "memory",
+            MemorySwap = "memorySwap",
+            ShmSize = "shmSize",
+            Ulimits = 
+            {
+                { "key", "ulimits" },
+            },
+        },
         Load = true,
         Network = Buildkit.NetworkMode.None,
         NoCache = true,
@@ -427,6 +442,7 @@ return await Deployment.RunAsync(() =>
         ["imageExports"] = image.Exports,
         ["imageIgnoreSecretsInDiffCalculation"] = image.IgnoreSecretsInDiffCalculation,
         ["imageLabels"] = image.Labels,
+        ["imageLimits"] = image.Limits,
         ["imageLoad"] = image.Load,
         ["imageManifests"] = image.Manifests,
         ["imageNetwork"] = image.Network,

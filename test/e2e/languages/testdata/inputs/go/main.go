@@ -255,6 +255,19 @@ func main() {
 			Labels: pulumi.StringMap{
 				"key": pulumi.String("labels"),
 			},
+			Limits: &buildkit.LimitsArgs{
+				CgroupParent: pulumi.String("cgroupParent"),
+				CpuShares:    pulumi.Int(1),
+				Cpus:         pulumi.Float64(1),
+				CpusetCpus:   pulumi.String("cpusetCpus"),
+				CpusetMems:   pulumi.String("cpusetMems"),
+				Memory:       pulumi.String("memory"),
+				MemorySwap:   pulumi.String("memorySwap"),
+				ShmSize:      pulumi.String("shmSize"),
+				Ulimits: pulumi.StringMap{
+					"key": pulumi.String("ulimits"),
+				},
+			},
 			Load:    pulumi.Bool(true),
 			Network: buildkit.NetworkModeNone,
 			NoCache: pulumi.Bool(true),
@@ -334,6 +347,7 @@ func main() {
 		ctx.Export("imageExports", image.Exports)
 		ctx.Export("imageIgnoreSecretsInDiffCalculation", image.IgnoreSecretsInDiffCalculation)
 		ctx.Export("imageLabels", image.Labels)
+		ctx.Export("imageLimits", image.Limits)
 		ctx.Export("imageLoad", image.Load)
 		ctx.Export("imageManifests", image.Manifests)
 		ctx.Export("imageNetwork", image.Network)

@@ -35,6 +35,7 @@ import io.github.pulumibuildkit.buildkit.inputs.ExportLocalArgs;
 import io.github.pulumibuildkit.buildkit.inputs.ExportOCIArgs;
 import io.github.pulumibuildkit.buildkit.inputs.ExportRegistryArgs;
 import io.github.pulumibuildkit.buildkit.inputs.ExportTarArgs;
+import io.github.pulumibuildkit.buildkit.inputs.LimitsArgs;
 import io.github.pulumibuildkit.buildkit.inputs.ProvenanceArgs;
 import io.github.pulumibuildkit.buildkit.inputs.SBOMArgs;
 import io.github.pulumibuildkit.buildkit.inputs.SSHArgs;
@@ -258,6 +259,17 @@ public class App {
                 .build())
             .ignoreSecretsInDiffCalculation("ignoreSecretsInDiffCalculation")
             .labels(Map.of("key", "labels"))
+            .limits(LimitsArgs.builder()
+                .cgroupParent("cgroupParent")
+                .cpuShares(1)
+                .cpus(1.0)
+                .cpusetCpus("cpusetCpus")
+                .cpusetMems("cpusetMems")
+                .memory("memory")
+                .memorySwap("memorySwap")
+                .shmSize("shmSize")
+                .ulimits(Map.of("key", "ulimits"))
+                .build())
             .load(true)
             .network(NetworkMode.None)
             .noCache(true)
@@ -313,6 +325,7 @@ public class App {
         ctx.export("imageExports", image.exports());
         ctx.export("imageIgnoreSecretsInDiffCalculation", image.ignoreSecretsInDiffCalculation());
         ctx.export("imageLabels", image.labels());
+        ctx.export("imageLimits", image.limits());
         ctx.export("imageLoad", image.load());
         ctx.export("imageManifests", image.manifests());
         ctx.export("imageNetwork", image.network());

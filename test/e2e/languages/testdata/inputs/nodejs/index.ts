@@ -220,6 +220,19 @@ const image = new buildkit.Image("image", {
     labels: {
         key: "labels",
     },
+    limits: {
+        cgroupParent: "cgroupParent",
+        cpuShares: 1,
+        cpus: 1,
+        cpusetCpus: "cpusetCpus",
+        cpusetMems: "cpusetMems",
+        memory: "memory",
+        memorySwap: "memorySwap",
+        shmSize: "shmSize",
+        ulimits: {
+            key: "ulimits",
+        },
+    },
     load: true,
     network: buildkit.NetworkMode.None,
     noCache: true,
@@ -278,6 +291,7 @@ export const imageExec = image.exec;
 export const imageExports = image.exports;
 export const imageIgnoreSecretsInDiffCalculation = image.ignoreSecretsInDiffCalculation;
 export const imageLabels = image.labels;
+export const imageLimits = image.limits;
 export const imageLoad = image.load;
 export const imageManifests = image.manifests;
 export const imageNetwork = image.network;

@@ -219,6 +219,19 @@ image = buildkit.Image("image",
     labels={
         "key": "labels",
     },
+    limits={
+        "cgroup_parent": "cgroupParent",
+        "cpu_shares": 1,
+        "cpus": 1,
+        "cpuset_cpus": "cpusetCpus",
+        "cpuset_mems": "cpusetMems",
+        "memory": "memory",
+        "memory_swap": "memorySwap",
+        "shm_size": "shmSize",
+        "ulimits": {
+            "key": "ulimits",
+        },
+    },
     load=True,
     network=buildkit.NetworkMode.NONE,
     no_cache=True,
@@ -276,6 +289,7 @@ pulumi.export("imageExec", image.exec_)
 pulumi.export("imageExports", image.exports)
 pulumi.export("imageIgnoreSecretsInDiffCalculation", image.ignore_secrets_in_diff_calculation)
 pulumi.export("imageLabels", image.labels)
+pulumi.export("imageLimits", image.limits)
 pulumi.export("imageLoad", image.load)
 pulumi.export("imageManifests", image.manifests)
 pulumi.export("imageNetwork", image.network)

@@ -18,6 +18,7 @@ import io.github.pulumibuildkit.buildkit.outputs.BuilderConfig;
 import io.github.pulumibuildkit.buildkit.outputs.CacheFrom;
 import io.github.pulumibuildkit.buildkit.outputs.CacheTo;
 import io.github.pulumibuildkit.buildkit.outputs.Dockerfile;
+import io.github.pulumibuildkit.buildkit.outputs.Limits;
 import io.github.pulumibuildkit.buildkit.outputs.Manifest;
 import io.github.pulumibuildkit.buildkit.outputs.Provenance;
 import io.github.pulumibuildkit.buildkit.outputs.SBOM;
@@ -365,6 +366,20 @@ public class Image extends com.pulumi.resources.CustomResource {
      */
     public Output<Optional<Map<String,String>>> labels() {
         return Codegen.optional(this.labels);
+    }
+    /**
+     * The limits of steps in the last update.
+     * 
+     */
+    @Export(name="limits", refs={Limits.class}, tree="[0]")
+    private Output</* @Nullable */ Limits> limits;
+
+    /**
+     * @return The limits of steps in the last update.
+     * 
+     */
+    public Output<Optional<Limits>> limits() {
+        return Codegen.optional(this.limits);
     }
     /**
      * Whether the image was loaded into a Docker Engine.

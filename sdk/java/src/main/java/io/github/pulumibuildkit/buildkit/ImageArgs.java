@@ -14,6 +14,7 @@ import io.github.pulumibuildkit.buildkit.inputs.CacheFromArgs;
 import io.github.pulumibuildkit.buildkit.inputs.CacheToArgs;
 import io.github.pulumibuildkit.buildkit.inputs.DockerfileArgs;
 import io.github.pulumibuildkit.buildkit.inputs.ExportArgs;
+import io.github.pulumibuildkit.buildkit.inputs.LimitsArgs;
 import io.github.pulumibuildkit.buildkit.inputs.ProvenanceArgs;
 import io.github.pulumibuildkit.buildkit.inputs.RegistryArgs;
 import io.github.pulumibuildkit.buildkit.inputs.SBOMArgs;
@@ -271,6 +272,21 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Output<Map<String,String>>> labels() {
         return Optional.ofNullable(this.labels);
+    }
+
+    /**
+     * Limits of what one step may use: memory, CPUs, shared memory and open files. Steps that run at once have them each. A limit that the builder does not have is an error, except that some rootless BuildKit daemons of others ignore what needs a cgroup. A frontend that `# syntax=` names may ignore a limit, with a warning. A change never causes a build.
+     * 
+     */
+    @Import(name="limits")
+    private @Nullable Output<LimitsArgs> limits;
+
+    /**
+     * @return Limits of what one step may use: memory, CPUs, shared memory and open files. Steps that run at once have them each. A limit that the builder does not have is an error, except that some rootless BuildKit daemons of others ignore what needs a cgroup. A frontend that `# syntax=` names may ignore a limit, with a warning. A change never causes a build.
+     * 
+     */
+    public Optional<Output<LimitsArgs>> limits() {
+        return Optional.ofNullable(this.limits);
     }
 
     /**
@@ -607,6 +623,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         this.exports = $.exports;
         this.ignoreSecretsInDiffCalculation = $.ignoreSecretsInDiffCalculation;
         this.labels = $.labels;
+        this.limits = $.limits;
         this.load = $.load;
         this.network = $.network;
         this.noCache = $.noCache;
@@ -1042,6 +1059,27 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder labels(Map<String,String> labels) {
             return labels(Output.of(labels));
+        }
+
+        /**
+         * @param limits Limits of what one step may use: memory, CPUs, shared memory and open files. Steps that run at once have them each. A limit that the builder does not have is an error, except that some rootless BuildKit daemons of others ignore what needs a cgroup. A frontend that `# syntax=` names may ignore a limit, with a warning. A change never causes a build.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder limits(@Nullable Output<LimitsArgs> limits) {
+            $.limits = limits;
+            return this;
+        }
+
+        /**
+         * @param limits Limits of what one step may use: memory, CPUs, shared memory and open files. Steps that run at once have them each. A limit that the builder does not have is an error, except that some rootless BuildKit daemons of others ignore what needs a cgroup. A frontend that `# syntax=` names may ignore a limit, with a warning. A change never causes a build.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder limits(LimitsArgs limits) {
+            return limits(Output.of(limits));
         }
 
         /**
