@@ -87,7 +87,7 @@ const (
 //
 // A build goes on without such a cache, but a person must see a warning.
 func newCacheError(step, cause string) *CacheError {
-	isExport := strings.HasPrefix(step, cacheExportPrefix)
+	_, isExport := cutCacheExport(step)
 	if !isExport && !strings.HasPrefix(step, cacheImportPrefix) {
 		return nil
 	}

@@ -1,6 +1,8 @@
 package buildkit_test
 
 import (
+	"encoding/base64"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -127,6 +129,16 @@ func TestCacheErrors(t *testing.T) {
 		},
 		"no right to it":   {buildkit.Access{CacheTo: []buildkit.Cache{to}}, "denied: no", ""},
 		"which is ignored": {buildkit.Access{CacheTo: []buildkit.Cache{ignored}}, "", "exporting cache to registry: "},
+		"GitHub's": {
+			buildkit.Access{CacheTo: []buildkit.Cache{gitHubCache("true")}}, "", "exporting to GitHub Actions Cache: ",
+		},
+		"GitHub's, not ignored": {buildkit.Access{CacheTo: []buildkit.Cache{gitHubCache("false")}}, "127.0.0.1:1", ""},
+		"S3, ignored": {
+			buildkit.Access{CacheTo: []buildkit.Cache{{Type: "s3", Options: map[string]string{
+				"bucket": "b", "region": "r", "endpoint_url": "http://127.0.0.1:1", "access_key_id": "AKIA",
+				"secret_access_key": "key", "retry_max_attempts": "1", "ignore-error": "true",
+			}}}}, "", "exporting cache to Amazon S3: ",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -141,6 +153,17 @@ func TestCacheErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// gitHubCache returns a cache of GitHub Actions where nothing listens.
+func gitHubCache(ignoreError string) buildkit.Cache {
+	claims := fmt.Sprintf(`{"nbf": 0, "exp": %d, "ac": "[{\"Scope\": \"refs/heads/main\", \"Permission\": 3}]"}`,
+		time.Now().Add(time.Hour).Unix())
+	encode := base64.RawURLEncoding.EncodeToString
+	return buildkit.Cache{Type: "gha", Options: map[string]string{
+		"url": "http://127.0.0.1:1/", "token": encode([]byte(`{"alg": "none"}`)) + "." + encode([]byte(claims)) + ".",
+		"ignore-error": ignoreError,
+	}}
 }
 
 func (s *stepBuilder) warnings() string {
