@@ -1,13 +1,16 @@
 package provider
 
 import (
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"strconv"
+	"strings"
 	"testing"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
@@ -53,6 +56,17 @@ func TestEachFaultHasARemedy(t *testing.T) {
 		err := fmt.Errorf("tagging y: %w", factsOf(kind))
 		if explainRegistry(err).Error() == err.Error() {
 			t.Errorf("%s has no remedy", name)
+		}
+	}
+}
+
+// TestEachRefusalHasARemedy checks that every refused TLS connection to a builder has a remedy.
+func TestEachRefusalHasARemedy(t *testing.T) {
+	t.Parallel()
+	for refusal := endpoint.OtherRefusal; refusal <= endpoint.BrokenDaemon; refusal++ {
+		err := &endpoint.TLSError{Endpoint: "tcp://builder:1", Refusal: refusal, Cause: errors.New("no")}
+		if explained := explainBuilder(err).Error(); !strings.HasPrefix(explained, err.Error()+"; ") {
+			t.Errorf("refusal %d: %s", refusal, explained)
 		}
 	}
 }

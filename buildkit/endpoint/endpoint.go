@@ -3,6 +3,7 @@
 //	Parse      reads an endpoint and says what kind of builder it names  (endpoint.go)
 //	Endpoint   dials a BuildKit daemon                                   (dial.go, helper.go)
 //	TLS        holds certificates for tcp://                             (tls.go)
+//	TLSError   says why a TLS connection was not made                    (refusal.go)
 //
 // Package engine connects to Docker Engines, and package daemon to the embedded daemon.
 package endpoint

@@ -58,43 +58,6 @@ func (t *TLS) Config() (*tls.Config, error) {
 	return config, nil
 }
 
-// Refusal says why a TLS connection was not made.
-type Refusal int
-
-// The reasons.
-const (
-	OtherRefusal       Refusal = iota
-	Expired                    // the daemon's certificate is out of date, or not valid yet
-	UnknownAuthority           // nobody that the client trusts signed the daemon's certificate
-	WrongName                  // the daemon's certificate is for another name
-	NoTLS                      // the daemon answers, and speaks no TLS
-	NeedsCertificate           // the daemon asks for a client certificate, and got none
-	CertificateRefused         // the daemon refuses the client's certificate
-)
-
-// TLSError says why a TLS connection to a daemon was not made.
-type TLSError struct {
-	Endpoint string
-	Refusal  Refusal
-	Cause    error
-}
-
-// Error names the endpoint and the cause.
-func (e *TLSError) Error() string {
-	switch e.Refusal {
-	case NoTLS:
-		return e.Endpoint + ": the daemon there speaks no TLS"
-	case NeedsCertificate:
-		return e.Endpoint + ": the daemon there asks for a client certificate, and none was given"
-	case CertificateRefused:
-		return fmt.Sprintf("%s: the daemon there refuses the client certificate: %v", e.Endpoint, e.Cause)
-	}
-	return fmt.Sprintf("%s: the certificate of the daemon was not accepted: %v", e.Endpoint, e.Cause)
-}
-
-// Unwrap returns the cause.
-func (e *TLSError) Unwrap() error { return e.Cause }
-
 // handshakes makes TLS connections for gRPC and keeps why the last one failed: gRPC hands on its text only.
 type handshakes struct {
 	credentials.TransportCredentials
@@ -154,12 +117,6 @@ func (c *alertConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// isAlert reports whether err is an alert of the other side. Package crypto/tls wraps them in this way only.
-func isAlert(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "remote error"
-}
-
 // err returns a *TLSError if a handshake failed, or nil.
 func (h *handshakes) err(endpoint string, hasCertificate bool) error {
 	if h == nil {
@@ -171,27 +128,4 @@ func (h *handshakes) err(endpoint string, hasCertificate bool) error {
 		return nil
 	}
 	return &TLSError{Endpoint: endpoint, Refusal: refusalOf(h.failed, hasCertificate), Cause: h.failed}
-}
-
-// refusalOf classifies why a handshake failed.
-func refusalOf(err error, hasCertificate bool) Refusal {
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return NoTLS
-	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return UnknownAuthority
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return WrongName
-	}
-	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
-		return Expired
-	}
-	if isAlert(err) {
-		if hasCertificate {
-			return CertificateRefused
-		}
-		return NeedsCertificate
-	}
-	return OtherRefusal
 }

@@ -55,7 +55,7 @@ type authority struct {
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, IsCA: true,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: rand.Text()}, IsCA: true,
 		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour),
 		NotAfter: time.Now().Add(time.Hour),
 	}
@@ -142,7 +142,7 @@ func TestDialWithTLS(t *testing.T) {
 		"no client certificate": {good, endpoint.TLS{CA: trusted.pem, ServerName: "builder"},
 			endpoint.NeedsCertificate},
 		"expired client": {good, endpoint.TLS{CA: trusted.pem, Cert: oldCert, Key: oldKey,
-			ServerName: "builder"}, endpoint.CertificateRefused},
+			ServerName: "builder"}, endpoint.ClientExpired},
 		"client of another CA": {good, endpoint.TLS{CA: trusted.pem, Cert: strangeCert, Key: strangeKey,
 			ServerName: "builder"}, endpoint.CertificateRefused},
 		"a daemon without TLS": {plain, endpoint.TLS{CA: trusted.pem, Cert: cert, Key: key, ServerName: "builder"},
