@@ -1,6 +1,7 @@
 package buildkit_test
 
 import (
+	"context"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -120,5 +121,18 @@ func TestCacheReset(t *testing.T) {
 	both := blobs("false", s.plan(t, "RUN echo other >/other"))
 	if reset := blobs("true", s.plan(t, "RUN echo third >/third")); both <= first || reset != first {
 		t.Errorf("blobs: %d of one build, %d of two, %d after a reset", first, both, reset)
+	}
+}
+
+// A secret may be empty: a step mounts an empty file.
+func TestEmptySecret(t *testing.T) {
+	t.Parallel()
+	s := newStepBuilder(t)
+	plan := s.plan(t, "RUN --mount=type=secret,id=npm,required=true test -f /run/secrets/npm && ! test -s /run/secrets/npm")
+	empty := func(context.Context) ([]byte, error) { return []byte{}, nil }
+	if _, err := s.solve(t.Context(), plan, buildkit.Access{
+		Secrets: map[string]buildkit.Secret{"npm": empty},
+	}); err != nil {
+		t.Error(err)
 	}
 }

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -135,5 +136,44 @@ func TestNamesThatMovedLeaveExports(t *testing.T) {
 	if names := knownNames(withNames(props(t, `{"tags": ["a", "b"]}`), func(n string) bool { return n == "b" })); !slices.
 		Equal(names, []string{"b"}) {
 		t.Errorf("tags: %v", names)
+	}
+}
+
+// An insecure export makes the hosts of its names insecure. A login for one of them stays, and so does its CA file.
+func TestInsecureNames(t *testing.T) {
+	t.Parallel()
+	inputs := props(t, `{"registries": [{"address": "a.io", "username": "me"}, {"address": "c.io", "caFile": "ca.pem"}],
+		"exports": [{"registry": {"names": ["a.io/app:1", "b.io:5000/app:1", "c.io/app:1"], "insecure": true}}]}`)
+	args, err := decodeStored(t.Context(), inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for _, r := range args.Registries {
+		got[r.Address+" "+deref(r.Username)] = deref(r.Insecure)
+	}
+	if want := map[string]bool{"a.io me": true, "b.io:5000 ": true, "c.io ": false}; !maps.Equal(got, want) {
+		t.Errorf("insecure: %v, want %v", got, want)
+	}
+}
+
+// Options may stand behind the reference of a cache. Members come before them.
+func TestOptionsBehindAReference(t *testing.T) {
+	t.Parallel()
+	for ref, want := range map[string]string{
+		"a.io/b:c":                      "image-manifest=true mode=max oci-mediatypes=true ref=a.io/b:c",
+		"a.io/b:c,mode=min":             "image-manifest=true mode=max oci-mediatypes=true ref=a.io/b:c",
+		"a.io/b:c,compression=zstd":     "compression=zstd image-manifest=true mode=max oci-mediatypes=true ref=a.io/b:c",
+		"a.io/b:c,oci-mediatypes=false": "image-manifest=false mode=max oci-mediatypes=false ref=a.io/b:c",
+		"a.io/b:c,ignore-error=true":    "ignore-error=true image-manifest=true mode=max oci-mediatypes=true ref=a.io/b:c",
+	} {
+		args, _, err := decode(t.Context(), props(t, `{"cacheTo": [{"registry": {"ref": "`+ref+`", "mode": "max"}}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, to, err := caches(args)
+		if err != nil || len(to) != 1 || formatOptions(to[0].Options) != want {
+			t.Errorf("%s: %v, %v, want %s", ref, to, err, want)
+		}
 	}
 }
