@@ -55,7 +55,8 @@ func (a *ImageArgs) Annotate(an infer.Annotator) {
 		"Defaults to the builder's own platform.")
 	an.Describe(&a.Tags, "Full references to push to, such as "+
 		"`123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:v1`; `user/app:1` is Docker Hub's. A reference "+
-		"without a host and a namespace, such as `app:1`, is only for an image that is not pushed. The order matters only for `ref`, which takes the first. "+
+		"without a host and a namespace, such as `app:1`, is only for an image that is not pushed. The order "+
+		"matters only for `ref`, which takes the first. "+
 		"`{hash}` in a tag, as in `app:{hash}`, stands for 64 digits: a hash of everything that shapes the "+
 		"image. If the registry has such a tag, that image is used and nothing is built. So everybody who may "+
 		"push to the repository is trusted. `{hash:12}` is the beginning of that hash, for people to read; such "+

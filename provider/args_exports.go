@@ -119,8 +119,8 @@ func (e *ExportImage) Annotate(an infer.Annotator) {
 		"`registry`, and to the image's `push` for `image`.")
 	an.Describe(&e.PushByDigest, "Whether to push the image without a tag. `ref` is then its digest in the first "+
 		"repository of `tags` or `names`. Deleting the resource leaves the image. Defaults to false.")
-	an.Describe(&e.Insecure, "Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the "+
-		"image. Defaults to false.")
+	an.Describe(&e.Insecure, "Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of "+
+		"the image. Defaults to false.")
 	an.Describe(&e.DanglingNamePrefix, "Name of an image without a tag in the builder's image store: `prefix@digest`.")
 	an.Describe(&e.NameCanonical, "Whether the builder's image store also gets the name `name@digest`. Defaults "+
 		"to false.")

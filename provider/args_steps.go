@@ -20,8 +20,8 @@ func describeSteps(a *ImageArgs, an infer.Annotator) {
 	an.Describe(&a.NoCache, "Whether to run every step again, without the builder's cache, if the image is "+
 		"built. It never causes a build; to build the same inputs again, change `contextHash` yourself. Such an "+
 		"image has another digest each time, so a preview does not know the digest. Defaults to false.")
-	an.Describe(&a.NoCacheFilter, "Stages of the Dockerfile whose steps run again, as with `noCache`. The other stages "+
-		"take what the builder has. It cannot be set with `noCache`.")
+	an.Describe(&a.NoCacheFilter, "Stages of the Dockerfile whose steps run again, as with `noCache`. The other "+
+		"stages take what the builder has. It cannot be set with `noCache`.")
 	an.Describe(&a.Allow, "What steps may do that a builder refuses by default: `network.host` for `RUN "+
 		"--network=host`, `security.insecure` for `RUN --security=insecure`, `device` or `device=NAME` for `RUN "+
 		"--device`. The builder must allow it too; the plugin's own daemon allows only `network.host`. A change never "+

@@ -28,8 +28,8 @@ func checkExports(c *checker) {
 		}
 		if err == nil && form.isImage() {
 			if image != nil && !maps.Equal(writtenAs(image), writtenAs(form.options)) {
-				err = errors.New("there is one image, and another entry says that it is written otherwise: give both the " +
-					"same options, or keep one of them")
+				err = errors.New("there is one image, and another entry says that it is written otherwise: give both " +
+					"the same options, or keep one of them")
 			}
 			image = form.options
 		}

@@ -167,8 +167,8 @@ func TestCheckWarns(t *testing.T) {
 	}
 }
 
-// Options that pass the checks are one line of a known type. Those that say where an image goes do not reach the builder
-// as they are, and none replaces what was built.
+// Options that pass the checks are one line of a known type. Those that say where an image goes do not reach the
+// builder as they are, and none replaces what was built.
 func FuzzRaw(f *testing.F) {
 	for _, text := range []string{
 		"type=registry,ref=a.io/b", "a.io/b:c", "type=local,dest=a,\"mode=b,c\"", "type=image,push=1",

@@ -83,8 +83,8 @@ func (s *ImageState) Annotate(an infer.Annotator) {
 	an.Describe(&s.Digest, "The digest of the index: `sha256:…`. With one platform and no attestation, it is the "+
 		"digest of the manifest. Empty if no image is made because it is not pushed, loaded or exported; "+
 		"`contextHash` changes with the files even then.")
-	an.Describe(&s.Ref, "The first tag with the digest: `host/repository:tag@sha256:…`. If the image is loaded, kept or "+
-		"written and not pushed, its first tag as the program gave it. Empty if nobody gets the image.")
+	an.Describe(&s.Ref, "The first tag with the digest: `host/repository:tag@sha256:…`. If the image is loaded, kept "+
+		"or written and not pushed, its first tag as the program gave it. Empty if nobody gets the image.")
 	an.Describe(&s.RepoDigest, "The first repository with the digest: `host/repository@sha256:…`. Name this in a "+
 		"deployment. Empty if nothing was pushed.")
 	an.Describe(&s.Refs, "Every reference that was pushed, with `{hash}` replaced.")

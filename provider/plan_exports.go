@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -11,7 +10,6 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
-	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
 // export is one entry of exports, converted to BuildKit's terms.
@@ -109,66 +107,6 @@ func enabledExports(a ImageArgs) (forms []export) {
 	return forms
 }
 
-// imageOptions returns the options of the image that is pushed.
-func imageOptions(a ImageArgs) map[string]string {
-	options := optionMap{}
-	for _, form := range enabledExports(a) {
-		if form.isImage() {
-			maps.Copy(options, form.options)
-		}
-	}
-	delete(options, "push") // these say where the image goes, not how it is written
-	if options["name"] != "" {
-		delete(options, "name")
-	}
-	for _, name := range []string{pushByDigestOption, insecureOption} {
-		if options.isOn(name) {
-			delete(options, name)
-		}
-	}
-	return options
-}
-
-// Options of an image that say where it goes.
-const (
-	pushByDigestOption = "push-by-digest"
-	insecureOption     = "registry.insecure"
-)
-
-// withInsecureNames returns the registries of the inputs. If an export of the image is insecure, the hosts of its names
-// are, too.
-func withInsecureNames(a ImageArgs, inputs property.Map) []Registry {
-	if !a.hasImageOption(insecureOption) {
-		return a.Registries
-	}
-	all, insecure := slices.Clone(a.Registries), true
-	for _, name := range knownNames(inputs) {
-		tag, err := tagFor(name, anyHash)
-		if err != nil {
-			continue
-		}
-		i := slices.IndexFunc(all, func(r Registry) bool { return registry.Host(r.Address) == tag.Host() })
-		if i < 0 {
-			i, all = len(all), append(all, Registry{Address: tag.Host()})
-		}
-		if all[i].CAFile == nil {
-			all[i].Insecure = &insecure
-		}
-	}
-	return all
-}
-
-// pushesByDigest tells whether the image is pushed and gets no tag.
-func (a ImageArgs) pushesByDigest() bool { return a.hasImageOption(pushByDigestOption) }
-
-// hasImageOption tells whether an export of the image turns an option on.
-func (a ImageArgs) hasImageOption(name string) bool {
-	return slices.ContainsFunc(enabledExports(a), func(e export) bool { return e.isImage() && e.options.isOn(name) })
-}
-
-// imageStoreOptions lists the options of the builder's image store. They do not change the image.
-var imageStoreOptions = []string{"dangling-name-prefix", "name-canonical", "unpack", "store"}
-
 // hasOtherExports tells whether the build writes anything besides the pushed image. The state does not say whether that
 // still exists, so such a build must run.
 func hasOtherExports(enabled []export) bool {
@@ -225,33 +163,6 @@ func otherExports(ctx context.Context, op operation, into loadTargetFunc) (expor
 		exports = append(exports, one)
 	}
 	return exports, nil
-}
-
-// loads tells whether the export goes into a Docker Engine.
-func (e export) loads() bool { return e.kind == "docker" && e.dest == "" }
-
-// loadType returns the exporter whose archives an engine loads. An image of several platforms, or one with attestations,
-// has an index, which only the exporter oci writes and only the containerd image store holds.
-func loadType(ctx context.Context, op operation, into loadTargetFunc) (string, error) {
-	if !op.plan.IsIndex() || into == nil {
-		return "docker", nil
-	}
-	address, err := into(ctx)
-	if err != nil {
-		return "", err
-	}
-	e, err := engine.Dial(ctx, address)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = e.Close() }()
-	holds, err := e.HoldsIndexes(ctx)
-	if err == nil && !holds {
-		err = fmt.Errorf("the image cannot be loaded: it is an index, of several platforms or with attestations, and "+
-			"the Docker Engine at %s keeps images in its classic store, which holds no index. Turn on the containerd "+
-			"image store of the engine, or build an Image of one platform to load", address.Host)
-	}
-	return "oci", err
 }
 
 // imageNames returns the names of the image with {hash} replaced, whether they are pushed or not.

@@ -140,7 +140,8 @@ func pushKnown(m property.Map) bool {
 			if !e.IsMap() {
 				continue
 			}
-			if member := e.AsMap().Get(kind); member.IsComputed() || member.IsMap() && !isKnown(member.AsMap(), "push") {
+			member := e.AsMap().Get(kind)
+			if member.IsComputed() || member.IsMap() && !isKnown(member.AsMap(), "push") {
 				return false
 			}
 		}

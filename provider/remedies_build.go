@@ -30,8 +30,8 @@ var stepRemedies = map[buildkit.Fault]string{
 		"its default",
 	buildkit.Ungranted: "start the builder with --allow-insecure-entitlement and what allow names, name another " +
 		"builder, or take it out of allow. The embedded BuildKit daemon grants only network.host",
-	buildkit.SecurityInsecure: "a step of the Dockerfile asks for all privileges: take --security=insecure out of its " +
-		"RUN or, if you trust it with the builder's machine, set allow: [security.insecure] in the program",
+	buildkit.SecurityInsecure: "a step of the Dockerfile asks for all privileges: take --security=insecure out of " +
+		"its RUN or, if you trust it with the builder's machine, set allow: [security.insecure] in the program",
 	buildkit.LostCache: "the builder has lost a part of its build cache: run it again; if that does not help, empty " +
 		"the cache",
 	buildkit.NoGit: "the builder has no git, which fetches git repositories: install git where buildkitd runs and " +

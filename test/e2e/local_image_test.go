@@ -23,14 +23,16 @@ func TestAnImageStaysInTheEngine(t *testing.T) {
 	must(t, err)
 	defer func() { _ = c.Close() }()
 	for kind, exports := range map[string]string{
-		"loaded": "load: true", "exported": "exports: [{ docker: {} }]", "kept": "exports: [{ image: { store: true } }]",
-		"raw": "exports: [{ raw: type=docker }]",
+		"loaded":   "load: true",
+		"exported": "exports: [{ docker: {} }]",
+		"kept":     "exports: [{ image: { store: true } }]",
+		"raw":      "exports: [{ raw: type=docker }]",
 	} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			tag := "acme/" + kind + ":1"
-			s := open(t, project(t, "context: { location: . }\ntags: [\""+tag+"\"]\npush: false\nbuilder: { endpoint: \""+
-				host+"\" }\n"+exports+"\n", scratchFiles))
+			properties := "context: { location: . }\ntags: [\"" + tag + "\"]\npush: false\n" + exports + "\n"
+			s := open(t, project(t, properties+endpointOf(t, &containerdEngine), scratchFiles))
 			succeeds(t, s.Preview())
 			succeeds(t, s.Up("--skip-preview"), "+ 2 created")
 			if ref := image(t, s).Outputs["ref"]; ref != tag {
@@ -69,7 +71,9 @@ func TestLoadSeveralPlatforms(t *testing.T) {
 // host-gateway is the address that the engine has for its machine. The embedded daemon has none.
 func TestHostGateway(t *testing.T) {
 	t.Parallel()
-	files := map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN grep '^198.51.100.7.*host.docker.internal' /etc/hosts\n"}
+	files := map[string]string{
+		"Dockerfile": "FROM BUSYBOX\nRUN grep '^198.51.100.7.*host.docker.internal' /etc/hosts\n",
+	}
 	properties := "context: { location: . }\nnetwork: none\naddHosts: [\"host.docker.internal:host-gateway\"]\n"
 	s := open(t, project(t, properties+endpointOf(t, &containerdEngine), files))
 	succeeds(t, s.Up("--skip-preview"), "+ 2 created")
@@ -131,8 +135,8 @@ func TestPushThroughExports(t *testing.T) {
 // An image that is pushed by digest only has no tag.
 func TestPushByDigest(t *testing.T) {
 	t.Parallel()
-	s := open(t, project(t, "context: { location: . }\nexports: [{ registry: { names: [\"REPO\"], pushByDigest: true } }]\n",
-		scratchFiles))
+	s := open(t, project(t, "context: { location: . }\n"+
+		"exports: [{ registry: { names: [\"REPO\"], pushByDigest: true } }]\n", scratchFiles))
 	succeeds(t, s.Preview())
 	succeeds(t, s.Up("--skip-preview"), "+ 2 created")
 	ref, _ := image(t, s).Outputs["ref"].(string)
