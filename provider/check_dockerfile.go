@@ -72,8 +72,8 @@ func checkRemoteDockerfile(c *checker, file string) {
 		return
 	}
 	if !filepath.IsLocal(filepath.FromSlash(file)) {
-		c.fail("dockerfile.location", "%q: it leads out of the remote context. Write its path in there; that of a file "+
-			"on this machine is absolute", file)
+		c.fail("dockerfile.location", "%q: it leads out of the remote context. Write its path in there; that of a "+
+			"file on this machine is absolute", file)
 		return
 	}
 	if isRegular(filepath.FromSlash(file)) {

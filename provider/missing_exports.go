@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -54,18 +53,22 @@ func missingCount(of property.Map, dest string) float64 {
 }
 
 // isMissing tells whether nothing is where the export writes, or an empty folder. What cannot be looked at counts as
-// there.
+// there. It opens no file, which could be a FIFO.
 func (e export) isMissing() bool {
-	folder, err := os.Open(e.dest)
+	info, err := os.Stat(e.dest)
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist)
 	}
-	defer func() { _ = folder.Close() }()
-	if e.kind != "local" && !e.folder {
+	if !info.IsDir() || e.kind != "local" && !e.folder {
 		return false
 	}
-	_, err = folder.Readdirnames(1)
-	return errors.Is(err, io.EOF)
+	folder, err := os.OpenRoot(e.dest)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = folder.Close() }()
+	entries, err := fs.ReadDir(folder.FS(), ".")
+	return err == nil && len(entries) == 0
 }
 
 // missingExports returns the exports whose destination was missing since they were applied.

@@ -73,10 +73,11 @@ func TestDockerfileInARemoteContext(t *testing.T) {
 		"archive": site.URL + "/app.tar.gz"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := open(t, project(t, "context: { location: \""+location+"\" }\ndockerfile: { location: ./app/Other }\n"+
-				"platforms: [linux/amd64]\ntags: [\"REPO:1\"]\n", map[string]string{"app/Other": "FROM nothing.invalid/x\n"}))
-			succeeds(t, s.Up(), "+ 2 created", "the Dockerfile is app/Other of the remote context, not the file of that "+
-				"name on this machine")
+			local := map[string]string{"app/Other": "FROM nothing.invalid/x\n"}
+			s := open(t, project(t, "context: { location: \""+location+"\" }\n"+
+				"dockerfile: { location: ./app/Other }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n", local))
+			succeeds(t, s.Up(), "+ 2 created",
+				"the Dockerfile is app/Other of the remote context, not the file of that name on this machine")
 			first := tagDigest(t, repository(t)+":1")
 			succeeds(t, s.Up("--expect-no-changes"))
 			changeProgram(t, s, "./app/Other", "Dockerfile")

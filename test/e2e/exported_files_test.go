@@ -38,8 +38,9 @@ func removeExports(t *testing.T, s *stack.Test) {
 func TestProgramReadsTheFilesOfItsImage(t *testing.T) {
 	t.Parallel()
 	s := open(t, program(t, fileReader, map[string]string{
-		"src/Dockerfile": "FROM BUSYBOX AS build\nCOPY file /\nRUN date >/date\nFROM scratch\nCOPY --from=build /file /date /\n",
-		"src/file":       "one",
+		"src/Dockerfile": "FROM BUSYBOX AS build\nCOPY file /\nRUN date >/date\n" +
+			"FROM scratch\nCOPY --from=build /file /date /\n",
+		"src/file": "one",
 	}))
 	checkFiles := func(want string) {
 		t.Helper()

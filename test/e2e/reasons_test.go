@@ -70,7 +70,8 @@ watchSecrets: [settings]
 exports: [{ local: { dest: ../out } }]
 tags: ["REPO:{hash}"]
 `, map[string]string{
-		"Dockerfile": "FROM BUSYBOX AS build\nRUN --mount=type=secret,id=settings wc -c </run/secrets/settings >/size\n" +
+		"Dockerfile": "FROM BUSYBOX AS build\n" +
+			"RUN --mount=type=secret,id=settings wc -c </run/secrets/settings >/size\n" +
 			"FROM scratch\nCOPY --from=build /size /\n",
 	}))
 	written := func() string {

@@ -19,7 +19,9 @@ const proxiedDockerfile = `FROM BUSYBOX
 COPY fail /
 ARG HTTP_PROXY
 ARG https_proxy
-RUN echo "http is ${HTTP_PROXY##*[@/]} and ${http_proxy##*[@/]}, https is ${HTTPS_PROXY##*[@/]} and ${https_proxy##*[@/]}, none is $NO_PROXY and $no_proxy" && env | grep -i proxy && test ! -s /fail
+RUN echo "http is ${HTTP_PROXY##*[@/]} and ${http_proxy##*[@/]}" && \
+    echo "https is ${HTTPS_PROXY##*[@/]} and ${https_proxy##*[@/]}, none is $NO_PROXY and $no_proxy" && \
+    env | grep -i proxy && test ! -s /fail
 `
 
 // openWithProxies copies the program and runs it with proxies in Docker's configuration, whose path it returns.
@@ -47,8 +49,8 @@ provenance: { mode: min }
 `, `{"httpProxy": "http://me:`+password+`@proxy.example:3128",
 		"httpsProxy": "me:`+password+`@secure.example:3128", "noProxy": "here.example"}`)
 	failed := s.Up("--skip-preview")
-	fails(t, failed, "http is proxy.example:3128 and proxy.example:3128, https is secure.example:3128 and "+
-		"secure.example:3128, none is here.example and here.example", "[secret]")
+	fails(t, failed, "http is proxy.example:3128 and proxy.example:3128",
+		"https is secure.example:3128 and secure.example:3128, none is here.example and here.example", "[secret]")
 	checkPassword := func(r stack.Result) {
 		t.Helper()
 		if linesWith(r.All(), password) > 0 {
@@ -93,7 +95,7 @@ context: { location: . }
 platforms: [linux/amd64]
 buildArgs: { http_proxy: "http://own.example:1" }
 `, `{"httpProxy": "http://proxy.example:3128", "httpsProxy": "http://localhost:3128"}`)
-	fails(t, s.Up("--skip-preview"), "http is own.example:1 and own.example:1, https is localhost:3128",
+	fails(t, s.Up("--skip-preview"), "http is own.example:1 and own.example:1", "https is localhost:3128",
 		"proxies of the Docker configuration: HTTPS_PROXY names a proxy on localhost")
 }
 
