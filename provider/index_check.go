@@ -105,7 +105,7 @@ func checkIndexSources(c *indexChecker) {
 		}
 		if c.isSecret(path) {
 			c.failWithoutValue(path, "a source is seen wherever the index is made, so it cannot be a secret: take it "+
-				"from a plain value, or say that it is none (unsecret)")
+				"from a plain value, or say that it is not a secret (unsecret)")
 			continue
 		}
 		if _, err := registry.ParseReference(source); err != nil {

@@ -40,8 +40,9 @@ func TestIndexCheck(t *testing.T) {
 	t.Parallel()
 	const (
 		secretTag    = "a tag is seen wherever the image is, so it cannot be a secret: take it from a plain value"
-		secretSource = "a source is seen wherever the index is made, so it cannot be a secret: take it from a plain value"
-		orUnsecret   = ", or say that it is none (unsecret)\n"
+		secretSource = "a source is seen wherever the index is made, so it cannot be a secret: take it from a plain " +
+			"value"
+		orUnsecret = ", or say that it is not a secret (unsecret)\n"
 	)
 	for program, want := range map[string]string{
 		`{}`: "sources: it is missing, and required\ntag: it is missing, and required",

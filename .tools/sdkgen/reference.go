@@ -20,10 +20,11 @@ var referenceText []byte
 
 // referenceData is what the schema does not hold: an example of each input, and the environment variables.
 type referenceData struct {
-	Inputs      map[string]string                           // YAML of the properties of an Image, by input
-	Index       struct{ Inputs, Outputs map[string]string } // the same for an Index
-	Provider    map[string]string                           // YAML of the properties of a provider, by setting
-	Outputs     map[string]string                           // an expression, by output
+	Inputs      map[string]string                              // YAML of the properties of an Image, by input
+	Index       struct{ Inputs, Outputs map[string]string }    // the same for an Index
+	GetImage    struct{ Arguments, Results map[string]string } `yaml:"getImage"` // the same for the function
+	Provider    map[string]string                              // YAML of the properties of a provider, by setting
+	Outputs     map[string]string                              // an expression, by output
 	Environment []variable
 }
 
@@ -57,18 +58,23 @@ func reference(pkg *schema.Package, data referenceData) (string, error) {
 	image, index := resourceNamed(pkg, "Image"), resourceNamed(pkg, "Index")
 	inputs, outputs := propertiesByName(image.InputProperties), outputsOf(image, "contextHash")
 	indexInputs, indexOutputs := propertiesByName(index.InputProperties), outputsOf(index)
+	arguments := propertiesByName(pkg.Functions[0].Inputs.Properties)
+	returned, _ := pkg.Functions[0].ReturnType.(*schema.ObjectType)
+	results := propertiesByName(returned.Properties)
 	provided := propertiesByName(pkg.Provider.InputProperties)
 	if err := checkComplete(map[string][2][]string{
-		"inputs":        {keys(inputs), keys(data.Inputs)},
-		"provider":      {keys(provided), keys(data.Provider)},
-		"outputs":       {keys(outputs), keys(data.Outputs)},
-		"index.inputs":  {keys(indexInputs), keys(data.Index.Inputs)},
-		"index.outputs": {keys(indexOutputs), keys(data.Index.Outputs)},
+		"inputs":             {keys(inputs), keys(data.Inputs)},
+		"provider":           {keys(provided), keys(data.Provider)},
+		"outputs":            {keys(outputs), keys(data.Outputs)},
+		"index.inputs":       {keys(indexInputs), keys(data.Index.Inputs)},
+		"index.outputs":      {keys(indexOutputs), keys(data.Index.Outputs)},
+		"getImage.arguments": {keys(arguments), keys(data.GetImage.Arguments)},
+		"getImage.results":   {keys(results), keys(data.GetImage.Results)},
 	}); err != nil {
 		return "", err
 	}
 	if err := errors.Join(checkExamples(inputs, data.Inputs), checkExamples(provided, data.Provider),
-		checkExamples(indexInputs, data.Index.Inputs)); err != nil {
+		checkExamples(indexInputs, data.Index.Inputs), checkExamples(arguments, data.GetImage.Arguments)); err != nil {
 		return "", err
 	}
 	var b page
@@ -79,6 +85,8 @@ func reference(pkg *schema.Package, data referenceData) (string, error) {
 	b.index("[Outputs](#outputs)", "output", keys(outputs))
 	b.index("[Inputs of Index](#inputs-of-index)", "index-input", keys(indexInputs))
 	b.index("[Outputs of Index](#outputs-of-index)", "index-output", keys(indexOutputs))
+	b.index("[Arguments of getImage](#arguments-of-getimage)", "argument", keys(arguments))
+	b.index("[Results of getImage](#results-of-getimage)", "result", keys(results))
 	b.index("[Types](#types)", "type", typeNames(pkg))
 	b.index("[Provider settings](#provider-settings)", "setting", keys(provided))
 	b.line("- [Environment variables](#environment-variables)\n")
@@ -90,6 +98,10 @@ func reference(pkg *schema.Package, data referenceData) (string, error) {
 	b.properties("index-input", indexInputs, data.Index.Inputs)
 	b.line("## Outputs of Index\n\nEach input but `registry` is an output, too.\n")
 	b.outputs("index-output", indexOutputs, data.Index.Outputs)
+	b.line("## Arguments of getImage\n\nOf the function `buildkit:getImage`.\n")
+	b.properties("argument", arguments, data.GetImage.Arguments)
+	b.line("## Results of getImage\n\nNo result has the value of an environment variable.\n")
+	b.outputs("result", results, data.GetImage.Results)
 	b.line("## Types\n")
 	b.types(pkg)
 	b.line("## Provider settings\n\nSet them with `pulumi config set buildkit:NAME`, or as properties of\n" +

@@ -5335,6 +5335,142 @@ func (o ExportTarPtrOutput) Dest() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
+// A login for one registry host, and how to reach it. The login is sent to that host only.
+type GetImageRegistry struct {
+	// Host of the registry, such as `ghcr.io`.
+	Address string `pulumi:"address"`
+	// Path of a PEM file with the authorities that signed the certificate of the registry.
+	CaFile *string `pulumi:"caFile"`
+	// Whether to read over plain HTTP, with the password. Registries on this machine need no such permission. Defaults to false.
+	Insecure *bool `pulumi:"insecure"`
+	// Password or token.
+	Password *string `pulumi:"password"`
+	// User name.
+	Username *string `pulumi:"username"`
+}
+
+// GetImageRegistryInput is an input type that accepts GetImageRegistryArgs and GetImageRegistryOutput values.
+// You can construct a concrete instance of `GetImageRegistryInput` via:
+//
+//	GetImageRegistryArgs{...}
+type GetImageRegistryInput interface {
+	pulumi.Input
+
+	ToGetImageRegistryOutput() GetImageRegistryOutput
+	ToGetImageRegistryOutputWithContext(context.Context) GetImageRegistryOutput
+}
+
+// A login for one registry host, and how to reach it. The login is sent to that host only.
+type GetImageRegistryArgs struct {
+	// Host of the registry, such as `ghcr.io`.
+	Address pulumi.StringInput `pulumi:"address"`
+	// Path of a PEM file with the authorities that signed the certificate of the registry.
+	CaFile pulumi.StringPtrInput `pulumi:"caFile"`
+	// Whether to read over plain HTTP, with the password. Registries on this machine need no such permission. Defaults to false.
+	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
+	// Password or token.
+	Password pulumi.StringPtrInput `pulumi:"password"`
+	// User name.
+	Username pulumi.StringPtrInput `pulumi:"username"`
+}
+
+func (GetImageRegistryArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*GetImageRegistry)(nil)).Elem()
+}
+
+func (i GetImageRegistryArgs) ToGetImageRegistryOutput() GetImageRegistryOutput {
+	return i.ToGetImageRegistryOutputWithContext(context.Background())
+}
+
+func (i GetImageRegistryArgs) ToGetImageRegistryOutputWithContext(ctx context.Context) GetImageRegistryOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(GetImageRegistryOutput)
+}
+
+// GetImageRegistryArrayInput is an input type that accepts GetImageRegistryArray and GetImageRegistryArrayOutput values.
+// You can construct a concrete instance of `GetImageRegistryArrayInput` via:
+//
+//	GetImageRegistryArray{ GetImageRegistryArgs{...} }
+type GetImageRegistryArrayInput interface {
+	pulumi.Input
+
+	ToGetImageRegistryArrayOutput() GetImageRegistryArrayOutput
+	ToGetImageRegistryArrayOutputWithContext(context.Context) GetImageRegistryArrayOutput
+}
+
+type GetImageRegistryArray []GetImageRegistryInput
+
+func (GetImageRegistryArray) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]GetImageRegistry)(nil)).Elem()
+}
+
+func (i GetImageRegistryArray) ToGetImageRegistryArrayOutput() GetImageRegistryArrayOutput {
+	return i.ToGetImageRegistryArrayOutputWithContext(context.Background())
+}
+
+func (i GetImageRegistryArray) ToGetImageRegistryArrayOutputWithContext(ctx context.Context) GetImageRegistryArrayOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(GetImageRegistryArrayOutput)
+}
+
+// A login for one registry host, and how to reach it. The login is sent to that host only.
+type GetImageRegistryOutput struct{ *pulumi.OutputState }
+
+func (GetImageRegistryOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*GetImageRegistry)(nil)).Elem()
+}
+
+func (o GetImageRegistryOutput) ToGetImageRegistryOutput() GetImageRegistryOutput {
+	return o
+}
+
+func (o GetImageRegistryOutput) ToGetImageRegistryOutputWithContext(ctx context.Context) GetImageRegistryOutput {
+	return o
+}
+
+// Host of the registry, such as `ghcr.io`.
+func (o GetImageRegistryOutput) Address() pulumi.StringOutput {
+	return o.ApplyT(func(v GetImageRegistry) string { return v.Address }).(pulumi.StringOutput)
+}
+
+// Path of a PEM file with the authorities that signed the certificate of the registry.
+func (o GetImageRegistryOutput) CaFile() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GetImageRegistry) *string { return v.CaFile }).(pulumi.StringPtrOutput)
+}
+
+// Whether to read over plain HTTP, with the password. Registries on this machine need no such permission. Defaults to false.
+func (o GetImageRegistryOutput) Insecure() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v GetImageRegistry) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
+}
+
+// Password or token.
+func (o GetImageRegistryOutput) Password() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GetImageRegistry) *string { return v.Password }).(pulumi.StringPtrOutput)
+}
+
+// User name.
+func (o GetImageRegistryOutput) Username() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v GetImageRegistry) *string { return v.Username }).(pulumi.StringPtrOutput)
+}
+
+type GetImageRegistryArrayOutput struct{ *pulumi.OutputState }
+
+func (GetImageRegistryArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]GetImageRegistry)(nil)).Elem()
+}
+
+func (o GetImageRegistryArrayOutput) ToGetImageRegistryArrayOutput() GetImageRegistryArrayOutput {
+	return o
+}
+
+func (o GetImageRegistryArrayOutput) ToGetImageRegistryArrayOutputWithContext(ctx context.Context) GetImageRegistryArrayOutput {
+	return o
+}
+
+func (o GetImageRegistryArrayOutput) Index(i pulumi.IntInput) GetImageRegistryOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) GetImageRegistry {
+		return vs[0].([]GetImageRegistry)[vs[1].(int)]
+	}).(GetImageRegistryOutput)
+}
+
 // Limits of what one step may use.
 type Limits struct {
 	// The cgroup of the builder's machine that holds the cgroups of steps. The plugin's own BuildKit refuses it, because it keeps its steps in a cgroup of its own. A rootless one has none.
@@ -5687,6 +5823,115 @@ func (o ManifestMapOutput) MapIndex(k pulumi.StringInput) ManifestOutput {
 	}).(ManifestOutput)
 }
 
+// The image of one platform with its configuration.
+type PlatformImage struct {
+	// The arguments after `entrypoint`, or the program if there is no entrypoint.
+	Command []string `pulumi:"command"`
+	// Digest of the manifest: `sha256:…`.
+	Digest string `pulumi:"digest"`
+	// The program that the container runs, with its first arguments.
+	Entrypoint []string `pulumi:"entrypoint"`
+	// The names of the environment variables. Their values may be secret, and are left out.
+	Environment []string `pulumi:"environment"`
+	// The ports that the image declares, such as `8080/tcp`, sorted.
+	ExposedPorts []string `pulumi:"exposedPorts"`
+	// The labels.
+	Labels map[string]string `pulumi:"labels"`
+	// The repository with this digest: `host/repository@sha256:…`.
+	RepoDigest string `pulumi:"repoDigest"`
+	// Size of the configuration and the compressed layers, in bytes.
+	Size float64 `pulumi:"size"`
+	// The user that runs the container. Empty is root.
+	User string `pulumi:"user"`
+	// The folder in which the container starts. Empty is `/`.
+	WorkingDir string `pulumi:"workingDir"`
+}
+
+// The image of one platform with its configuration.
+type PlatformImageOutput struct{ *pulumi.OutputState }
+
+func (PlatformImageOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*PlatformImage)(nil)).Elem()
+}
+
+func (o PlatformImageOutput) ToPlatformImageOutput() PlatformImageOutput {
+	return o
+}
+
+func (o PlatformImageOutput) ToPlatformImageOutputWithContext(ctx context.Context) PlatformImageOutput {
+	return o
+}
+
+// The arguments after `entrypoint`, or the program if there is no entrypoint.
+func (o PlatformImageOutput) Command() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v PlatformImage) []string { return v.Command }).(pulumi.StringArrayOutput)
+}
+
+// Digest of the manifest: `sha256:…`.
+func (o PlatformImageOutput) Digest() pulumi.StringOutput {
+	return o.ApplyT(func(v PlatformImage) string { return v.Digest }).(pulumi.StringOutput)
+}
+
+// The program that the container runs, with its first arguments.
+func (o PlatformImageOutput) Entrypoint() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v PlatformImage) []string { return v.Entrypoint }).(pulumi.StringArrayOutput)
+}
+
+// The names of the environment variables. Their values may be secret, and are left out.
+func (o PlatformImageOutput) Environment() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v PlatformImage) []string { return v.Environment }).(pulumi.StringArrayOutput)
+}
+
+// The ports that the image declares, such as `8080/tcp`, sorted.
+func (o PlatformImageOutput) ExposedPorts() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v PlatformImage) []string { return v.ExposedPorts }).(pulumi.StringArrayOutput)
+}
+
+// The labels.
+func (o PlatformImageOutput) Labels() pulumi.StringMapOutput {
+	return o.ApplyT(func(v PlatformImage) map[string]string { return v.Labels }).(pulumi.StringMapOutput)
+}
+
+// The repository with this digest: `host/repository@sha256:…`.
+func (o PlatformImageOutput) RepoDigest() pulumi.StringOutput {
+	return o.ApplyT(func(v PlatformImage) string { return v.RepoDigest }).(pulumi.StringOutput)
+}
+
+// Size of the configuration and the compressed layers, in bytes.
+func (o PlatformImageOutput) Size() pulumi.Float64Output {
+	return o.ApplyT(func(v PlatformImage) float64 { return v.Size }).(pulumi.Float64Output)
+}
+
+// The user that runs the container. Empty is root.
+func (o PlatformImageOutput) User() pulumi.StringOutput {
+	return o.ApplyT(func(v PlatformImage) string { return v.User }).(pulumi.StringOutput)
+}
+
+// The folder in which the container starts. Empty is `/`.
+func (o PlatformImageOutput) WorkingDir() pulumi.StringOutput {
+	return o.ApplyT(func(v PlatformImage) string { return v.WorkingDir }).(pulumi.StringOutput)
+}
+
+type PlatformImageMapOutput struct{ *pulumi.OutputState }
+
+func (PlatformImageMapOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]PlatformImage)(nil)).Elem()
+}
+
+func (o PlatformImageMapOutput) ToPlatformImageMapOutput() PlatformImageMapOutput {
+	return o
+}
+
+func (o PlatformImageMapOutput) ToPlatformImageMapOutputWithContext(ctx context.Context) PlatformImageMapOutput {
+	return o
+}
+
+func (o PlatformImageMapOutput) MapIndex(k pulumi.StringInput) PlatformImageOutput {
+	return pulumi.All(o, k).ApplyT(func(vs []interface{}) PlatformImage {
+		return vs[0].(map[string]PlatformImage)[vs[1].(string)]
+	}).(PlatformImageOutput)
+}
+
 // A record of how an image was made, attached to the image in the format SLSA v1.
 type Provenance struct {
 	// How much to record.
@@ -5825,6 +6070,66 @@ func (o ProvenancePtrOutput) Mode() ProvenanceModePtrOutput {
 		}
 		return &v.Mode
 	}).(ProvenanceModePtrOutput)
+}
+
+// An artifact that refers to an image.
+type Referrer struct {
+	// Its annotations.
+	Annotations map[string]string `pulumi:"annotations"`
+	// What it is, such as `application/vnd.dev.sigstore.bundle.v0.3+json`. Empty if the registry does not say.
+	ArtifactType string `pulumi:"artifactType"`
+	// Digest of its manifest: `sha256:…`.
+	Digest string `pulumi:"digest"`
+}
+
+// An artifact that refers to an image.
+type ReferrerOutput struct{ *pulumi.OutputState }
+
+func (ReferrerOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Referrer)(nil)).Elem()
+}
+
+func (o ReferrerOutput) ToReferrerOutput() ReferrerOutput {
+	return o
+}
+
+func (o ReferrerOutput) ToReferrerOutputWithContext(ctx context.Context) ReferrerOutput {
+	return o
+}
+
+// Its annotations.
+func (o ReferrerOutput) Annotations() pulumi.StringMapOutput {
+	return o.ApplyT(func(v Referrer) map[string]string { return v.Annotations }).(pulumi.StringMapOutput)
+}
+
+// What it is, such as `application/vnd.dev.sigstore.bundle.v0.3+json`. Empty if the registry does not say.
+func (o ReferrerOutput) ArtifactType() pulumi.StringOutput {
+	return o.ApplyT(func(v Referrer) string { return v.ArtifactType }).(pulumi.StringOutput)
+}
+
+// Digest of its manifest: `sha256:…`.
+func (o ReferrerOutput) Digest() pulumi.StringOutput {
+	return o.ApplyT(func(v Referrer) string { return v.Digest }).(pulumi.StringOutput)
+}
+
+type ReferrerArrayOutput struct{ *pulumi.OutputState }
+
+func (ReferrerArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]Referrer)(nil)).Elem()
+}
+
+func (o ReferrerArrayOutput) ToReferrerArrayOutput() ReferrerArrayOutput {
+	return o
+}
+
+func (o ReferrerArrayOutput) ToReferrerArrayOutputWithContext(ctx context.Context) ReferrerArrayOutput {
+	return o
+}
+
+func (o ReferrerArrayOutput) Index(i pulumi.IntInput) ReferrerOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) Referrer {
+		return vs[0].([]Referrer)[vs[1].(int)]
+	}).(ReferrerOutput)
 }
 
 // A login for one registry host, and how to reach it. The login is sent to that host only.
@@ -6696,6 +7001,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*ExportRegistryPtrInput)(nil)).Elem(), ExportRegistryArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ExportTarInput)(nil)).Elem(), ExportTarArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ExportTarPtrInput)(nil)).Elem(), ExportTarArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*GetImageRegistryInput)(nil)).Elem(), GetImageRegistryArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*GetImageRegistryArrayInput)(nil)).Elem(), GetImageRegistryArray{})
 	pulumi.RegisterInputType(reflect.TypeOf((*LimitsInput)(nil)).Elem(), LimitsArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*LimitsPtrInput)(nil)).Elem(), LimitsArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ProvenanceInput)(nil)).Elem(), ProvenanceArgs{})
@@ -6763,12 +7070,18 @@ func init() {
 	pulumi.RegisterOutputType(ExportRegistryPtrOutput{})
 	pulumi.RegisterOutputType(ExportTarOutput{})
 	pulumi.RegisterOutputType(ExportTarPtrOutput{})
+	pulumi.RegisterOutputType(GetImageRegistryOutput{})
+	pulumi.RegisterOutputType(GetImageRegistryArrayOutput{})
 	pulumi.RegisterOutputType(LimitsOutput{})
 	pulumi.RegisterOutputType(LimitsPtrOutput{})
 	pulumi.RegisterOutputType(ManifestOutput{})
 	pulumi.RegisterOutputType(ManifestMapOutput{})
+	pulumi.RegisterOutputType(PlatformImageOutput{})
+	pulumi.RegisterOutputType(PlatformImageMapOutput{})
 	pulumi.RegisterOutputType(ProvenanceOutput{})
 	pulumi.RegisterOutputType(ProvenancePtrOutput{})
+	pulumi.RegisterOutputType(ReferrerOutput{})
+	pulumi.RegisterOutputType(ReferrerArrayOutput{})
 	pulumi.RegisterOutputType(RegistryOutput{})
 	pulumi.RegisterOutputType(RegistryPtrOutput{})
 	pulumi.RegisterOutputType(RegistryArrayOutput{})

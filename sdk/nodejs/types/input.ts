@@ -699,6 +699,58 @@ export interface ExportTarArgs {
 }
 
 /**
+ * A login for one registry host, and how to reach it. The login is sent to that host only.
+ */
+export interface GetImageRegistry {
+    /**
+     * Host of the registry, such as `ghcr.io`.
+     */
+    address: string;
+    /**
+     * Path of a PEM file with the authorities that signed the certificate of the registry.
+     */
+    caFile?: string;
+    /**
+     * Whether to read over plain HTTP, with the password. Registries on this machine need no such permission. Defaults to false.
+     */
+    insecure?: boolean;
+    /**
+     * Password or token.
+     */
+    password?: string;
+    /**
+     * User name.
+     */
+    username?: string;
+}
+
+/**
+ * A login for one registry host, and how to reach it. The login is sent to that host only.
+ */
+export interface GetImageRegistryArgs {
+    /**
+     * Host of the registry, such as `ghcr.io`.
+     */
+    address: pulumi.Input<string>;
+    /**
+     * Path of a PEM file with the authorities that signed the certificate of the registry.
+     */
+    caFile?: pulumi.Input<string>;
+    /**
+     * Whether to read over plain HTTP, with the password. Registries on this machine need no such permission. Defaults to false.
+     */
+    insecure?: pulumi.Input<boolean>;
+    /**
+     * Password or token.
+     */
+    password?: pulumi.Input<string>;
+    /**
+     * User name.
+     */
+    username?: pulumi.Input<string>;
+}
+
+/**
  * Limits of what one step may use.
  */
 export interface LimitsArgs {

@@ -759,6 +759,52 @@ export interface Manifest {
 }
 
 /**
+ * The image of one platform with its configuration.
+ */
+export interface PlatformImage {
+    /**
+     * The arguments after `entrypoint`, or the program if there is no entrypoint.
+     */
+    command: string[];
+    /**
+     * Digest of the manifest: `sha256:…`.
+     */
+    digest: string;
+    /**
+     * The program that the container runs, with its first arguments.
+     */
+    entrypoint: string[];
+    /**
+     * The names of the environment variables. Their values may be secret, and are left out.
+     */
+    environment: string[];
+    /**
+     * The ports that the image declares, such as `8080/tcp`, sorted.
+     */
+    exposedPorts: string[];
+    /**
+     * The labels.
+     */
+    labels: {[key: string]: string};
+    /**
+     * The repository with this digest: `host/repository@sha256:…`.
+     */
+    repoDigest: string;
+    /**
+     * Size of the configuration and the compressed layers, in bytes.
+     */
+    size: number;
+    /**
+     * The user that runs the container. Empty is root.
+     */
+    user: string;
+    /**
+     * The folder in which the container starts. Empty is `/`.
+     */
+    workingDir: string;
+}
+
+/**
  * A record of how an image was made, attached to the image in the format SLSA v1.
  */
 export interface Provenance {
@@ -766,6 +812,24 @@ export interface Provenance {
      * How much to record.
      */
     mode: enums.ProvenanceMode;
+}
+
+/**
+ * An artifact that refers to an image.
+ */
+export interface Referrer {
+    /**
+     * Its annotations.
+     */
+    annotations: {[key: string]: string};
+    /**
+     * What it is, such as `application/vnd.dev.sigstore.bundle.v0.3+json`. Empty if the registry does not say.
+     */
+    artifactType: string;
+    /**
+     * Digest of its manifest: `sha256:…`.
+     */
+    digest: string;
 }
 
 /**

@@ -68,6 +68,8 @@ __all__ = [
     'ExportTarArgsDict',
     'ExportArgs',
     'ExportArgsDict',
+    'GetImageRegistry',
+    'GetImageRegistryDict',
     'LimitsArgs',
     'LimitsArgsDict',
     'ProvenanceArgs',
@@ -3117,6 +3119,119 @@ class ExportArgs:
     @tar.setter
     def tar(self, value: Optional[pulumi.Input['ExportTarArgs']]):
         pulumi.set(self, "tar", value)
+
+
+class GetImageRegistryDict(TypedDict):
+    """
+    A login for one registry host, and how to reach it. The login is sent to that host only.
+    """
+    address: _builtins.str
+    """
+    Host of the registry, such as `ghcr.io`.
+    """
+    ca_file: NotRequired[_builtins.str]
+    """
+    Path of a PEM file with the authorities that signed the certificate of the registry.
+    """
+    insecure: NotRequired[_builtins.bool]
+    """
+    Whether to read over plain HTTP, with the password. Registries on this machine need no such permission. Defaults to false.
+    """
+    password: NotRequired[_builtins.str]
+    """
+    Password or token.
+    """
+    username: NotRequired[_builtins.str]
+    """
+    User name.
+    """
+
+@pulumi.input_type
+class GetImageRegistry:
+    def __init__(__self__, *,
+                 address: _builtins.str,
+                 ca_file: Optional[_builtins.str] = None,
+                 insecure: Optional[_builtins.bool] = None,
+                 password: Optional[_builtins.str] = None,
+                 username: Optional[_builtins.str] = None):
+        """
+        A login for one registry host, and how to reach it. The login is sent to that host only.
+
+        :param _builtins.str address: Host of the registry, such as `ghcr.io`.
+        :param _builtins.str ca_file: Path of a PEM file with the authorities that signed the certificate of the registry.
+        :param _builtins.bool insecure: Whether to read over plain HTTP, with the password. Registries on this machine need no such permission. Defaults to false.
+        :param _builtins.str password: Password or token.
+        :param _builtins.str username: User name.
+        """
+        pulumi.set(__self__, "address", address)
+        if ca_file is not None:
+            pulumi.set(__self__, "ca_file", ca_file)
+        if insecure is not None:
+            pulumi.set(__self__, "insecure", insecure)
+        if password is not None:
+            pulumi.set(__self__, "password", password)
+        if username is not None:
+            pulumi.set(__self__, "username", username)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> _builtins.str:
+        """
+        Host of the registry, such as `ghcr.io`.
+        """
+        return pulumi.get(self, "address")
+
+    @address.setter
+    def address(self, value: _builtins.str):
+        pulumi.set(self, "address", value)
+
+    @_builtins.property
+    @pulumi.getter(name="caFile")
+    def ca_file(self) -> Optional[_builtins.str]:
+        """
+        Path of a PEM file with the authorities that signed the certificate of the registry.
+        """
+        return pulumi.get(self, "ca_file")
+
+    @ca_file.setter
+    def ca_file(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "ca_file", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def insecure(self) -> Optional[_builtins.bool]:
+        """
+        Whether to read over plain HTTP, with the password. Registries on this machine need no such permission. Defaults to false.
+        """
+        return pulumi.get(self, "insecure")
+
+    @insecure.setter
+    def insecure(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "insecure", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def password(self) -> Optional[_builtins.str]:
+        """
+        Password or token.
+        """
+        return pulumi.get(self, "password")
+
+    @password.setter
+    def password(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "password", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def username(self) -> Optional[_builtins.str]:
+        """
+        User name.
+        """
+        return pulumi.get(self, "username")
+
+    @username.setter
+    def username(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "username", value)
 
 
 class LimitsArgsDict(TypedDict):

@@ -45,7 +45,9 @@ __all__ = [
     'ExportTar',
     'Limits',
     'Manifest',
+    'PlatformImage',
     'Provenance',
+    'Referrer',
     'Registry',
     'SBOM',
     'TLS',
@@ -2429,6 +2431,128 @@ class Manifest(dict):
 
 
 @pulumi.output_type
+class PlatformImage(dict):
+    """
+    The image of one platform with its configuration.
+    """
+    def __init__(__self__, *,
+                 command: Sequence[_builtins.str],
+                 digest: _builtins.str,
+                 entrypoint: Sequence[_builtins.str],
+                 environment: Sequence[_builtins.str],
+                 exposed_ports: Sequence[_builtins.str],
+                 labels: Mapping[str, _builtins.str],
+                 repo_digest: _builtins.str,
+                 size: _builtins.float,
+                 user: _builtins.str,
+                 working_dir: _builtins.str):
+        """
+        The image of one platform with its configuration.
+
+        :param Sequence[_builtins.str] command: The arguments after `entrypoint`, or the program if there is no entrypoint.
+        :param _builtins.str digest: Digest of the manifest: `sha256:…`.
+        :param Sequence[_builtins.str] entrypoint: The program that the container runs, with its first arguments.
+        :param Sequence[_builtins.str] environment: The names of the environment variables. Their values may be secret, and are left out.
+        :param Sequence[_builtins.str] exposed_ports: The ports that the image declares, such as `8080/tcp`, sorted.
+        :param Mapping[str, _builtins.str] labels: The labels.
+        :param _builtins.str repo_digest: The repository with this digest: `host/repository@sha256:…`.
+        :param _builtins.float size: Size of the configuration and the compressed layers, in bytes.
+        :param _builtins.str user: The user that runs the container. Empty is root.
+        :param _builtins.str working_dir: The folder in which the container starts. Empty is `/`.
+        """
+        pulumi.set(__self__, "command", command)
+        pulumi.set(__self__, "digest", digest)
+        pulumi.set(__self__, "entrypoint", entrypoint)
+        pulumi.set(__self__, "environment", environment)
+        pulumi.set(__self__, "exposed_ports", exposed_ports)
+        pulumi.set(__self__, "labels", labels)
+        pulumi.set(__self__, "repo_digest", repo_digest)
+        pulumi.set(__self__, "size", size)
+        pulumi.set(__self__, "user", user)
+        pulumi.set(__self__, "working_dir", working_dir)
+
+    @_builtins.property
+    @pulumi.getter
+    def command(self) -> Sequence[_builtins.str]:
+        """
+        The arguments after `entrypoint`, or the program if there is no entrypoint.
+        """
+        return pulumi.get(self, "command")
+
+    @_builtins.property
+    @pulumi.getter
+    def digest(self) -> _builtins.str:
+        """
+        Digest of the manifest: `sha256:…`.
+        """
+        return pulumi.get(self, "digest")
+
+    @_builtins.property
+    @pulumi.getter
+    def entrypoint(self) -> Sequence[_builtins.str]:
+        """
+        The program that the container runs, with its first arguments.
+        """
+        return pulumi.get(self, "entrypoint")
+
+    @_builtins.property
+    @pulumi.getter
+    def environment(self) -> Sequence[_builtins.str]:
+        """
+        The names of the environment variables. Their values may be secret, and are left out.
+        """
+        return pulumi.get(self, "environment")
+
+    @_builtins.property
+    @pulumi.getter(name="exposedPorts")
+    def exposed_ports(self) -> Sequence[_builtins.str]:
+        """
+        The ports that the image declares, such as `8080/tcp`, sorted.
+        """
+        return pulumi.get(self, "exposed_ports")
+
+    @_builtins.property
+    @pulumi.getter
+    def labels(self) -> Mapping[str, _builtins.str]:
+        """
+        The labels.
+        """
+        return pulumi.get(self, "labels")
+
+    @_builtins.property
+    @pulumi.getter(name="repoDigest")
+    def repo_digest(self) -> _builtins.str:
+        """
+        The repository with this digest: `host/repository@sha256:…`.
+        """
+        return pulumi.get(self, "repo_digest")
+
+    @_builtins.property
+    @pulumi.getter
+    def size(self) -> _builtins.float:
+        """
+        Size of the configuration and the compressed layers, in bytes.
+        """
+        return pulumi.get(self, "size")
+
+    @_builtins.property
+    @pulumi.getter
+    def user(self) -> _builtins.str:
+        """
+        The user that runs the container. Empty is root.
+        """
+        return pulumi.get(self, "user")
+
+    @_builtins.property
+    @pulumi.getter(name="workingDir")
+    def working_dir(self) -> _builtins.str:
+        """
+        The folder in which the container starts. Empty is `/`.
+        """
+        return pulumi.get(self, "working_dir")
+
+
+@pulumi.output_type
 class Provenance(dict):
     """
     A record of how an image was made, attached to the image in the format SLSA v1.
@@ -2449,6 +2573,51 @@ class Provenance(dict):
         How much to record.
         """
         return pulumi.get(self, "mode")
+
+
+@pulumi.output_type
+class Referrer(dict):
+    """
+    An artifact that refers to an image.
+    """
+    def __init__(__self__, *,
+                 annotations: Mapping[str, _builtins.str],
+                 artifact_type: _builtins.str,
+                 digest: _builtins.str):
+        """
+        An artifact that refers to an image.
+
+        :param Mapping[str, _builtins.str] annotations: Its annotations.
+        :param _builtins.str artifact_type: What it is, such as `application/vnd.dev.sigstore.bundle.v0.3+json`. Empty if the registry does not say.
+        :param _builtins.str digest: Digest of its manifest: `sha256:…`.
+        """
+        pulumi.set(__self__, "annotations", annotations)
+        pulumi.set(__self__, "artifact_type", artifact_type)
+        pulumi.set(__self__, "digest", digest)
+
+    @_builtins.property
+    @pulumi.getter
+    def annotations(self) -> Mapping[str, _builtins.str]:
+        """
+        Its annotations.
+        """
+        return pulumi.get(self, "annotations")
+
+    @_builtins.property
+    @pulumi.getter(name="artifactType")
+    def artifact_type(self) -> _builtins.str:
+        """
+        What it is, such as `application/vnd.dev.sigstore.bundle.v0.3+json`. Empty if the registry does not say.
+        """
+        return pulumi.get(self, "artifact_type")
+
+    @_builtins.property
+    @pulumi.getter
+    def digest(self) -> _builtins.str:
+        """
+        Digest of its manifest: `sha256:…`.
+        """
+        return pulumi.get(self, "digest")
 
 
 @pulumi.output_type
