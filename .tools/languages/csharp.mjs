@@ -83,7 +83,8 @@ function checkAssignments(types, { file, root }) {
       continue;
     }
     for (const kind of valueTypes(types, assignment.childForFieldName("right"), report)) {
-      if (!new RegExp(`\\b${kind}\\b`).test(type)) report(assignment, `${owner}.${name.text} is ${type}, the value is ${kind}`);
+      const accepted = kind === "int" ? "int|double" : kind; // C# converts an integer to a double
+      if (!new RegExp(`\\b(${accepted})\\b`).test(type)) report(assignment, `${owner}.${name.text} is ${type}, the value is ${kind}`);
     }
   }
 }
