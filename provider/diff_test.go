@@ -43,9 +43,11 @@ func TestDiff(t *testing.T) {
 		"no push":                       {wanted(`, "push": false`), "push:update"},
 		"another context":               {wanted(`, "context": {"location": "/elsewhere"}`), ""},
 		"another Dockerfile":            {wanted(`, "dockerfile": {"location": "/elsewhere"}`), ""},
-		"another password":              {wanted(`, "registries": [{"address": "a.io", "password": "secret:new"}]`), ""},
-		"another builder":               {wanted(`, "builder": {"endpoint": "tcp://b:1"}`), ""},
-		"previews do not build":         {wanted(`, "buildOnPreview": false`), ""},
+		"another password": {
+			wanted(`, "registries": [{"address": "a.io", "password": "secret:new"}]`), "",
+		},
+		"another builder":       {wanted(`, "builder": {"endpoint": "tcp://b:1"}`), ""},
+		"previews do not build": {wanted(`, "buildOnPreview": false`), ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -63,8 +63,8 @@ func TestListsOfInputs(t *testing.T) {
 		}, image...)},
 		"other outputs": {otherOutputs, []string{
 			"allow", "buildOnPreview", "builder", "cacheFrom", "cacheTo", "context", "dockerfile", "exec",
-			"ignoreSecretsInDiffCalculation", "limits", "noCache", "noCacheFilter", "pull", "pushTimeout", "volatileArgs",
-			"watch", "watchSecrets",
+			"ignoreSecretsInDiffCalculation", "limits", "noCache", "noCacheFilter", "pull", "pushTimeout",
+			"volatileArgs", "watch", "watchSecrets",
 		}},
 		"computed": {computedInputs, []string{"baseDigests", "contextHash"}},
 		"delivery": {deliveryInputs, []string{"exports", "load", "push", "tags"}},

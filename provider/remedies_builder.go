@@ -108,8 +108,8 @@ var tlsRemedies = map[endpoint.Refusal]string{
 	endpoint.CertificateRefused: "set tls.cert and tls.key to a certificate that the builder's authority signed and " +
 		"that is not expired",
 	endpoint.ClientExpired: "renew the certificate of tls.cert, or set the clocks of both machines",
-	endpoint.UnknownClient: "set tls.cert and tls.key to a certificate of the authority that the daemon's --tlscacert " +
-		"names, or start the daemon with the authority of this one",
+	endpoint.UnknownClient: "set tls.cert and tls.key to a certificate of the authority that the daemon's " +
+		"--tlscacert names, or start the daemon with the authority of this one",
 	endpoint.OldVersion: "update the daemon, or what ends TLS in front of it",
 	endpoint.NothingInCommon: "set tls.cert and tls.key if it wants a client certificate, or allow the ciphers of " +
 		"TLS 1.3 there",

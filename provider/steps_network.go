@@ -85,7 +85,8 @@ func warnOfProxies(b builder, plan inputs.Plan, configured map[string]string, wa
 		for _, name := range slices.Sorted(maps.Keys(proxies)) {
 			if host, ok := loopbackProxy(name, proxies[name]); ok {
 				warn(fmt.Sprintf("%s: %s names a proxy on %s, where steps reach only themselves: write another "+
-					"address of this machine, on which the proxy must listen, or set network: host", source, name, host))
+					"address of this machine, on which the proxy must listen, or set network: host",
+					source, name, host))
 			}
 		}
 	}

@@ -49,7 +49,8 @@ func TestOfflineStepInAnEngine(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	for _, c := range []struct{ network, offline string }{{network: "none", offline: "no device"}, {}} {
-		if got := engineNetworkError(inputs.Plan{Network: c.network}, step, c.offline); got != error(step) { //nolint:errorlint // unchanged
+		got := engineNetworkError(inputs.Plan{Network: c.network}, step, c.offline)
+		if got != error(step) { //nolint:errorlint // unchanged
 			t.Errorf("%+v: %v", c, got)
 		}
 	}
