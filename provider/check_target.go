@@ -30,13 +30,13 @@ func checkPush(c *checker) {
 	if !namesKnown(c.raw) || !pushes(c.raw) || len(namesOf(c.raw)) > 0 || c.hasFailure("tags") {
 		return
 	}
-	const remedy = "there is nothing to push to: add tags, such as registry.example.com/app:v1"
 	if deref(c.args.Push) {
-		c.fail("push", "push is true but %s", remedy)
+		c.fail("push", "push is true but there is nothing to push to: add tags, such as registry.example.com/app:v1")
 	}
 	for _, e := range imageEntries(c.raw) {
 		if e.push && !c.hasFailure(e.path) {
-			c.fail(e.path, "it pushes the image, but %s, or names to it", remedy)
+			c.fail(e.path, "it pushes the image, but there is nothing to push to: add tags, such as "+
+				"registry.example.com/app:v1, or names to it")
 		}
 	}
 }
