@@ -34,7 +34,7 @@ func (a applyResult) outputs(op operation) property.Map {
 	if len(a.tags) < len(op.tags.list) { // the next update moves the rest
 		out = withNames(out, func(name string) bool { return isAmong(name, a.tags) })
 	}
-	out = setReferences(out, a.digest, references(a.tags), op.tags.holding(a.tags))
+	out = setReferences(out, a.digest, references(a.tags), op.tags.repositoriesWith(a.tags))
 	if ref, ok := op.localRef(); ok && !pushes(op.inputs) {
 		out = out.Set("ref", property.New(ref))
 	}
@@ -42,7 +42,7 @@ func (a applyResult) outputs(op operation) property.Map {
 		out = out.Set(othersKey, list(others))
 	}
 	return out.
-		Set("manifests", manifestsValue(a.manifests, op.tags.holding(a.tags))).
+		Set("manifests", manifestsValue(a.manifests, op.tags.repositoriesWith(a.tags))).
 		Set(pastBuildsKey, pastBuildsValue(a.builds))
 }
 

@@ -50,13 +50,13 @@ func checkPushTimeout(c *checker) {
 func checkRegistries(c *checker) {
 	for i, r := range c.args.Registries {
 		if !c.unknownAt(key("registries"), index(i)) {
-			c.checkRegistry(fmt.Sprintf("registries[%d]", i), r)
+			checkRegistry(c, fmt.Sprintf("registries[%d]", i), r)
 		}
 	}
 }
 
 // checkRegistry checks a login at a path.
-func (c *checker) checkRegistry(path string, r Registry) {
+func checkRegistry(c *checker, path string, r Registry) {
 	if strings.TrimSpace(r.Address) == "" {
 		c.fail(path+".address", "a login needs the host of its registry, such as ghcr.io")
 	}

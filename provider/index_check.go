@@ -126,7 +126,7 @@ func checkIndexAnnotations(c *indexChecker) {
 
 func checkIndexRegistry(c *indexChecker) {
 	if c.index.Registry != nil && isKnown(c.raw, "registry") {
-		c.checkRegistry("registry", *c.index.Registry)
+		checkRegistry(&c.checker, "registry", *c.index.Registry)
 	}
 }
 

@@ -97,23 +97,6 @@ func missingExportPaths(ctx context.Context, outputs, inputs property.Map) map[s
 	return changes
 }
 
-// lacksArchive tells whether an archive of an image is missing that is not pushed. The image of the next build is then
-// the one that counts.
-func (op operation) lacksArchive() bool {
-	return !pushes(op.inputs) && slices.ContainsFunc(op.missing, func(e export) bool { return !e.needsNoImage() })
-}
-
-// onlyMissing returns the operation of a build that writes what is missing, of an image that is there already. Nothing
-// is pushed, and a step that the builder's cache has does not run.
-func (op operation) onlyMissing() operation {
-	op = op.withExports(func(e export) bool {
-		return slices.ContainsFunc(op.missing, func(m export) bool { return m.dest == e.dest })
-	})
-	op.args.CacheTo, op.plan.TestTargets = nil, nil
-	op.plan.NoCache, op.plan.NoCacheOf, op.plan.WithoutImage = false, nil, true
-	return op
-}
-
 // logMissing logs which files are written again.
 func logMissing(ctx context.Context, op operation) {
 	var paths []string

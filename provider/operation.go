@@ -208,3 +208,37 @@ func (op operation) checkPinnedHashTag(built string) error {
 }
 
 var computedHash = regexp.MustCompile("^[0-9a-f]{64}$")
+
+// localRef returns the output ref of an image that is not pushed: its first name, by which the engine or the builder
+// that has it knows it. It returns "" for an image that is pushed, that has no name or that nobody gets. ok is false if
+// the name is not known yet.
+func (op operation) localRef() (ref string, ok bool) {
+	if !namesKnown(op.inputs) {
+		return "", false
+	}
+	names := namesOf(op.inputs)
+	if pushes(op.inputs) || !op.makesImage || len(names) == 0 {
+		return "", true
+	}
+	if !isKnown(op.inputs, imageInputs...) && hashMarks.MatchString(names[0].value.AsString()) {
+		return "", false
+	}
+	return expandMarks(names[0].value.AsString(), op.hash), true
+}
+
+// lacksArchive tells whether an archive of an image is missing that is not pushed. The image of the next build is then
+// the one that counts.
+func (op operation) lacksArchive() bool {
+	return !pushes(op.inputs) && slices.ContainsFunc(op.missing, func(e export) bool { return !e.needsNoImage() })
+}
+
+// onlyMissing returns the operation of a build that writes what is missing, of an image that is there already. Nothing
+// is pushed, and a step that the builder's cache has does not run.
+func (op operation) onlyMissing() operation {
+	op = op.withExports(func(e export) bool {
+		return slices.ContainsFunc(op.missing, func(m export) bool { return m.dest == e.dest })
+	})
+	op.args.CacheTo, op.plan.TestTargets = nil, nil
+	op.plan.NoCache, op.plan.NoCacheOf, op.plan.WithoutImage = false, nil, true
+	return op
+}

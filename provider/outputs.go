@@ -28,23 +28,6 @@ func repeatedInputs(inputs property.Map) property.Map {
 	return out
 }
 
-// localRef returns the output ref of an image that is not pushed: its first name, by which the engine or the builder
-// that has it knows it. It returns "" for an image that is pushed, that has no name or that nobody gets. ok is false if
-// the name is not known yet.
-func (op operation) localRef() (ref string, ok bool) {
-	if !namesKnown(op.inputs) {
-		return "", false
-	}
-	names := namesOf(op.inputs)
-	if pushes(op.inputs) || !op.makesImage || len(names) == 0 {
-		return "", true
-	}
-	if !isKnown(op.inputs, imageInputs...) && hashMarks.MatchString(names[0].value.AsString()) {
-		return "", false
-	}
-	return expandMarks(names[0].value.AsString(), op.hash), true
-}
-
 // credentialMembers are members of inputs that no output repeats. Others that hold credentials are marked as secrets.
 var credentialMembers = []string{"tls", "accessKeyId", "secretAccessKey", "sessionToken"}
 

@@ -1,8 +1,10 @@
 package provider
 
 import (
+	"maps"
 	"path"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
@@ -165,4 +167,19 @@ func (a ImageArgs) withComputedInputs(inputs property.Map) ImageArgs {
 		}
 	}
 	return a
+}
+
+// lastingArgs returns the build arguments whose change is a reason to build.
+func (a ImageArgs) lastingArgs() map[string]string {
+	lasting := maps.Clone(a.BuildArgs)
+	maps.DeleteFunc(lasting, func(name, _ string) bool { return slices.Contains(a.VolatileArgs, name) })
+	return lasting
+}
+
+// pushesByDigest tells whether the image is pushed and gets no tag.
+func (a ImageArgs) pushesByDigest() bool { return a.hasImageOption(pushByDigestOption) }
+
+// hasImageOption tells whether an export of the image turns an option on.
+func (a ImageArgs) hasImageOption(name string) bool {
+	return slices.ContainsFunc(enabledExports(a), func(e export) bool { return e.isImage() && e.options.isOn(name) })
 }

@@ -23,6 +23,9 @@ type export struct {
 // isImage tells whether the export says how to write the image that is pushed.
 func (e export) isImage() bool { return e.kind == "image" || e.kind == "registry" }
 
+// loads tells whether the export goes into a Docker Engine.
+func (e export) loads() bool { return e.kind == "docker" && e.dest == "" }
+
 // needsNoImage tells whether the export writes only the files of the image, or nothing.
 func (e export) needsNoImage() bool {
 	return e.kind == "tar" || e.kind == "local" || e.kind == "cacheonly"

@@ -58,13 +58,5 @@ func withInsecureNames(a ImageArgs, inputs property.Map) []Registry {
 	return all
 }
 
-// pushesByDigest tells whether the image is pushed and gets no tag.
-func (a ImageArgs) pushesByDigest() bool { return a.hasImageOption(pushByDigestOption) }
-
-// hasImageOption tells whether an export of the image turns an option on.
-func (a ImageArgs) hasImageOption(name string) bool {
-	return slices.ContainsFunc(enabledExports(a), func(e export) bool { return e.isImage() && e.options.isOn(name) })
-}
-
 // imageStoreOptions lists the options of the builder's image store. They do not change the image.
 var imageStoreOptions = []string{"dangling-name-prefix", "name-canonical", "unpack", "store"}

@@ -7,9 +7,6 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 )
 
-// loads tells whether the export goes into a Docker Engine.
-func (e export) loads() bool { return e.kind == "docker" && e.dest == "" }
-
 // loadType returns the exporter whose archives an engine loads. An image of several platforms, or one with
 // attestations, has an index. Only the exporter oci writes one, and only the containerd image store holds it.
 func loadType(ctx context.Context, op operation, into loadTargetFunc) (string, error) {

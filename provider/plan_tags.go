@@ -143,8 +143,9 @@ func (t *imageTags) add(path string, tag registry.Tag, withHash bool) {
 	t.repositories = repositories(t.list)
 }
 
-// holding returns the repositories that hold the image once these tags do.
-func (t imageTags) holding(some []registry.Tag) []string {
+// repositoriesWith returns the repositories that hold the image once some of the tags do. For an image that is pushed
+// by digest only, it returns all repositories.
+func (t imageTags) repositoriesWith(some []registry.Tag) []string {
 	if len(t.list) == 0 {
 		return t.repositories
 	}

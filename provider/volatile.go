@@ -2,8 +2,6 @@ package provider
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
@@ -22,13 +20,6 @@ func checkVolatileArgs(c *checker) {
 			c.fail(path, "%q: write only the name here, and the value in buildArgs", name)
 		}
 	}
-}
-
-// lastingArgs returns the build arguments whose change is a reason to build.
-func (a ImageArgs) lastingArgs() map[string]string {
-	lasting := maps.Clone(a.BuildArgs)
-	maps.DeleteFunc(lasting, func(name, _ string) bool { return slices.Contains(a.VolatileArgs, name) })
-	return lasting
 }
 
 // withoutVolatile returns applied and wanted properties without the build arguments that the wanted volatileArgs name.
