@@ -16,33 +16,41 @@ import (
 )
 
 // Cache is a place that keeps the results of steps for other builders
-// (https://github.com/moby/buildkit/blob/master/README.md#cache). A cache does not change what is built. Only an inline
-// cache is part of the image.
+// (https://github.com/moby/buildkit/blob/master/README.md#cache). A cache does not change the files of the image. An
+// inline cache is written into the configuration of the image.
 type Cache struct {
 	Type    string            // "registry", "local", "s3", "gha", "azblob" or "inline"
 	Options map[string]string // by BuildKit's names
 }
 
 // cacheExports returns the caches that the build writes. It adds an inline cache if the argument BUILDKIT_INLINE_CACHE
-// asks for one. The frontend leaves that argument to its client, and docker build does the same.
+// asks for one. BuildKit ignores that argument: its clients act on it, docker build for example.
 func cacheExports(plan inputs.Plan, to []Cache) []Cache {
-	if plan.HasInlineCache() { // BuildKit treats two inline caches as one
+	if plan.HasInlineCache() { // a second inline cache does no harm
 		to = append(to[:len(to):len(to)], Cache{Type: "inline"})
 	}
 	return to
 }
 
-// secretOptions are the options of caches that are never shown.
+// secretOptions are the options of caches whose values are never shown.
 var secretOptions = []string{"secret_access_key", "session_token", "token", "ghtoken"}
 
-// cacheEntries converts caches for BuildKit's client and hides their secrets from then on. It copies the options,
-// because the client writes into them.
-func (s *solve) cacheEntries(caches []Cache) []client.CacheOptionsEntry {
-	var entries []client.CacheOptionsEntry
+// learnSecrets hides the secrets of caches from then on: the values of secretOptions, and the secrets in URLs.
+func (s *solve) learnSecrets(caches []Cache) {
 	for _, c := range caches {
+		for _, value := range c.Options {
+			s.secrets.logins.learn(value)
+		}
 		for _, name := range secretOptions {
 			s.steps.redact.learn(c.Options[name])
 		}
+	}
+}
+
+// cacheEntries converts caches for BuildKit's client. It copies the options, because the client writes into them.
+func cacheEntries(caches []Cache) []client.CacheOptionsEntry {
+	var entries []client.CacheOptionsEntry
+	for _, c := range caches {
 		options := maps.Clone(c.Options)
 		if options == nil {
 			options = map[string]string{}
@@ -52,10 +60,11 @@ func (s *solve) cacheEntries(caches []Cache) []client.CacheOptionsEntry {
 	return entries
 }
 
-// openCacheImports opens the folders of caches and returns the caches that can be read. It warns of the others.
+// openLocalCaches opens the folders of local caches. It returns all caches but the local ones that cannot be read, and
+// warns of those.
 //
-// A folder has no cache before the first build.
-func (s *solve) openCacheImports(ctx context.Context, caches []Cache) []Cache {
+// A missing cache is no error: before the first build the folder has none.
+func (s *solve) openLocalCaches(ctx context.Context, caches []Cache) []Cache {
 	var usable []Cache
 	for _, c := range caches {
 		if c.Type == "local" {
@@ -65,7 +74,7 @@ func (s *solve) openCacheImports(ctx context.Context, caches []Cache) []Cache {
 			}
 			if err != nil {
 				s.log.DebugContext(ctx, "cache import left out", "cache", c, "reason", errorLine(err))
-				s.steps.warn(&CacheError{Err: fmt.Errorf("%w: it is built without", err)})
+				s.steps.warn(&CacheError{Err: fmt.Errorf("%w: the image is built without this cache", err)})
 				continue
 			}
 			c.Options = maps.Clone(c.Options)
@@ -77,15 +86,16 @@ func (s *solve) openCacheImports(ctx context.Context, caches []Cache) []Cache {
 	return usable
 }
 
-// Beginnings of the names of the daemon's steps that are about a cache. See also gitHubCache.
+// Beginnings of the names of the daemon's vertices that are about a cache. The export to GitHub's cache has another
+// name: gitHubCache.
 const (
 	cacheImportPrefix = "importing cache manifest from "
 	cacheExportPrefix = "exporting cache to "
 )
 
-// newCacheError returns the error of a step that failed and was about a cache; nil for any other step.
+// newCacheError returns the error of a failed vertex that was about a cache. It returns nil for any other vertex.
 //
-// A build goes on without such a cache, but a person must see a warning.
+// The build goes on if the cache was to be read, or has ignore-error. Then the error becomes a warning.
 func newCacheError(step, cause string) *CacheError {
 	_, isExport := cutCacheExport(step)
 	if !isExport && !strings.HasPrefix(step, cacheImportPrefix) {
@@ -94,7 +104,7 @@ func newCacheError(step, cause string) *CacheError {
 	return &CacheError{Export: isExport, Err: errors.New(step + ": " + cause)}
 }
 
-// cacheLocations are the options that say where a cache is. They hold no secret but a login in a URL.
+// cacheLocations are the options that say where a cache is. None is secret, but a URL may hold a login.
 var cacheLocations = []string{"ref", "src", "dest", "bucket", "name", "scope"}
 
 // LogValue returns the type of the cache and where it is. Other options may be secret.

@@ -16,8 +16,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// anotherDaemon starts a daemon with an empty cache.
-func anotherDaemon(t *testing.T) *client.Client {
+// startSecondDaemon starts a daemon with an empty cache.
+func startSecondDaemon(t *testing.T) *client.Client {
 	t.Helper()
 	lease, err := daemon.Acquire(
 		t.Context(), daemon.Options{Dir: filepath.Join(t.TempDir(), "daemon"), Idle: time.Second},
@@ -34,16 +34,16 @@ func anotherDaemon(t *testing.T) *client.Client {
 	return c
 }
 
-// cacheKind is a cache that one daemon writes and another reads.
-type cacheKind struct {
+// sharedCache is a cache that one daemon writes and another reads. Each end has its own options.
+type sharedCache struct {
 	to, from buildkit.Cache
-	argument map[string]string // of the build that writes it
+	argument map[string]string // build arguments of the build that writes it
 }
 
-// access returns the access that writes the cache. It is empty if a build argument writes it.
-func (k cacheKind) access() (a buildkit.Access) {
-	if k.to.Type != "" {
-		a.CacheTo = []buildkit.Cache{k.to}
+// exportAccess returns the access of the build that writes the cache. It has no cache if a build argument asks for one.
+func (c sharedCache) exportAccess() (a buildkit.Access) {
+	if c.to.Type != "" {
+		a.CacheTo = []buildkit.Cache{c.to}
 	}
 	return a
 }
@@ -55,7 +55,7 @@ func TestCachesAreSharedBetweenDaemons(t *testing.T) {
 	folder := t.TempDir()
 	registry := registrytest.New(t)
 	ref := registry.Host() + "/cache:app"
-	kinds := map[string]cacheKind{
+	caches := map[string]sharedCache{
 		"a folder": {
 			to:   buildkit.Cache{Type: "local", Options: map[string]string{"dest": folder, "mode": "max"}},
 			from: buildkit.Cache{Type: "local", Options: map[string]string{"src": folder}},
@@ -71,19 +71,19 @@ func TestCachesAreSharedBetweenDaemons(t *testing.T) {
 		},
 		"the image itself": {
 			to:   buildkit.Cache{Type: "inline"},
-			from: buildkit.Cache{Type: "registry"}, // the image
+			from: buildkit.Cache{Type: "registry"}, // ref: the image, see below
 		},
 		"an argument": {
 			argument: map[string]string{"BUILDKIT_INLINE_CACHE": "1"},
-			from:     buildkit.Cache{Type: "registry"}, // the image
+			from:     buildkit.Cache{Type: "registry"}, // ref: the image, see below
 		},
 	}
-	here, there := s.c, anotherDaemon(t)
-	for name, c := range kinds {
+	here, there := s.c, startSecondDaemon(t)
+	for name, c := range caches {
 		plan := s.plan(t, "RUN : "+name+"; cat /proc/sys/kernel/random/uuid >/uuid")
 		s.c = here
 		plan.BuildArgs = c.argument
-		first, err := s.solve(t.Context(), plan, c.access())
+		first, err := s.solve(t.Context(), plan, c.exportAccess())
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -127,12 +127,14 @@ func TestCacheErrors(t *testing.T) {
 			}},
 			"", "there is no cache in the folder /",
 		},
-		"no right to it":   {buildkit.Access{CacheTo: []buildkit.Cache{to}}, "denied: no", ""},
-		"which is ignored": {buildkit.Access{CacheTo: []buildkit.Cache{ignored}}, "", "exporting cache to registry: "},
-		"GitHub's": {
+		"no right to write": {buildkit.Access{CacheTo: []buildkit.Cache{to}}, "denied: no", ""},
+		"no right to write, ignored": {
+			buildkit.Access{CacheTo: []buildkit.Cache{ignored}}, "", "exporting cache to registry: ",
+		},
+		"GitHub's": {buildkit.Access{CacheTo: []buildkit.Cache{gitHubCache("false")}}, "127.0.0.1:1", ""},
+		"GitHub's, ignored": {
 			buildkit.Access{CacheTo: []buildkit.Cache{gitHubCache("true")}}, "", "exporting to GitHub Actions Cache: ",
 		},
-		"GitHub's, not ignored": {buildkit.Access{CacheTo: []buildkit.Cache{gitHubCache("false")}}, "127.0.0.1:1", ""},
 		"S3, ignored": {
 			buildkit.Access{CacheTo: []buildkit.Cache{{Type: "s3", Options: map[string]string{
 				"bucket": "b", "region": "r", "endpoint_url": "http://127.0.0.1:1", "access_key_id": "AKIA",
@@ -176,8 +178,10 @@ func (s *stepBuilder) warnings() string {
 	return strings.Join(texts, "\n")
 }
 
-// The credentials of a cache are never shown, even if a server repeats them. The daemon writes such an error into its
-// own files, so no other test uses this key.
+// The credentials of a cache are never shown, not even if an error has them: this key is in the endpoint, too.
+//
+// The daemon writes such an error into its files. TestASecretIsSeenNowhere looks for its own canary there, so this key
+// is another one.
 func TestCredentialsOfACacheAreNotShown(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)
@@ -195,7 +199,7 @@ func TestCredentialsOfACacheAreNotShown(t *testing.T) {
 		t.Context(), s.plan(t, "RUN true"), buildkit.Access{CacheTo: []buildkit.Cache{{Type: "s3", Options: options}}},
 	)
 	if err == nil {
-		t.Fatal("written to nowhere")
+		t.Fatal("the export succeeded, but nobody listens at the endpoint")
 	}
 	if shown := s.warnings() + err.Error(); strings.Contains(shown, key) {
 		t.Errorf("the key is in %s", shown)

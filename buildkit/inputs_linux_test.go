@@ -282,7 +282,7 @@ func TestEpochMakesTheDigestReproducible(t *testing.T) {
 	}
 	epoch := int64(1_700_000_000)
 	first := digest(&epoch, 20*365*24*time.Hour)
-	s.c = anotherDaemon(t)
+	s.c = startSecondDaemon(t)
 	if second := digest(&epoch, time.Hour); second != first {
 		t.Errorf("%s here, %s there", first, second)
 	}

@@ -134,16 +134,12 @@ func (s *solve) prepare(ctx context.Context, in *inputs.Inputs, access Access) (
 		return client.SolveOpt{}, err
 	}
 	s.policy.guard, s.secrets.logins.userSecrets = access.Guard, access.Secrets
-	for _, c := range slices.Concat(access.CacheFrom, access.CacheTo) {
-		for _, value := range c.Options {
-			s.secrets.logins.learn(value)
-		}
-	}
+	s.learnSecrets(slices.Concat(access.CacheFrom, access.CacheTo))
 	exports, err := s.openExports(ctx, access.Exports)
 	if err != nil {
 		return client.SolveOpt{}, err
 	}
-	imports := s.openCacheImports(ctx, access.CacheFrom)
+	imports := s.openLocalCaches(ctx, access.CacheFrom)
 	if err := s.checkCacheFolders(access.CacheTo); err != nil {
 		return client.SolveOpt{}, err
 	}
@@ -153,8 +149,8 @@ func (s *solve) prepare(ctx context.Context, in *inputs.Inputs, access Access) (
 		FrontendAttrs:        options,
 		Exports:              exports,
 		Session:              attachables,
-		CacheImports:         s.cacheEntries(imports),
-		CacheExports:         s.cacheEntries(cacheExports(s.plan, access.CacheTo)),
+		CacheImports:         cacheEntries(imports),
+		CacheExports:         cacheEntries(cacheExports(s.plan, access.CacheTo)),
 		SharedKey:            in.TransferKey(s.plan.Epoch),
 		AllowedEntitlements:  neededEntitlements(s.plan),
 		CompatibilityVersion: CompatibilityVersion,

@@ -28,7 +28,7 @@ func withinLimit(ctx context.Context, limit time.Duration) (context.Context, con
 // If it fails before any tag moved, it returns an applyResult without tags. After that it returns one with the tags
 // that moved. The field unsure is set when nobody knows which ones moved.
 func (r *imageResource) apply(ctx context.Context, op operation) (applyResult, error) {
-	r.notes.endPreview()
+	r.notes.dropAllPromises()
 	op.waits.enter("looking for the image in its registries")
 	there, err := findImage(ctx, op)
 	if err != nil {

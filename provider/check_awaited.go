@@ -22,7 +22,7 @@ func checkAwaited(c *checker) {
 		return
 	}
 	files := c.args.files()
-	if _, _, ok := c.promised.writer(files.Dockerfile); ok && files.Dockerfile != "" {
+	if _, _, ok := c.promised.writing(files.Dockerfile); ok && files.Dockerfile != "" {
 		c.awaited = true
 	}
 	for _, dir := range localContexts(files) {
@@ -32,7 +32,7 @@ func checkAwaited(c *checker) {
 
 // isAwaited tells whether a path does not exist yet, and another image of this preview will write it.
 func isAwaited(path string, promised promises) bool {
-	if _, _, ok := promised.writer(path); !ok {
+	if _, _, ok := promised.writing(path); !ok {
 		return false
 	}
 	_, err := os.Stat(path)
@@ -42,7 +42,7 @@ func isAwaited(path string, promised promises) bool {
 // readsAwaited tells whether another image of this preview will write a file that the build reads from an existing
 // context.
 func readsAwaited(ctx context.Context, in *inputs.Inputs, promised promises) bool {
-	_, _, ok := promised.findRead(func(path string) bool { return in.MayRead(ctx, path) })
+	_, _, ok := promised.firstWriting(func(path string) bool { return in.MayRead(ctx, path) })
 	return ok
 }
 

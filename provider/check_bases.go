@@ -123,7 +123,7 @@ func resolveBases(
 	found := make([]string, len(bases))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, base := range bases {
-		if _, ok := promised.tag(base); ok {
+		if _, ok := promised.byTag(base); ok {
 			continue
 		}
 		rescue.GoErrGroup(group, func() error {
@@ -143,7 +143,7 @@ func resolveBases(
 	digests := map[string]property.Value{}
 	for i, base := range bases {
 		digests[base] = property.New(found[i])
-		switch by, ok := promised.tag(base); {
+		switch by, ok := promised.byTag(base); {
 		case ok && by.Digest == "":
 			digests[base] = unknownValue()
 		case ok:

@@ -116,7 +116,7 @@ func (r *imageResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 // Three kinds of tags stay: tags that hold another digest, a tag with {hash} that somebody else pushed before us, and
 // one that another image of the program has by now.
 func (r *imageResource) Delete(ctx context.Context, req p.DeleteRequest) error {
-	r.notes.endPreview()
+	r.notes.dropAllPromises()
 	return deleteTags(ctx, r.settings, req, func(ref, digest string) bool {
 		return r.recentPushes.holds(ref, digest) || r.programRefs.has(ref)
 	})

@@ -105,7 +105,7 @@ func (r *indexResource) Read(ctx context.Context, req p.ReadRequest) (p.ReadResp
 //
 // A tag stays that this run has pointed at the same index for another resource, or that the program has by now.
 func (r *indexResource) Delete(ctx context.Context, req p.DeleteRequest) error {
-	r.notes.endPreview()
+	r.notes.dropAllPromises()
 	return deleteIndexTag(ctx, r.settings, req, func(ref, digest string) bool {
 		return r.recentPushes.holds(ref, digest) || r.programRefs.has(ref)
 	})

@@ -18,7 +18,7 @@ import (
 // If it fails before the tag moved, it returns an indexResult without a tag. The field unsure is set when nobody knows
 // whether the tag moved.
 func (r *indexResource) apply(ctx context.Context, op indexOperation) (indexResult, error) {
-	r.notes.endPreview()
+	r.notes.dropAllPromises()
 	if !op.pushes {
 		return indexResult{}, nil
 	}

@@ -36,7 +36,7 @@ func (r *indexResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	c := &indexChecker{index: args, checker: checker{
 		ctx: ctx, raw: req.Inputs, config: r.settings.configuration(), failures: failures,
 		args:     ImageArgs{Platforms: args.Platforms, Annotations: args.Annotations},
-		promised: r.notes.promises(req.Urn),
+		promised: r.notes.promisesFor(req.Urn),
 	}}
 	for _, check := range indexChecks {
 		check(c)

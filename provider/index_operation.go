@@ -35,7 +35,7 @@ func newIndexOperation(ctx context.Context, settings *settings, notes *notes, re
 	}
 	budget := pushLimit
 	if req.preview {
-		budget, op.promised = previewLimit, notes.promises(req.urn)
+		budget, op.promised = previewLimit, notes.promisesFor(req.urn)
 	}
 	keychain := settings.keychain(ctx, op.waits, op.args.registries())
 	op.client = settings.registryClient(ctx, op.waits, keychain, budget)

@@ -86,7 +86,7 @@ func isDefinite(err error) bool {
 // awaitsSource tells whether another resource of this update pushes a source first.
 func (op indexOperation) awaitsSource(sources []registry.IndexSource) bool {
 	for _, source := range sources {
-		if _, ok := op.promised.image(source.Repository, source.Digest); ok {
+		if _, ok := op.promised.byDigest(source.Repository, source.Digest); ok {
 			return true
 		}
 	}

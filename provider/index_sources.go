@@ -74,7 +74,7 @@ func lookUpSources(
 	for i, source := range args.Sources {
 		ref, err := registry.ParseReference(source)
 		given, ok := args.SourceDigests[source]
-		by, isPromised := promised.tag(ref.Tag.String())
+		by, isPromised := promised.byTag(ref.Tag.String())
 		switch {
 		case err != nil, ok:
 			found[i] = lookup{given, err}

@@ -199,7 +199,7 @@ func TestIndexOfAPromisedImage(t *testing.T) {
 	indexes := newIndexResource(images)
 	images.notes.notePromise(urn, promise{Refs: []string{e.here.Host() + "/amd:1"}})
 	c := &indexChecker{index: IndexArgs{Tag: e.here.Host() + "/app:1", Sources: []string{e.here.Host() + "/amd:1"}}}
-	found := lookUpSources(t.Context(), nil, c.index, indexes.notes.promises(indexURN))
+	found := lookUpSources(t.Context(), nil, c.index, indexes.notes.promisesFor(indexURN))
 	if got := found[e.here.Host()+"/amd:1"]; got.err != nil || got.digest != "" {
 		t.Errorf("got %+v", got)
 	}

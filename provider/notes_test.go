@@ -30,31 +30,31 @@ func TestPromisesAreOfOneRun(t *testing.T) {
 		Digest: "sha256:1", Refs: []string{"host.io/base:1"}, Paths: []string{"/out/site"},
 	})
 	for name, reader := range map[string]*notes{"the same process": one, "another process": other} {
-		all := reader.promises(urnOf("app"))
-		if by, ok := all.tag("host.io/base:1"); !ok || by.Digest != "sha256:1" || by.URN != urnOf("base") {
+		all := reader.promisesFor(urnOf("app"))
+		if by, ok := all.byTag("host.io/base:1"); !ok || by.Digest != "sha256:1" || by.URN != urnOf("base") {
 			t.Errorf("%s: got %v", name, all)
 		}
-		if _, ok := all.image("host.io/base", "sha256:1"); !ok {
+		if _, ok := all.byDigest("host.io/base", "sha256:1"); !ok {
 			t.Errorf("%s: the digest is not promised", name)
 		}
 		for path, want := range map[string]bool{
 			"/out/site": true, "/out": true, "/out/site/nested": true, "/": true, "/out/sites": false,
 			"/out/other": false,
 		} {
-			if _, _, ok := all.writer(path); ok != want {
+			if _, _, ok := all.writing(path); ok != want {
 				t.Errorf("%s: written at, below or above %s: %v", name, path, ok)
 			}
 		}
 		for _, ref := range []string{"host.io/base:2", "host.io/base"} {
-			if _, ok := all.tag(ref); ok {
+			if _, ok := all.byTag(ref); ok {
 				t.Errorf("%s: %s is promised", name, ref)
 			}
 		}
 	}
-	if got := one.promises(urnOf("base")); len(got) > 0 {
+	if got := one.promisesFor(urnOf("base")); len(got) > 0 {
 		t.Errorf("its own promise keeps an image waiting: %v", got)
 	}
-	if got := later.promises(urnOf("app")); len(got) > 0 {
+	if got := later.promisesFor(urnOf("app")); len(got) > 0 {
 		t.Errorf("another run has %v", got)
 	}
 }
@@ -63,8 +63,8 @@ func TestPromisesAreOfOneRun(t *testing.T) {
 func TestPromisesEnd(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(maker, other *notes){
-		"its process updates an image": func(maker, _ *notes) { maker.endPreview() },
-		"another process does":         func(_, other *notes) { other.endPreview() },
+		"its process updates an image": func(maker, _ *notes) { maker.dropAllPromises() },
+		"another process does":         func(_, other *notes) { other.dropAllPromises() },
 		"the image stays as it is":     func(maker, _ *notes) { maker.dropPromise(urnOf("base")) },
 		"the promise is another": func(maker, _ *notes) {
 			maker.notePromise(urnOf("base"), promise{
@@ -75,17 +75,17 @@ func TestPromisesEnd(t *testing.T) {
 		dir := t.TempDir()
 		maker, other := newProcessNotes("one", dir), newProcessNotes("one", dir)
 		maker.notePromise(urnOf("base"), promise{Refs: []string{"host.io/base:1"}})
-		if _, ok := other.promises("").tag("host.io/base:1"); !ok {
+		if _, ok := other.promisesFor("").byTag("host.io/base:1"); !ok {
 			t.Fatalf("%s: it is not promised", name)
 		}
 		end(maker, other)
 		for _, reader := range []*notes{maker, other, newProcessNotes("one", dir)} {
-			if _, ok := reader.promises("").tag("host.io/base:1"); ok {
+			if _, ok := reader.promisesFor("").byTag("host.io/base:1"); ok {
 				t.Errorf("%s: it is promised still", name)
 			}
 		}
 		maker.notePromise(urnOf("base"), promise{Refs: []string{"host.io/base:1"}})
-		if _, ok := other.promises("").tag("host.io/base:1"); !ok {
+		if _, ok := other.promisesFor("").byTag("host.io/base:1"); !ok {
 			t.Errorf("%s: it cannot be promised again", name)
 		}
 	}
@@ -97,12 +97,12 @@ func TestNotesWithoutAFolder(t *testing.T) {
 	alone, nowhere := newProcessNotes("", ""), newProcessNotes("one", "/dev/null/nowhere")
 	for _, n := range []*notes{alone, nowhere} {
 		n.notePromise(urnOf("base"), promise{Refs: []string{"host.io/base:1"}})
-		if len(n.promises("")) != 1 {
-			t.Errorf("its own promise is lost: %v", n.promises(""))
+		if len(n.promisesFor("")) != 1 {
+			t.Errorf("its own promise is lost: %v", n.promisesFor(""))
 		}
 		n.forget()
 	}
-	if len(alone.promises("")) != 0 || len(nowhere.promises("")) != 1 {
+	if len(alone.promisesFor("")) != 0 || len(nowhere.promisesFor("")) != 1 {
 		t.Error("a process that serves many runs must forget, and one of a run must not")
 	}
 	dir := t.TempDir()
@@ -111,7 +111,7 @@ func TestNotesWithoutAFolder(t *testing.T) {
 		time.Now().Format(time.RFC3339Nano)+"\"}\n{\"URN\":"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := newProcessNotes("one", dir).promises(""); len(got) != 1 || !slices.Equal(got[0].Refs, []string{"a"}) {
+	if got := newProcessNotes("one", dir).promisesFor(""); len(got) != 1 || !slices.Equal(got[0].Refs, []string{"a"}) {
 		t.Errorf("a broken line costs others: %v", got)
 	}
 }

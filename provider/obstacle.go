@@ -25,11 +25,11 @@ func obstacle(ctx context.Context, op operation, promised promises) (reason stri
 	}
 	if by, dest, ok := awaitedFile(op, promised); ok {
 		path := printable(relativeToProgram(dest))
-		return fmt.Sprintf("it reads %s, which the image %s of this update writes", path, by.imageName()), true
+		return fmt.Sprintf("it reads %s, which the image %s of this update writes", path, by.resourceName()), true
 	}
 	by, base, sure := awaitedBase(ctx, op, promised)
 	if base != "" {
-		return fmt.Sprintf("its base image %s is made by the image %s of this update", base, by.imageName()), true
+		return fmt.Sprintf("its base image %s is made by the image %s of this update", base, by.resourceName()), true
 	}
 	unknown := slices.DeleteFunc(slices.Clone(computedInputs), func(key string) bool { return isKnown(op.inputs, key) })
 	if len(unknown) > 0 {
@@ -92,7 +92,7 @@ func awaitedFile(op operation, promised promises) (by promise, dest string, ok b
 		paths = append(paths, agent.Paths...)
 	}
 	for _, path := range paths {
-		if by, dest, ok = promised.writer(path); ok && path != "" {
+		if by, dest, ok = promised.writing(path); ok && path != "" {
 			return by, dest, true
 		}
 	}
@@ -113,7 +113,7 @@ func awaitedBase(ctx context.Context, op operation, promised promises) (by promi
 		return promise{}, "", false
 	}
 	for _, base := range bases {
-		if by, ok := promised.base(base); ok && !holdsDigest(ctx, op.client, base, by.Digest) {
+		if by, ok := promised.ofBase(base); ok && !holdsDigest(ctx, op.client, base, by.Digest) {
 			return by, base, true
 		}
 	}

@@ -47,7 +47,7 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 // previewBuild builds as far as a preview can, or logs why it cannot. The digest is "" unless the update will make the
 // same image.
 func (r *imageResource) previewBuild(ctx context.Context, op operation) (image, error) {
-	reason, sure := obstacle(ctx, op, r.notes.promises(op.urn))
+	reason, sure := obstacle(ctx, op, r.notes.promisesFor(op.urn))
 	if reason != "" {
 		loggerOf(ctx).infof("not built in this preview: %s", reason)
 		return image{}, nil
@@ -56,7 +56,7 @@ func (r *imageResource) previewBuild(ctx context.Context, op operation) (image, 
 	logMissing(ctx, op)
 	built, err := buildImage(ctx, r.settings, r.loader, op.withoutPush())
 	switch {
-	case err != nil && r.notes.promises(op.urn).explains(err):
+	case err != nil && r.notes.promisesFor(op.urn).includesBaseOf(err):
 		loggerOf(ctx).infof("not built in this preview: another image of this update makes what it needs: %v", err)
 	case errors.As(err, new(*noBuilderError)):
 		if r.settings.isFirst(noBuilderKey) {

@@ -13,17 +13,17 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// promise is what the update of one image will make, as far as its preview knows. In the preview none of it exists, so
-// another image that needs it cannot be built yet. That is no mistake.
+// promise is what the update of one image will make, as far as its preview knows. In the preview it may not exist yet,
+// so another image that needs it cannot be built. The preview must not report that as an error.
 type promise struct {
 	URN    resource.URN `json:"-"`
 	Digest string       // of the image; "" if the preview does not know it
-	Refs   []string     // references that will hold the image, as registry.Tag prints them
-	Paths  []string     // absolute paths of the files and folders that the exports write
+	Refs   []string     // references that will hold the image, each as registry.Tag prints it
+	Paths  []string     // absolute paths of the files and folders that the exports will write
 }
 
-// imageName returns the name of the image, for a sentence.
-func (p promise) imageName() string { return printable(p.URN.Name()) }
+// resourceName returns the name of the resource, for a sentence.
+func (p promise) resourceName() string { return printable(p.URN.Name()) }
 
 // promises are the promises of a run, sorted by the URNs of their images.
 type promises []promise
@@ -35,15 +35,15 @@ func (n *notes) notePromise(urn resource.URN, made promise) {
 	n.add(note{URN: urn, Promise: &made})
 }
 
-// promises returns what the updates of the other images will make, as far as this preview has noted it. It returns
-// nothing in an update.
-func (n *notes) promises(to resource.URN) (all promises) {
+// promisesFor returns what the updates of the images other than asker will make. It returns only what was noted since
+// the last dropAllPromises.
+func (n *notes) promisesFor(asker resource.URN) (all promises) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.refresh()
 	for _, urn := range n.urns() {
 		one := n.images[urn]
-		if one.Promise != nil && one.At.After(n.updateBegan) && urn != to {
+		if one.Promise != nil && one.At.After(n.updateBegan) && urn != asker {
 			made := *one.Promise
 			made.URN = urn
 			all = append(all, made)
@@ -52,10 +52,11 @@ func (n *notes) promises(to resource.URN) (all promises) {
 	return all
 }
 
-// endPreview drops all promises, after a call that only an update makes. Usually the address of the engine already
-// tells the preview and the update apart.
-func (n *notes) endPreview() {
-	if len(n.promises("")) == 0 {
+// dropAllPromises drops the promises of all images. apply and Delete begin with it, because only an update calls them.
+//
+// Usually there are none by then: a preview and its update are two runs of the engine, and each run has its own notes.
+func (n *notes) dropAllPromises() {
+	if len(n.promisesFor("")) == 0 {
 		return
 	}
 	n.mu.Lock()
@@ -63,28 +64,31 @@ func (n *notes) endPreview() {
 	n.add(note{})
 }
 
-// dropPromise drops the promise of an image that does not change.
+// dropPromise drops the promise of an image whose Diff has found no change.
+//
+// An earlier preview may have left one: where startTime cannot tell when an engine started, two runs may share their
+// notes (engineRun).
 func (n *notes) dropPromise(urn resource.URN) {
-	if slices.ContainsFunc(n.promises(""), func(p promise) bool { return p.URN == urn }) {
+	if slices.ContainsFunc(n.promisesFor(""), func(p promise) bool { return p.URN == urn }) {
 		n.notePromise(urn, promise{})
 	}
 }
 
-// tag returns the promise to push to a canonical reference.
-func (all promises) tag(ref string) (promise, bool) {
+// byTag returns the promise to push to a reference, which is as registry.Tag prints it.
+func (all promises) byTag(ref string) (promise, bool) {
 	return all.find(func(p promise) bool { return slices.Contains(p.Refs, ref) })
 }
 
-// image returns the promise to push a digest to a repository.
-func (all promises) image(repository, digest string) (promise, bool) {
+// byDigest returns the promise to push an image with this digest to a repository.
+func (all promises) byDigest(repository, digest string) (promise, bool) {
 	return all.find(func(p promise) bool {
 		pushed := slices.ContainsFunc(p.Refs, func(ref string) bool { return inRepository(ref, repository) })
 		return pushed && p.Digest == digest
 	})
 }
 
-// writer returns the promise to write something at, below or above a path, and the path that it writes.
-func (all promises) writer(path string) (by promise, dest string, ok bool) {
+// writing returns the promise to write something at, below or above a path, and the path that it writes.
+func (all promises) writing(path string) (by promise, dest string, ok bool) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return promise{}, "", false
@@ -118,11 +122,13 @@ func isInFolder(path, folder string) bool {
 	return err == nil && inside != ".." && !strings.HasPrefix(inside, ".."+string(filepath.Separator))
 }
 
-// newPromise returns what the update will make. digest is "" if the preview does not know it. writes says that only the
-// update writes the exports: an image that need not be built writes none, and a preview that builds has written them.
+// newPromise returns what the update will make. digest is "" if the preview does not know it.
+//
+// writes tells whether the update will write the exports. It does not if the image need not be built. If the preview
+// has built the image, the files are there already.
 func newPromise(op operation, digest string, writes bool) promise {
 	made := promise{Digest: digest}
-	if !isKnown(op.inputs, "push") { // the references may keep what they hold
+	if !isKnown(op.inputs, "push") { // without a push the references keep what they hold now
 		made.Digest = ""
 	}
 	made.Refs = references(op.tags.list)
@@ -134,8 +140,8 @@ func newPromise(op operation, digest string, writes bool) promise {
 	return made
 }
 
-// findRead returns the first promise to write a path for which isRead is true, and that path.
-func (all promises) findRead(isRead func(path string) bool) (by promise, dest string, ok bool) {
+// firstWriting returns the first promise to write a path for which isRead is true, and that path.
+func (all promises) firstWriting(isRead func(path string) bool) (by promise, dest string, ok bool) {
 	for _, p := range all {
 		if i := slices.IndexFunc(p.Paths, isRead); i >= 0 {
 			return p, p.Paths[i], true
@@ -144,17 +150,17 @@ func (all promises) findRead(isRead func(path string) bool) (by promise, dest st
 	return promise{}, "", false
 }
 
-// base returns the promise to push a base image. ref is a name that inputs.BaseImages returns.
-func (all promises) base(ref string) (promise, bool) {
+// ofBase returns the promise to push a base image. ref is a name that inputs.BaseImages returns.
+func (all promises) ofBase(ref string) (promise, bool) {
 	if repository, digest, ok := strings.Cut(ref, "@"); ok {
-		return all.image(repository, digest)
+		return all.byDigest(repository, digest)
 	}
-	return all.tag(ref)
+	return all.byTag(ref)
 }
 
-// explains tells whether a build failed because a promised base image does not exist yet. The base images of some
-// builds are not known before they run.
-func (all promises) explains(err error) bool {
+// includesBaseOf tells whether err is that of a build whose base image is promised and does not exist yet. Some builds
+// name their base images only while they run, so obstacle cannot know them.
+func (all promises) includesBaseOf(err error) bool {
 	missing, ok := errors.AsType[*buildkit.BaseImageError](err)
 	if !ok || !missing.NotFound() {
 		return false
@@ -164,9 +170,9 @@ func (all promises) explains(err error) bool {
 		return false
 	}
 	if fixed, ok := named.(reference.Digested); ok {
-		_, ok = all.image(named.Name(), fixed.Digest().String())
+		_, ok = all.byDigest(named.Name(), fixed.Digest().String())
 		return ok
 	}
-	_, ok = all.tag(reference.TagNameOnly(named).String())
+	_, ok = all.byTag(reference.TagNameOnly(named).String())
 	return ok
 }

@@ -54,7 +54,7 @@ func checkMissing(ctx context.Context, api *ecr.Repository, repository string, m
 func (c *Client) checkTags(ctx context.Context, m ecr.Mutability, tags []Tag, want string) error {
 	var obstacles []error
 	for _, tag := range tags {
-		if !m.KeepsTag(tag.label) {
+		if !m.IsImmutable(tag.label) {
 			continue
 		}
 		held, err := c.Resolve(ctx, tag)

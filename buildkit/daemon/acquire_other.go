@@ -15,8 +15,8 @@ func Acquire(context.Context, Options) (*Lease, error) {
 // Rootless returns false: there is no daemon.
 func Rootless() bool { return false }
 
-// RunKeeper reports that it did not handle args: there is no keeper without a daemon.
-func RunKeeper([]string) (handled bool, exitCode int) { return false, 0 }
+// RunRole reports that it did not handle args: there is no keeper without a daemon.
+func RunRole([]string) (handled bool, exitCode int) { return false, 0 }
 
 // MissingEmulator reports false: the daemon that runs the steps is elsewhere.
 func MissingEmulator(string) (pkg string, missing bool) { return "", false }

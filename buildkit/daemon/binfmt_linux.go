@@ -34,9 +34,9 @@ type binfmt struct {
 	lock *os.File
 }
 
-// emulate registers QEMU for every architecture that it is installed for and that has no handler yet. It passes a
-// failure to note, because images of foreign platforms can be built without QEMU if no step runs.
-func emulate(daemon mode, note func(string, ...any)) binfmt {
+// registerEmulators registers QEMU for every architecture that it is installed for and that has no handler yet. It
+// passes a failure to note, because images of foreign platforms can be built without QEMU if no step runs.
+func registerEmulators(daemon mode, note func(string, ...any)) binfmt {
 	b := binfmt{dir: binfmtDir, prefix: binfmtPrefix}
 	installed := slices.DeleteFunc(slices.Clone(architectures), func(m architecture) bool {
 		_, err := exec.LookPath(m.program())

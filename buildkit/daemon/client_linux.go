@@ -37,7 +37,7 @@ func (c client) join(ctx context.Context) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := ask(ctx, c.setup)
+	answer, err := compareDaemon(ctx, c.setup)
 	if err != nil || answer != wantedDaemon {
 		c.log(ctx, "daemon not joined", "reason", answer.String())
 		return nil, errors.Join(err, clientsLock.Close())
@@ -157,7 +157,7 @@ func (c client) startKeeper(ctx context.Context, aliveLock *os.File) (<-chan str
 		return nil, err
 	}
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), command[0], command[1:]...)
-	cmd.Dir, cmd.Env = "/", filterEnviron(os.Environ())
+	cmd.Dir, cmd.Env = "/", keepInherited(os.Environ())
 	// The keeper must not inherit the plugin's stdout and stderr: the Pulumi engine waits until all writers close
 	// them.
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{aliveLock}
@@ -204,7 +204,7 @@ func (c client) waitUntilReady(ctx context.Context, exited <-chan struct{}) erro
 	tick := time.NewTicker(startPoll)
 	defer tick.Stop()
 	for {
-		switch answer, err := ask(ctx, c.setup); {
+		switch answer, err := compareDaemon(ctx, c.setup); {
 		case err != nil:
 			return startError(c.daemonFolder, err)
 		case answer == wantedDaemon:

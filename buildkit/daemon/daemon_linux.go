@@ -107,7 +107,7 @@ func (k keeper) startInit(ctx context.Context, aliveLock *os.File) (*exec.Cmd, e
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", k.arguments(initName)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	cmd.WaitDelay = stopLimit
-	cmd.Dir, cmd.Env = "/", setVariable(filterEnviron(os.Environ()), "TMPDIR", tempMount)
+	cmd.Dir, cmd.Env = "/", setVariable(keepInherited(os.Environ()), "TMPDIR", tempMount)
 	if k.mode == rootless {
 		cmd.Env = setVariable(cmd.Env, runtimeVariable, runtimeFolder)
 	}

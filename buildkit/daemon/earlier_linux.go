@@ -32,7 +32,7 @@ type earlierDaemon struct {
 func (e *earlierDaemon) joinOrStop(ctx context.Context) (canJoin bool, err error) {
 	answer, f := noAnswer, e.client.daemonFolder
 	if !e.stopSent {
-		answer, err = ask(ctx, e.client.setup)
+		answer, err = compareDaemon(ctx, e.client.setup)
 	}
 	switch {
 	case err != nil || answer == wantedDaemon:

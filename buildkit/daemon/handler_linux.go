@@ -14,13 +14,15 @@ import (
 type handler struct {
 	name        string
 	enabled     bool
-	offset      string // of magic in the file; "0" for executables
-	magic, mask []byte // mask is empty: every bit matters
+	offset      string // where magic begins: "0" for an ELF header; "" if the handler goes by the name of the file
+	magic, mask []byte // if mask is empty, every bit of magic matters
 }
 
-// matches reports whether the kernel gives executables of m to the handler.
+// matches reports whether the handler is enabled and takes executables of m. Of several such handlers the kernel uses
+// the one that was registered last.
 func (h handler) matches(m architecture) bool {
 	header, _ := m.header()
+	// A longer magic looks at bytes that header does not know.
 	if !h.enabled || h.offset != "0" || len(h.magic) == 0 || len(h.magic) > len(header) {
 		return false
 	}

@@ -55,11 +55,12 @@ func (a answer) String() string {
 	return "it does not answer"
 }
 
-// ask asks whether a daemon answers, and compares its configuration with the one that this client would write.
+// compareDaemon asks whether a daemon answers, and compares its configuration with the one that this client would
+// write.
 //
 // Each keeper writes the configuration before its daemon can answer. Releases before the identity do that too. So the
 // file belongs to the daemon that answered.
-func ask(ctx context.Context, s setup) (answer, error) {
+func compareDaemon(ctx context.Context, s setup) (answer, error) {
 	if !isReady(ctx, s.daemonFolder) {
 		return noAnswer, nil
 	}

@@ -27,13 +27,14 @@ const (
 	gateFD  = 4 // in the init: the keeper writes one byte when Pdeathsig protects the init
 )
 
-// RunKeeper runs the keeper process or the init of the daemon's namespaces, if args ask for one. main calls it before
-// anything else with the arguments after the program's name. If handled is true, main exits with exitCode.
-func RunKeeper(args []string) (handled bool, exitCode int) {
+// RunRole plays one of three roles if args ask for it: the keeper, the init that becomes the daemon, or the probe of a
+// user namespace. main calls it before anything else with the arguments after the program's name. If handled is true,
+// main exits with exitCode.
+func RunRole(args []string) (handled bool, exitCode int) {
 	if len(args) == 0 || !slices.Contains([]string{keeperName, initName, probeName}, args[0]) {
 		return false, 0
 	}
-	err := runRole(args)
+	err := runProcess(args)
 	if err != nil {
 		_, _ = fmt.Fprintln(os.Stdout, args[0]+": "+err.Error()) // stdout is a log file, not the plugin's
 		return true, 1
@@ -41,7 +42,7 @@ func RunKeeper(args []string) (handled bool, exitCode int) {
 	return true, 0
 }
 
-func runRole(args []string) error {
+func runProcess(args []string) error {
 	if args[0] == probeName {
 		return probeNamespace()
 	}
@@ -98,7 +99,7 @@ func (k keeper) keep(aliveLock *os.File) error {
 	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.Remove(exitReasonFile), removeLeftovers(k.setup)); err != nil {
 		return err
 	}
-	handlers := emulate(k.mode, k.note)
+	handlers := registerEmulators(k.mode, k.note)
 	defer handlers.release(k.note)
 	if err := k.chooseSnapshotter(); err != nil {
 		return err

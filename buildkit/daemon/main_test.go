@@ -44,16 +44,16 @@ func hideDevice(how string) error {
 	return os.WriteFile(filepath.Join(how, "cgroup.procs"), []byte(strconv.Itoa(os.Getpid())), 0)
 }
 
-// runKeeper calls RunKeeper on a thread other than that of main, as Go may do.
+// runKeeper calls RunRole on a thread other than that of main, as Go may do.
 //
-// A parent-death signal comes when the thread ends that started the process. So RunKeeper must work on any thread.
+// A parent-death signal comes when the thread ends that started the process. So RunRole must work on any thread.
 func runKeeper() (handled bool, exitCode int) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		handled, exitCode = daemon.RunKeeper(os.Args[1:])
+		handled, exitCode = daemon.RunRole(os.Args[1:])
 	}()
 	<-done
 	return handled, exitCode

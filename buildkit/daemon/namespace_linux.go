@@ -109,7 +109,7 @@ func (c client) checkNamespace(ctx context.Context) error {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Dir, cmd.Env = "/", filterEnviron(os.Environ())
+	cmd.Dir, cmd.Env = "/", keepInherited(os.Environ())
 	output, complaint, err := subprocess.Output(cmd)
 	if err == nil {
 		return nil

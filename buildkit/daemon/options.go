@@ -32,7 +32,7 @@ type Options struct {
 	// Registries holds, by host, the registries that the daemon does not reach by https with the machine's own
 	// certificate authorities. If there are any, the daemon has its own folder below Dir.
 	Registries map[string]Registry
-	// Keeper is the command line of a program that passes its arguments to RunKeeper. The default is this executable.
+	// Keeper is the command line of a program that passes its arguments to RunRole. The default is this executable.
 	Keeper []string
 	// Note is called with one line for the user at a time, while Acquire runs: that a daemon was started or stopped,
 	// for example. It may be nil.

@@ -135,8 +135,8 @@ func TestWatchSeesEveryChange(t *testing.T) {
 	for name, change := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			root := watchedTree(t)
-			_, watch := scanWatched(t, root, watchedScope)
+			root := writeSampleTree(t)
+			_, watch := scanWatched(t, root, sampleScope)
 			makeOldEnough(t, watch, root)
 			for range 2 {
 				if !watch.IsUnchanged() {
@@ -160,8 +160,8 @@ func TestWatchSeesEveryChange(t *testing.T) {
 func TestWatchSeesALateWriteToMappedMemory(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
-	root := watchedTree(t)
-	_, watch := scanWatched(t, root, watchedScope)
+	root := writeSampleTree(t)
+	_, watch := scanWatched(t, root, sampleScope)
 	makeOldEnough(t, watch, root)
 	f, err := os.OpenFile(root+"/file", os.O_RDWR, 0)
 	if err != nil {
@@ -186,8 +186,8 @@ func TestWatchSeesALateWriteToMappedMemory(t *testing.T) {
 func TestWatchIgnoresWhatChangesNothing(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
-	root := watchedTree(t)
-	_, watch := scanWatched(t, root, watchedScope)
+	root := writeSampleTree(t)
+	_, watch := scanWatched(t, root, sampleScope)
 	makeOldEnough(t, watch, root)
 	_, readErr := os.ReadFile(root + "/dir/file")
 	_, linkErr := os.Readlink(root + "/link")

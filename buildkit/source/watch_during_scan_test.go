@@ -87,7 +87,7 @@ func TestWatchSeesChangesDuringTheScan(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			root := watchedTree(t)
+			root := writeSampleTree(t)
 			for _, dir := range []string{"empty", "full", "dir"} {
 				if err := touch(filepath.Join(root, dir)); err != nil {
 					t.Fatal(err)
@@ -96,7 +96,7 @@ func TestWatchSeesChangesDuringTheScan(t *testing.T) {
 			watch := NewWatch()
 			defer watch.Close()
 			interrupt(t, filepath.Join(root, c.dir), c.kind, c.nth, func() error { return c.do(root) })
-			held, err := Scan(t.Context(), root, watchedScope, Options{Watch: watch})
+			held, err := Scan(t.Context(), root, sampleScope, Options{Watch: watch})
 			if err != nil {
 				t.Log(err)
 			}
@@ -108,7 +108,7 @@ func TestWatchSeesChangesDuringTheScan(t *testing.T) {
 			if !watch.IsUnchanged() {
 				return
 			}
-			if now, err := Scan(t.Context(), root, watchedScope, Options{}); err != nil || !isEqualTree(held, now) {
+			if now, err := Scan(t.Context(), root, sampleScope, Options{}); err != nil || !isEqualTree(held, now) {
 				t.Errorf("the tree counts as unchanged, but a scan finds another: %v", err)
 			}
 		})

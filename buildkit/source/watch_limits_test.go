@@ -59,9 +59,9 @@ func TestWatchGivesUpAtTheLimitsOfTheKernel(t *testing.T) { //nolint:paralleltes
 		if err := os.WriteFile("/proc/sys/user/"+limit.name, text, 0o644); err != nil {
 			t.Skip(err)
 		}
-		root := watchedTree(t)
-		scanned, watch := scanWatched(t, root, watchedScope)
-		if watch.IsUnchanged() != limit.want || scanned.Digest() != digestOf(t, root, watchedScope.Excludes...) {
+		root := writeSampleTree(t)
+		scanned, watch := scanWatched(t, root, sampleScope)
+		if watch.IsUnchanged() != limit.want || scanned.Digest() != digestOf(t, root, sampleScope.Excludes...) {
 			t.Errorf("%s = %d: unchanged is %v", limit.name, limit.most, !limit.want)
 		}
 		watch.Close()
@@ -104,13 +104,13 @@ func TestWatchSeesMounts(t *testing.T) { //nolint:paralleltest // the mounts are
 		},
 	}
 	for name, c := range cases {
-		root := watchedTree(t)
+		root := writeSampleTree(t)
 		if c.before != nil {
 			if err := c.before(root); err != nil {
 				t.Fatal(name, err)
 			}
 		}
-		_, watch := scanWatched(t, root, watchedScope)
+		_, watch := scanWatched(t, root, sampleScope)
 		if watch.IsUnchanged() != c.watched {
 			t.Errorf("%s: watched is %v, want %v", name, !c.watched, c.watched)
 		}

@@ -72,9 +72,9 @@ func TestWatchSeesChangesOfOpenFiles(t *testing.T) {
 	for name, prepared := range openFileChanges {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			root := watchedTree(t)
+			root := writeSampleTree(t)
 			change := prepared(t, root)
-			_, watch := scanWatched(t, root, watchedScope)
+			_, watch := scanWatched(t, root, sampleScope)
 			makeOldEnough(t, watch, root)
 			if !watch.IsUnchanged() {
 				t.Fatal("it counts as changed before the change")

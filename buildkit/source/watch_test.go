@@ -29,12 +29,13 @@ func needWatch(t *testing.T) {
 	t.Helper()
 	var system unix.Statfs_t
 	if err := unix.Statfs(os.TempDir(), &system); err != nil || !isLocal(system) {
-		t.Skipf("%s is on a file system that is not watched: set TMPDIR", os.TempDir())
+		t.Skipf("%s is on a file system that is not watched: set TMPDIR to a folder on ext4, XFS, Btrfs or F2FS",
+			os.TempDir())
 	}
 }
 
-// makeOldEnough moves the start of the scan so that the watch takes the files of root for old. It returns when the
-// clock of the file system has moved on from them.
+// makeOldEnough pretends that the scan started clockSlack after the last change below root, so that opening a file does
+// not count as a change. It waits until a further change gets a later change time.
 func makeOldEnough(t *testing.T, watch *Watch, root string) {
 	t.Helper()
 	probe, newest := filepath.Join(t.TempDir(), "probe"), time.Time{}
@@ -64,8 +65,8 @@ func changeTime(t *testing.T, path string) time.Time {
 	return time.Unix(st.Ctim.Unix())
 }
 
-// watchedTree makes a tree below other folders, so that what is above its root can change too.
-func watchedTree(t *testing.T) string {
+// writeSampleTree makes a tree and returns its root. A further folder is above the root, for tests that move it.
+func writeSampleTree(t *testing.T) string {
 	t.Helper()
 	files := map[string]string{}
 	for name, content := range map[string]string{
@@ -77,27 +78,28 @@ func watchedTree(t *testing.T) string {
 	return filepath.Join(writeTree(t, files), "above", "root")
 }
 
-var watchedScope = Scope{Excludes: []string{"*.log", "ignored"}}
+var sampleScope = Scope{Excludes: []string{"*.log", "ignored"}}
 
-// A file can change by a hard link elsewhere, and inotify reports nothing.
-func TestWatchGivesUpHardLinks(t *testing.T) {
+// A file can be changed through a hard link outside the tree, and inotify does not report that.
+func TestWatchGivesUpOnHardLinks(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
-	root := watchedTree(t)
+	root := writeSampleTree(t)
 	if err := errors.Join(os.Link(root+"/file", root+".hard"), os.Link(root+"/x.log", root+".log")); err != nil {
 		t.Fatal(err)
 	}
-	if _, watch := scanWatched(t, root, watchedScope); watch.IsUnchanged() {
-		t.Error("a tree with a hard link is watched")
+	if _, watch := scanWatched(t, root, sampleScope); watch.IsUnchanged() {
+		t.Error("the watch did not give up a tree with a hard link")
 	}
 	scope := Scope{Excludes: []string{"file", "ignored"}, Includes: []string{"dir"}}
 	if _, watch := scanWatched(t, root, scope); !watch.IsUnchanged() {
-		t.Error("a hard link that the scan does not look at counts")
+		t.Error("the watch gave up because of a hard link to an excluded file")
 	}
 }
 
-// Files on other than local disks may change from elsewhere.
-func TestWatchGivesUpOtherFileSystems(t *testing.T) {
+// A Watch gives up a tree on a file system that it does not know. A tmpfs, for one, does not keep the change time of
+// what is written through mapped memory.
+func TestWatchGivesUpOnOtherFileSystems(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("/dev/shm", "watch-") //nolint:usetesting // another file system
 	if err != nil {
@@ -105,39 +107,40 @@ func TestWatchGivesUpOtherFileSystems(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	if _, watch := scanWatched(t, dir, Scope{}); watch.IsUnchanged() {
-		t.Error("a tmpfs is watched")
+		t.Error("the watch did not give up a tmpfs")
 	}
 }
 
-// A tree does not count as unchanged if its scan failed, or its watch was closed.
+// IsUnchanged returns false if there was no scan, if the scan failed, and after Close.
 func TestWatchEnds(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
 	watch := NewWatch()
-	_, err := Scan(t.Context(), watchedTree(t), Scope{Excludes: []string{"["}}, Options{Watch: watch})
+	_, err := Scan(t.Context(), writeSampleTree(t), Scope{Excludes: []string{"["}}, Options{Watch: watch})
 	if err == nil || watch.IsUnchanged() {
-		t.Error("a scan that failed is unchanged")
+		t.Error("after a failed scan IsUnchanged is true")
 	}
-	_, watch = scanWatched(t, watchedTree(t), watchedScope)
+	_, watch = scanWatched(t, writeSampleTree(t), sampleScope)
 	watch.Close()
 	watch.Close()
 	if watch.IsUnchanged() {
-		t.Error("a closed watch says unchanged")
+		t.Error("after Close IsUnchanged is true")
 	}
 	if (*Watch)(nil).IsUnchanged() || NewWatch().IsUnchanged() {
-		t.Error("a watch without a scan says unchanged")
+		t.Error("without a scan IsUnchanged is true")
 	}
 }
 
-func TestWatchBoundsItsFolders(t *testing.T) {
+// A Watch gives up a tree of more folders than maxFolders.
+func TestWatchGivesUpOnTooManyFolders(t *testing.T) {
 	t.Parallel()
 	needWatch(t)
-	for most, want := range map[int]bool{5: false, 6: true} { // the root, dir, dir/deep, empty, full, pair
-		watch := &Watch{maxFolders: most, folders: map[int32]string{}, opened: map[string]bool{}}
+	for limit, want := range map[int]bool{5: false, 6: true} { // the root, dir, dir/deep, empty, full, pair
+		watch := &Watch{maxFolders: limit, folders: map[int32]string{}, opened: map[string]bool{}}
 		defer watch.Close()
-		scanned, err := Scan(t.Context(), watchedTree(t), watchedScope, Options{Watch: watch})
+		scanned, err := Scan(t.Context(), writeSampleTree(t), sampleScope, Options{Watch: watch})
 		if err != nil || scanned.Len() == 0 || watch.IsUnchanged() != want {
-			t.Errorf("%d watches: unchanged is %v, want %v: %v", most, !want, want, err)
+			t.Errorf("maxFolders %d: IsUnchanged is %v, want %v: %v", limit, !want, want, err)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
+	if handled, code := daemon.RunRole(os.Args[1:]); handled {
 		os.Exit(code)
 	}
 	if err := run(os.Args[1:]); err != nil {

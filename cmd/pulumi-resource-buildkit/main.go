@@ -25,7 +25,7 @@ func collectLess() {
 }
 
 func main() {
-	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
+	if handled, code := daemon.RunRole(os.Args[1:]); handled {
 		os.Exit(code)
 	}
 	quietLibraries()

@@ -10,13 +10,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 )
 
-// Mutability is how a repository treats its tags.
+// Mutability says which tags of a repository can move to another image.
 type Mutability struct {
 	setting    types.ImageTagMutability
-	exclusions []string
+	exclusions []string // patterns of tags that the setting does not apply to
 }
 
-// Mutability asks for the settings of the repository. It returns ErrNoRepository when there is no such repository.
+// Mutability asks which tags can move. It returns fault.ErrNoRepository if there is no such repository.
+// If the answer leaves the repository out, every tag counts as movable.
 func (r *Repository) Mutability(ctx context.Context) (Mutability, error) {
 	var answer *awsecr.DescribeRepositoriesOutput
 	err := r.call(ctx, "DescribeRepositories", func(ctx context.Context) (err error) {
@@ -35,9 +36,9 @@ func (r *Repository) Mutability(ctx context.Context) (Mutability, error) {
 	return m, nil
 }
 
-// KeepsTag reports whether a tag that exists cannot move to another image.
-func (m Mutability) KeepsTag(label string) bool {
-	excluded := slices.ContainsFunc(m.exclusions, func(pattern string) bool { return matchesWildcard(pattern, label) })
+// IsImmutable reports whether the tag cannot move to another image once it exists.
+func (m Mutability) IsImmutable(tag string) bool {
+	excluded := slices.ContainsFunc(m.exclusions, func(pattern string) bool { return matchesWildcard(pattern, tag) })
 	switch m.setting {
 	case types.ImageTagMutabilityImmutable:
 		return true
@@ -49,23 +50,23 @@ func (m Mutability) KeepsTag(label string) bool {
 	return false
 }
 
-// matchesWildcard reports whether a label matches a pattern. An asterisk stands for any characters, also for none.
-func matchesWildcard(pattern, label string) bool {
+// matchesWildcard reports whether a tag matches a pattern. An asterisk stands for any characters, also for none.
+func matchesWildcard(pattern, tag string) bool {
 	parts := strings.Split(pattern, "*")
 	last := len(parts) - 1
 	if last == 0 {
-		return pattern == label
+		return pattern == tag
 	}
-	if !strings.HasPrefix(label, parts[0]) {
+	if !strings.HasPrefix(tag, parts[0]) {
 		return false
 	}
-	label = label[len(parts[0]):]
+	between := tag[len(parts[0]):]
 	for _, part := range parts[1:last] {
-		_, rest, ok := strings.Cut(label, part)
+		_, rest, ok := strings.Cut(between, part)
 		if !ok {
 			return false
 		}
-		label = rest
+		between = rest
 	}
-	return strings.HasSuffix(label, parts[last])
+	return strings.HasSuffix(between, parts[last])
 }

@@ -37,7 +37,7 @@ func TestStepOnAMachine(t *testing.T) {
 type stepsOn string
 
 func (builder stepsOn) test(t *testing.T) {
-	resolve(t)
+	serveDNS(t)
 	// Not at once with the others: its scan reaches what listens for them.
 	t.Run("does not find the plugin", builder.testPluginOutOfReach)
 	t.Run("does not reach it", builder.testMachineOutOfReach)

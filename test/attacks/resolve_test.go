@@ -11,9 +11,11 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// resolve answers questions for downloadName on the loopback of the machine: by UDP truncated, so that programs ask
-// again by TCP. A resolver that never answers stands before it.
-func resolve(t *testing.T) {
+// serveDNS runs a resolver on the machine's loopback until the test ends. It knows downloadName only. By UDP it gives
+// truncated answers, so that programs ask again by TCP.
+//
+// /etc/resolv.conf names a resolver before it that never answers.
+func serveDNS(t *testing.T) {
 	t.Helper()
 	silent, err := net.ListenPacket("udp", silentResolver+":53")
 	if err != nil {
@@ -58,6 +60,8 @@ func resolve(t *testing.T) {
 	}()
 }
 
+// answerDNS returns the answer to a packed question. With truncated set, the answer has no address and says that it is
+// truncated. answerDNS returns nil for anything but one question.
 func answerDNS(question []byte, truncated bool) []byte {
 	var message dnsmessage.Message
 	if err := message.Unpack(question); err != nil || len(message.Questions) != 1 {
@@ -77,6 +81,6 @@ func answerDNS(question []byte, truncated bool) []byte {
 			Body:   &dnsmessage.AResource{A: netip.MustParseAddr(machineAddr4).As4()},
 		}}
 	}
-	text, _ := answer.Pack()
-	return text
+	packed, _ := answer.Pack()
+	return packed
 }

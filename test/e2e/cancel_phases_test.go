@@ -13,14 +13,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// whileHashing waits at a file that takes minutes to read. The file is sparse, so it takes no space.
-func whileHashing(*testing.T) *phase {
+// whileHashing returns an update that reads a file for minutes. The file is sparse, so it takes no space.
+func whileHashing(t *testing.T) *phase {
+	registry := registrytest.New(t)
 	return &phase{
-		properties: "context: { location: . }\ntags: [\"REPO:1\"]",
-		files: func(t *testing.T, dir string) {
+		properties: "context: { location: . }\ntags: [\"" + registry.Host() + "/app:1\"]",
+		registry:   registry,
+		makeFiles: func(t *testing.T, dir string) {
 			file, err := os.Create(filepath.Join(dir, "sparse"))
 			if err != nil {
 				t.Fatal(err)
@@ -38,7 +41,7 @@ func whileHashing(*testing.T) *phase {
 	}
 }
 
-// whileDialing waits for a daemon that accepts the connection and says nothing.
+// whileDialing returns an update that waits for a daemon. The daemon accepts the connection and says nothing.
 func whileDialing(t *testing.T) *phase {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -64,7 +67,7 @@ func whileDialing(t *testing.T) *phase {
 	}
 }
 
-// whileSending waits for a daemon that receives no more than a megabyte.
+// whileSending returns an update that sends its context to a daemon. The daemon receives no more than a megabyte.
 func whileSending(t *testing.T) *phase {
 	_, endpoint := buildkitd(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -86,7 +89,7 @@ func whileSending(t *testing.T) *phase {
 	return &phase{
 		properties: "context: { location: . }\ntags: [\"REPO:1\"]\nbuilder: { endpoint: \"tcp://" +
 			listener.Addr().String() + "\" }",
-		files: func(t *testing.T, dir string) {
+		makeFiles: func(t *testing.T, dir string) {
 			if err := os.WriteFile(filepath.Join(dir, "big"), make([]byte, 8<<20), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -113,8 +116,8 @@ func relay(from net.Conn, address string, stall func()) {
 	_, _ = io.Copy(from, to)
 }
 
-// isClosedFor returns a function that tells whether it was first seen at least this long ago that the channel is
-// closed.
+// isClosedFor returns a function that tells whether the channel is closed. The function returns true only when least
+// has passed since its first call that found the channel closed.
 func isClosedFor(c <-chan struct{}, least time.Duration) func(*stack.Test) bool {
 	closed := isClosed(c)
 	var seen time.Time

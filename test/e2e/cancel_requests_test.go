@@ -17,9 +17,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// atRequest waits at the first request of a kind, which the registry never answers. HOST in want stands for the
-// registry.
-func atRequest(said string, kind func(*http.Request) bool) func(t *testing.T) *phase {
+// atRequest prepares an update that waits at its first request of a kind: the registry never answers such requests.
+// HOST in want, a pattern of the error, stands for the registry.
+func atRequest(want string, kind func(*http.Request) bool) func(t *testing.T) *phase {
 	return func(t *testing.T) *phase {
 		registry := registrytest.New(t)
 		return &phase{
@@ -27,7 +27,7 @@ func atRequest(said string, kind func(*http.Request) bool) func(t *testing.T) *p
 			// On a slow machine the daemon reports the push after its request.
 			reached:  isClosedFor(interceptRequests(registry, kind, neverAnswer), 500*time.Millisecond),
 			registry: registry,
-			want:     strings.ReplaceAll(said, "HOST", regexp.QuoteMeta(registry.Host())),
+			want:     strings.ReplaceAll(want, "HOST", regexp.QuoteMeta(registry.Host())),
 		}
 	}
 }
@@ -58,8 +58,8 @@ func isTagRequest(r *http.Request) bool {
 	return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/1")
 }
 
-// whileAsking waits for a registry that does not say what a base image is.
-func whileAsking(t *testing.T) *phase {
+// whileLookingUpBase returns an update that asks a registry for a base image. The registry does not answer.
+func whileLookingUpBase(t *testing.T) *phase {
 	registry := registrytest.New(t)
 	base := registry.Host() + "/base:1"
 	return &phase{
@@ -72,7 +72,7 @@ func whileAsking(t *testing.T) *phase {
 	}
 }
 
-// whilePulling waits for a registry that does not serve the layers of a base image.
+// whilePulling returns an update that fetches the layer of a base image. The registry does not send the layer.
 func whilePulling(t *testing.T) *phase {
 	registry := registrytest.New(t)
 	registry.Push(t, "base:1", registrytest.Image(t, "linux/amd64"))
@@ -91,8 +91,9 @@ func whilePulling(t *testing.T) *phase {
 	}
 }
 
-// whileHelperHangs waits for a credential helper that hangs. The daemon needs its answer before it pulls.
-func whileHelperHangs(t *testing.T) *phase {
+// whileCredentialHelperHangs returns an update that waits for a credential helper. The daemon needs the helper's answer
+// before it pulls.
+func whileCredentialHelperHangs(t *testing.T) *phase {
 	registry := registrytest.New(t, registrytest.Login("user", "password"))
 	folder := t.TempDir()
 	asked := filepath.Join(folder, "asked")
@@ -115,8 +116,8 @@ func whileHelperHangs(t *testing.T) *phase {
 	}
 }
 
-// whilePausing waits because a registry asked for a pause of a minute.
-func whilePausing(t *testing.T) *phase {
+// whileRateLimited returns an update that waits because a registry asked for a pause of a minute.
+func whileRateLimited(t *testing.T) *phase {
 	registry := registrytest.New(t)
 	busy := registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "slow down", "60")
 	return &phase{

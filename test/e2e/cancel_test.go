@@ -15,7 +15,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
-// phases holds points of an update at which it waits until it is interrupted.
+// phases prepares updates that hang in one phase until they are interrupted, by the name of the phase.
 var phases = map[string]func(t *testing.T) *phase{
 	"hashing": whileHashing,
 	"dialing": whileDialing,
@@ -29,50 +29,53 @@ var phases = map[string]func(t *testing.T) *phase{
 		func(r *http.Request) bool { return r.Method == http.MethodGet && isDigestRequest(r) }),
 	"tagging": atRequest("it was moving tags, waiting for HOST to answer PUT /v2/app/manifests/1 for "+
 		"[^;]*; the image was pushed and no tag moved", isTagRequest),
-	"asking":  whileAsking,
-	"pulling": whilePulling,
-	"helper":  whileHelperHangs,
-	"pausing": whilePausing,
+	"base lookup":       whileLookingUpBase,
+	"pulling":           whilePulling,
+	"credential helper": whileCredentialHelperHangs,
+	"rate limited":      whileRateLimited,
 }
 
-// In each phase of an update, Ctrl-C ends it within 5 s. The error says what it waited for, no tag has moved, and the
-// state has no image that does not exist. TestCtrlCEndsALongStep covers steps of the Dockerfile.
+// Ctrl-C ends an update within 5 s, whatever phase it is in. The error says what the update was doing. The state has no
+// resource. No tag has moved: the registry of the phase shows that, or the error says it.
+//
+// TestCtrlCEndsALongStep covers steps of the Dockerfile.
 func TestCtrlCEndsEveryPhase(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range phases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			at := prepare(t)
+			c := prepare(t)
 			s := stack.New(t, stack.Config{
-				Bin: shared.Bin, Daemon: shared.Daemon, Idle: 5 * time.Second, Env: at.env,
-				Program: project(t, at.properties,
-					map[string]string{"Dockerfile": cmp.Or(at.dockerfile, "FROM scratch\nCOPY . /\n")}),
+				Bin: shared.Bin, Daemon: shared.Daemon, Idle: 5 * time.Second, Env: c.env,
+				Program: project(t, c.properties,
+					map[string]string{"Dockerfile": cmp.Or(c.dockerfile, "FROM scratch\nCOPY . /\n")}),
 			})
-			if at.files != nil {
-				at.files(t, s.Dir)
+			if c.makeFiles != nil {
+				c.makeFiles(t, s.Dir)
 			}
 			p := s.StartUp("--skip-preview")
-			if err := stack.WaitUntil(t.Context(), 30*time.Second, func() bool { return at.reached(s) }); err != nil {
-				t.Fatalf("%v: the update never came to %s", err, name)
+			if err := stack.WaitUntil(t.Context(), 30*time.Second, func() bool { return c.reached(s) }); err != nil {
+				t.Fatalf("%v: the update never reached the phase %s", err, name)
 			}
-			defer time.AfterFunc(20*time.Second, func() { _ = p.Kill() }).Stop() // the test has failed by then
+			// This comes too late to pass: it only ends a CLI that hangs.
+			defer time.AfterFunc(20*time.Second, func() { _ = p.Kill() }).Stop()
 			pressed := time.Now()
 			if err := p.Interrupt(); err != nil {
 				t.Fatal(err)
 			}
 			result, err := p.Wait()
 			if took := time.Since(pressed); err != nil || result.Code <= 0 || took > 5*time.Second {
-				t.Errorf("back after %s with exit code %d, %v, want 5 s at most and a failure:\n%s", took, result.Code,
-					err, result.All())
+				t.Errorf("pulumi up exited after %s with exit code %d, %v, want 5 s at most and a failure:\n%s", took,
+					result.Code, err, result.All())
 			}
 			if !regexp.MustCompile(`error: canceled after [^:]*: ` +
-				strings.ReplaceAll(at.want, "DIR", regexp.QuoteMeta(s.Dir))).MatchString(result.All()) {
-				t.Errorf("the output lacks %q:\n%s", at.want, result.All())
+				strings.ReplaceAll(c.want, "DIR", regexp.QuoteMeta(s.Dir))).MatchString(result.All()) {
+				t.Errorf("the output lacks %q:\n%s", c.want, result.All())
 			}
 			if left := s.Export(); len(left) != 0 {
 				t.Errorf("state: %+v", left)
 			}
-			if at.registry != nil && slices.ContainsFunc(at.registry.Requests(), func(r registrytest.Request) bool {
+			if c.registry != nil && slices.ContainsFunc(c.registry.Requests(), func(r registrytest.Request) bool {
 				return r.Method == http.MethodPut && strings.HasSuffix(r.Path, "/manifests/1") && r.Status < 300
 			}) {
 				t.Error("the tag was moved")
@@ -81,13 +84,14 @@ func TestCtrlCEndsEveryPhase(t *testing.T) {
 	}
 }
 
-// phase describes a point at which an update waits until it is interrupted.
+// phase describes an update that hangs in one phase until it is interrupted.
 type phase struct {
 	properties string
-	dockerfile string   // default: one that reads the context
+	dockerfile string   // default: one that copies the context
 	env        []string // for the CLI
-	want       string   // a pattern; DIR is the folder of the program
-	files      func(t *testing.T, dir string)
-	reached    func(s *stack.Test) bool
-	registry   *registrytest.Registry
+	// want is a pattern of the error after "canceled after ...: ". DIR stands for the folder of the program.
+	want      string
+	makeFiles func(t *testing.T, dir string)
+	reached   func(s *stack.Test) bool
+	registry  *registrytest.Registry
 }

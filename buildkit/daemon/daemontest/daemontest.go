@@ -76,7 +76,7 @@ func (d *Daemon) stop() error {
 // The last daemon is the one that code uses if it names no folder. Main does not return if this process is the keeper
 // of a daemon.
 func Main(m *testing.M, daemons ...*Daemon) int {
-	if handled, code := daemon.RunKeeper(os.Args[1:]); handled {
+	if handled, code := daemon.RunRole(os.Args[1:]); handled {
 		os.Exit(code)
 	}
 	code, err := run(m, daemons)
