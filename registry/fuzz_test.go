@@ -1,20 +1,11 @@
 package registry_test
 
 import (
-	"bytes"
-	"context"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"net/netip"
-	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 	"unicode"
@@ -23,79 +14,6 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
-
-// stranger is a registry that answers with fuzzed text, and all hosts that it names. It records which hosts got the
-// login.
-type stranger struct {
-	answer func(req *http.Request) (status int, header http.Header, body []byte)
-
-	mu     sync.Mutex
-	asked  int
-	logins []string // scheme://host
-}
-
-func (s *stranger) RoundTrip(req *http.Request) (*http.Response, error) {
-	sent := req.Header.Get("Authorization") + req.URL.String()
-	if req.Body != nil {
-		form, _ := io.ReadAll(req.Body)
-		_ = req.Body.Close()
-		sent += string(form)
-	}
-	s.mu.Lock()
-	s.asked++
-	if strings.Contains(sent, canary) || strings.Contains(sent,
-		base64.StdEncoding.EncodeToString([]byte("user:"+canary))) {
-		s.logins = append(s.logins, req.URL.Scheme+"://"+req.URL.Host)
-	}
-	s.mu.Unlock()
-	status, header, body := s.answer(req)
-	if header == nil {
-		header = http.Header{}
-	}
-	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(bytes.NewReader(body)), Request: req,
-		ContentLength: int64(len(body))}, nil
-}
-
-const strange = "registry.example.com"
-
-// client returns a client with a login for the stranger only.
-func (s *stranger) client() *registry.Client {
-	keychain := registry.NewKeychain([]registry.Login{{Address: strange, Username: "user", Password: canary}})
-	return registry.New(keychain, registry.Options{Transport: s, Timeout: 5 * time.Second,
-		RetryWaits: []time.Duration{}})
-}
-
-// checkError holds that the text of an error is short, has no control characters and does not show the login.
-func checkError(t *testing.T, err error) {
-	t.Helper()
-	if err == nil {
-		return
-	}
-	text := err.Error()
-	if len(text) > 4000 || strings.Contains(text, canary) || strings.ContainsFunc(text, unicode.IsControl) {
-		t.Errorf("%d bytes: %.500q", len(text), text)
-	}
-}
-
-// checkLogins holds that the login goes over https to a host that is not this machine's or its cloud's.
-func (s *stranger) checkLogins(t *testing.T) {
-	t.Helper()
-	for _, to := range s.logins {
-		at, err := url.Parse(to)
-		if err != nil {
-			continue // it was not dialed
-		}
-		ip, _ := netip.ParseAddr(at.Hostname())
-		if at.Scheme != "https" || at.Hostname() == "localhost" || ip.Unmap().IsLoopback() ||
-			ip.Unmap().IsLinkLocalUnicast() || ip.Unmap().IsPrivate() ||
-			ip.Unmap().IsUnspecified() {
-			t.Errorf("the login went to %s", to)
-		}
-	}
-	if s.asked > 100 {
-		t.Errorf("%d requests", s.asked)
-	}
-}
 
 // FuzzVerify serves a fuzzed index, manifest and configuration. It holds that Verify accepts only what was asked for.
 func FuzzVerify(f *testing.F) {
@@ -250,89 +168,6 @@ func FuzzToken(f *testing.F) {
 			t.Errorf("%q for %s", got.Token, got.ExpiresIn)
 		}
 	})
-}
-
-// FuzzParseTag holds that a parsed tag parses again from its own text, and names the same.
-func FuzzParseTag(f *testing.F) {
-	for _, s := range []string{
-		"ghcr.io/acme/app:1", "app", "user/app", "localhost:5000/a/b", "[::1]:5000/a:b", "https://u:p@ghcr.io/a:1",
-		"ghcr.io/a@sha256:" + strings.Repeat("0", 64),
-		"GHCR.IO/acme/app", "index.docker.io/library/x:y", "a.b/c:" + strings.Repeat("x", 129), "a.b/c: d", "::", "//",
-		"a.b/\x00", "a.b/c:\x1b[2J", "registry-1.docker.io/a/b",
-	} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		tag, err := registry.ParseTag(s)
-		if err != nil {
-			if text := err.Error(); len(text) > 8*len(s)+1000 || strings.ContainsFunc(text, unicode.IsControl) {
-				t.Errorf("%q", text)
-			}
-			return
-		}
-		again, err := registry.ParseTag(tag.String())
-		if err != nil || again != tag {
-			t.Errorf("%q is %s, and then %s, %v", s, tag, again, err)
-		}
-		if tag.Repository() != again.Repository() || !strings.HasPrefix(tag.String(), tag.Host()+"/") {
-			t.Errorf("%q is %s at %s", s, tag, tag.Host())
-		}
-	})
-}
-
-// FuzzDockerConfig holds that a login belongs to a host that the file names.
-func FuzzDockerConfig(f *testing.F) {
-	for _, text := range []string{
-		`{}`, `{"auths":{"ghcr.io":{"auth":"dXNlcjpwYXNz"}}}`,
-		`{"auths":{"https://index.docker.io/v1/":{"username":"u","password":"p"}}}`,
-		`{"auths":{"ghcr.io@evil.example.com":{"auth":"dXNlcjpwYXNz"}}}`, `{"auths":{"":{"identitytoken":"t"}}}`,
-		`{"auths":[]}`, `{"auths":{"x":{"auth":"="}}}`,
-		`{"credsStore":"../../bin/sh"}`, `{"credHelpers":{"ghcr.io":"x"}}`, "\ufeff{}", strings.Repeat("{", 10001),
-	} {
-		f.Add(text, "ghcr.io")
-		f.Add(text, "docker.io")
-	}
-	f.Setenv("PATH", f.TempDir()) // no helper is run
-	folder := f.TempDir()
-	f.Fuzz(func(t *testing.T, text, host string) {
-		if strings.Contains(text, "cred") || strings.ContainsFunc(host, unicode.IsSpace) {
-			return
-		}
-		file := filepath.Join(folder, "config.json")
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		keychain := registry.NewKeychain(nil)
-		keychain.DockerConfig = folder
-		ctx, stop := context.WithTimeoutCause(t.Context(), time.Minute, nil)
-		defer stop()
-		hostOf := (registry.Login{Address: host}).Host()
-		if strings.Contains(hostOf, "amazonaws") || strings.HasSuffix(hostOf, ".io") && hostOf != "ghcr.io" &&
-			hostOf != "docker.io" {
-			return // a cloud is asked
-		}
-		got, err := keychain.Lookup(ctx, host)
-		checkError(t, err)
-		if err == nil && !got.Anonymous() && !hasEntry(text, host) {
-			t.Errorf("%s was given %q of %s", host, got.Username, text)
-		}
-	})
-}
-
-// hasEntry reports whether a configuration has an entry for host.
-func hasEntry(text, host string) bool {
-	var file struct {
-		Auths map[string]json.RawMessage `json:"auths"`
-	}
-	if err := json.NewDecoder(strings.NewReader(text)).Decode(&file); err != nil {
-		return false
-	}
-	for address := range file.Auths {
-		if (registry.Login{Address: address}).Host() == (registry.Login{Address: host}).Host() {
-			return true
-		}
-	}
-	return false
 }
 
 // FuzzPushError fuzzes what a daemon says about a push, in the words of a registry.
