@@ -8,6 +8,9 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // Index joins images under one tag. infer derives its schema, its token and the decoding of its inputs from this type.
@@ -74,7 +77,7 @@ func (r *indexResource) run(ctx context.Context, req request) (property.Map, *p.
 		return property.Map{}, nil, err
 	}
 	if req.preview {
-		outputs, err := r.preview(ctx, op)
+		outputs, err := op.preview(ctx, r.notes)
 		return outputs, nil, op.waits.explain(err, "")
 	}
 	result, err := r.apply(ctx, op)
@@ -109,4 +112,53 @@ func (r *indexResource) Delete(ctx context.Context, req p.DeleteRequest) error {
 	return deleteIndexTag(ctx, r.settings, req, func(ref, digest string) bool {
 		return r.recentPushes.holds(ref, digest) || r.programRefs.has(ref)
 	})
+}
+
+// apply makes the registry hold the index under its tag. It reads the sources, copies what the repository lacks, stores
+// the index by its digest, and moves the tag last. apply can be repeated at any point and converges.
+//
+// If it fails before the tag moved, it returns an indexResult without a tag. The field unsure is set when nobody knows
+// whether the tag moved.
+func (r *indexResource) apply(ctx context.Context, op indexOperation) (indexResult, error) {
+	r.notes.dropAllPromises()
+	if !op.pushes {
+		return indexResult{}, nil
+	}
+	op.waits.enter("reading the sources")
+	sources, digests, err := op.resolve(ctx)
+	if err != nil {
+		return indexResult{}, err
+	}
+	index, err := op.client.Combine(ctx, op.indexRequest(sources))
+	if err != nil {
+		return indexResult{}, explainSource(err)
+	}
+	result := indexResult{index: index, sourceDigests: digests}
+	tags := []registry.Tag{op.tag}
+	if err := op.client.CheckTags(ctx, op.tag.Repository(), tags, index.Digest); err != nil {
+		return result, err
+	}
+	op.waits.enter("copying the images to " + op.tag.Repository())
+	op.waits.notePush()
+	if err := op.client.PushIndex(ctx, op.tag.Repository(), index); err != nil {
+		return result, err
+	}
+	return result, r.moveTag(ctx, op, &result)
+}
+
+// moveTag points the tag at the index. It records in the result whether the tag holds it.
+func (r *indexResource) moveTag(ctx context.Context, op indexOperation, result *indexResult) error {
+	if alive := r.settings.engineAlive; alive != nil && !alive() {
+		return errors.New("the engine that asked for this is gone: no tag was moved")
+	}
+	op.waits.enter("moving the tag")
+	limited, stop := withinLimit(ctx, pushLimit)
+	defer stop()
+	defer op.waits.bind(limited)()
+	tags := []registry.Tag{op.tag}
+	moved, err := op.client.SetTags(limited, op.tag.Repository(), result.index.Digest, tags)
+	result.moved = len(moved) > 0
+	result.unsure = errors.Is(err, fault.ErrUnsure) && op.old.digest != ""
+	r.recentPushes.add(result.index.Digest, references(moved))
+	return op.waits.explain(err, result.outcome(op, err))
 }

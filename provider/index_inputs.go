@@ -28,7 +28,7 @@ func equalIndexPush(applied, wanted property.Map, key string) bool {
 	return isKnown(wanted, key) && pushesIndex(applied) == pushesIndex(wanted)
 }
 
-// watchedIndexInputs are those of which a change is an update. The outputs repeat them.
+// watchedIndexInputs returns the inputs of which a change is an update. The outputs repeat them.
 func watchedIndexInputs() (names []string) {
 	for _, in := range indexInputs {
 		if in.equal != nil {

@@ -12,7 +12,7 @@ import (
 
 // preview says what apply would do, and returns the outputs as far as they are known. It reads the sources and writes
 // nothing.
-func (r *indexResource) preview(ctx context.Context, op indexOperation) (property.Map, error) {
+func (op indexOperation) preview(ctx context.Context, notes *notes) (property.Map, error) {
 	out := mirrorIndex(op.inputs)
 	if !op.pushes {
 		return setNoIndex(out, op.inputs.Get("tag")), nil
@@ -28,7 +28,7 @@ func (r *indexResource) preview(ctx context.Context, op indexOperation) (propert
 	if op.tag != (registry.Tag{}) {
 		promised.Refs = []string{op.tag.String()}
 	}
-	r.notes.notePromise(op.urn, promised)
+	notes.notePromise(op.urn, promised)
 	if index.Digest == "" || !isKnown(op.inputs, "tag", "push") {
 		return out, nil
 	}

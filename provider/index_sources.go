@@ -108,21 +108,3 @@ func explainSource(err error) error {
 	}
 	return &remediedError{error: err, remedy: "correct its name, or let the index depend on what pushes it (dependsOn)"}
 }
-
-// resolve returns the sources by their digests, and the digests of those with a tag.
-func (op indexOperation) resolve(ctx context.Context) ([]registry.IndexSource, map[string]string, error) {
-	found := lookUpSources(ctx, op.client, op.args, op.promised)
-	sources, digests := []registry.IndexSource{}, map[string]string{}
-	for _, source := range op.args.Sources {
-		ref, err := registry.ParseReference(source)
-		if at, ok := found[source]; ok {
-			ref.Digest, err = at.digest, at.err
-			digests[source] = at.digest
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", foundPath(op.args, source), explainSource(err))
-		}
-		sources = append(sources, registry.IndexSource{Repository: ref.Repository(), Digest: ref.Digest})
-	}
-	return sources, digests, nil
-}

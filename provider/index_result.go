@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -11,55 +10,6 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
-
-// apply makes the registry hold the index under its tag. It reads the sources, copies what the repository lacks, stores
-// the index by its digest, and moves the tag last. apply can be repeated at any point and converges.
-//
-// If it fails before the tag moved, it returns an indexResult without a tag. The field unsure is set when nobody knows
-// whether the tag moved.
-func (r *indexResource) apply(ctx context.Context, op indexOperation) (indexResult, error) {
-	r.notes.dropAllPromises()
-	if !op.pushes {
-		return indexResult{}, nil
-	}
-	op.waits.enter("reading the sources")
-	sources, digests, err := op.resolve(ctx)
-	if err != nil {
-		return indexResult{}, err
-	}
-	index, err := op.client.Combine(ctx, op.indexRequest(sources))
-	if err != nil {
-		return indexResult{}, explainSource(err)
-	}
-	result := indexResult{index: index, sourceDigests: digests}
-	tags := []registry.Tag{op.tag}
-	if err := op.client.CheckTags(ctx, op.tag.Repository(), tags, index.Digest); err != nil {
-		return result, err
-	}
-	op.waits.enter("copying the images to " + op.tag.Repository())
-	op.waits.notePush()
-	if err := op.client.PushIndex(ctx, op.tag.Repository(), index); err != nil {
-		return result, err
-	}
-	return result, r.moveTag(ctx, op, &result)
-}
-
-// moveTag points the tag at the index. It records in the result whether the tag holds it.
-func (r *indexResource) moveTag(ctx context.Context, op indexOperation, result *indexResult) error {
-	if alive := r.settings.engineAlive; alive != nil && !alive() {
-		return errors.New("the engine that asked for this is gone: no tag was moved")
-	}
-	op.waits.enter("moving the tag")
-	limited, stop := withinLimit(ctx, pushLimit)
-	defer stop()
-	defer op.waits.bind(limited)()
-	tags := []registry.Tag{op.tag}
-	moved, err := op.client.SetTags(limited, op.tag.Repository(), result.index.Digest, tags)
-	result.moved = len(moved) > 0
-	result.unsure = errors.Is(err, fault.ErrUnsure) && op.old.digest != ""
-	r.recentPushes.add(result.index.Digest, references(moved))
-	return op.waits.explain(err, result.outcome(op, err))
-}
 
 // indexResult is what apply has done so far.
 type indexResult struct {
