@@ -22,7 +22,7 @@ func checkAwaited(c *checker) {
 		return
 	}
 	files := c.args.files()
-	if _, _, ok := c.promised.writing(files.Dockerfile); ok && files.Dockerfile != "" {
+	if _, _, ok := c.promised.byPath(files.Dockerfile); ok && files.Dockerfile != "" {
 		c.awaited = true
 	}
 	for _, dir := range localContexts(files) {
@@ -32,7 +32,7 @@ func checkAwaited(c *checker) {
 
 // isAwaited tells whether a path does not exist yet, and another image of this preview will write it.
 func isAwaited(path string, promised promises) bool {
-	if _, _, ok := promised.writing(path); !ok {
+	if _, _, ok := promised.byPath(path); !ok {
 		return false
 	}
 	_, err := os.Stat(path)

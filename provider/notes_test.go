@@ -41,7 +41,7 @@ func TestPromisesAreOfOneRun(t *testing.T) {
 			"/out/site": true, "/out": true, "/out/site/nested": true, "/": true, "/out/sites": false,
 			"/out/other": false,
 		} {
-			if _, _, ok := all.writing(path); ok != want {
+			if _, _, ok := all.byPath(path); ok != want {
 				t.Errorf("%s: written at, below or above %s: %v", name, path, ok)
 			}
 		}

@@ -92,7 +92,7 @@ func awaitedFile(op operation, promised promises) (by promise, dest string, ok b
 		paths = append(paths, agent.Paths...)
 	}
 	for _, path := range paths {
-		if by, dest, ok = promised.writing(path); ok && path != "" {
+		if by, dest, ok = promised.byPath(path); ok && path != "" {
 			return by, dest, true
 		}
 	}

@@ -87,8 +87,8 @@ func (all promises) byDigest(repository, digest string) (promise, bool) {
 	})
 }
 
-// writing returns the promise to write something at, below or above a path, and the path that it writes.
-func (all promises) writing(path string) (by promise, dest string, ok bool) {
+// byPath returns the promise to write something at, below or above a path, and the path that it writes.
+func (all promises) byPath(path string) (by promise, dest string, ok bool) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return promise{}, "", false

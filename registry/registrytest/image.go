@@ -16,7 +16,7 @@ func Image(t testing.TB, platform string) v1.Image {
 	return newImage(t, platform, 1<<10, 2)
 }
 
-// LargeImage is like Image, with one layer of so many bytes of noise.
+// LargeImage returns an image as Image does, with one layer of so many bytes of noise.
 func LargeImage(t testing.TB, platform string, bytes int64) v1.Image {
 	t.Helper()
 	return newImage(t, platform, bytes, 1)
