@@ -41,7 +41,7 @@ func TestEncodingOfARemoteDockerfile(t *testing.T) {
 			"the Dockerfile of the remote context: the text is not UTF-8, which BuildKit reads",
 		},
 		"an unknown instruction": {"FROM " + s.base + "\nCAF\xc9 x\n", `line 2: unknown instruction: CAF\xc9`},
-		"nothing that it minds":  {"# caf\xe9\nFROM scratch\nLABEL a=caf\xe9\nCOPY Dockerfile /\n", ""},
+		"no step with the text":  {"# caf\xe9\nFROM scratch\nLABEL a=caf\xe9\nCOPY Dockerfile /\n", ""},
 		"a step that speaks of it": {
 			"FROM " + s.base + "\nRUN : string field contains invalid UTF-8; false\n", "exit code 1",
 		},

@@ -46,7 +46,7 @@ func TestExports(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.fileContent(t, built, "a/b") != "hello\n" {
-		t.Error("the pushed image is another")
+		t.Error("the pushed image lacks the file a/b, or has another content in it")
 	}
 	if text, err := os.ReadFile(at("files/a/b")); err != nil || string(text) != "hello\n" {
 		t.Errorf("files: %q, %v", text, err)
@@ -103,7 +103,7 @@ func TestAFailedBuildExportsNothing(t *testing.T) {
 		{Type: "oci", Open: openFolder(filepath.Join(dir, "layout"))},
 	}
 	if _, err := s.solve(t.Context(), s.plan(t, "RUN false"), buildkit.Access{Exports: exports}); err == nil {
-		t.Error("no error")
+		t.Error("a build whose step fails returned no error")
 	}
 	refused := append(exports, buildkit.Export{Type: "oci", Open: openFile(filepath.Join(dir, "image.tar", "below"))})
 	s.events = nil

@@ -13,56 +13,56 @@ import (
 func ignoreFileCases() map[string]map[string]string {
 	const all, part = "FROM scratch\nCOPY . /x/\n", "FROM scratch\nCOPY d /x/\n"
 	return map[string]map[string]string{
-		"one":                 {"Dockerfile": all, ".dockerignore": "**/*.log\n"},
-		"one, in part":        {"Dockerfile": part, ".dockerignore": "**/*.log\n"},
-		"that ignores itself": {"Dockerfile": all, ".dockerignore": "**/*.log\n.dockerignore\nDockerfile"},
-		"empty":               {"Dockerfile": all, ".dockerignore": ""},
-		"its own": {
+		"a plain file":                {"Dockerfile": all, ".dockerignore": "**/*.log\n"},
+		"a plain file, a part copied": {"Dockerfile": part, ".dockerignore": "**/*.log\n"},
+		"a file that ignores itself":  {"Dockerfile": all, ".dockerignore": "**/*.log\n.dockerignore\nDockerfile"},
+		"an empty file":               {"Dockerfile": all, ".dockerignore": ""},
+		"for this Dockerfile": {
 			"Dockerfile": all, "Dockerfile.dockerignore": "**/*.log\n", ".dockerignore": "d/keep",
 		},
-		"its own, in part": {
+		"for this Dockerfile, a part copied": {
 			"Dockerfile": part, "Dockerfile.dockerignore": "**/*.log\n", ".dockerignore": "d/keep",
 		},
-		"its own, empty": {
+		"for this Dockerfile, empty": {
 			"Dockerfile": all, "Dockerfile.dockerignore": "", ".dockerignore": "**/*.log",
 		},
-		"its own, empty, in part": {
+		"for this Dockerfile, empty, a part copied": {
 			"Dockerfile": part, "Dockerfile.dockerignore": "", ".dockerignore": "**/*.log",
 		},
-		"a link":          {"Dockerfile": all, ".dockerignore": "->ignored", "ignored": "**/*.log\n"},
-		"a link, in part": {"Dockerfile": part, ".dockerignore": "->ignored", "ignored": "**/*.log\n"},
-		"a dangling link": {"Dockerfile": all, ".dockerignore": "->nowhere"},
-		"its own, a link": {
+		"a link":                {"Dockerfile": all, ".dockerignore": "->ignored", "ignored": "**/*.log\n"},
+		"a link, a part copied": {"Dockerfile": part, ".dockerignore": "->ignored", "ignored": "**/*.log\n"},
+		"a dangling link":       {"Dockerfile": all, ".dockerignore": "->nowhere"},
+		"for this Dockerfile, a link": {
 			"Dockerfile": all, "Dockerfile.dockerignore": "->ignored", "ignored": "**/*.log\n",
 		},
-		"the Dockerfile a link":         {"Dockerfile": "->real", "real": all, ".dockerignore": "**/*.log\n"},
-		"all but one":                   {"Dockerfile": all, ".dockerignore": "*\n!d/x.log\n"},
-		"a link from the root":          {"Dockerfile": all, ".dockerignore": "->/ignored", "ignored": "**/*.log\n"},
-		"a link from the root, in part": {"Dockerfile": part, ".dockerignore": "->/ignored", "ignored": "**/*.log\n"},
+		"a Dockerfile that is a link":  {"Dockerfile": "->real", "real": all, ".dockerignore": "**/*.log\n"},
+		"everything but one file":      {"Dockerfile": all, ".dockerignore": "*\n!d/x.log\n"},
+		"a rooted link":                {"Dockerfile": all, ".dockerignore": "->/ignored", "ignored": "**/*.log\n"},
+		"a rooted link, a part copied": {"Dockerfile": part, ".dockerignore": "->/ignored", "ignored": "**/*.log\n"},
 		"a link out of the context": {
 			"Dockerfile": all, ".dockerignore": "->../ignored", "../ignored": "**/*.log\n",
 		},
-		"a link out of it, in part": {
+		"a link out of the context, a part copied": {
 			"Dockerfile": part, ".dockerignore": "->../ignored", "../ignored": "**/*.log\n",
 		},
-		"its own, a link out of it": {
+		"for this Dockerfile, a link out of the context": {
 			"Dockerfile": all, "Dockerfile.dockerignore": "->../ignored", "../ignored": "**/*.log\n",
 		},
 		"a link to the machine":           {"Dockerfile": all, ".dockerignore": "->/proc/self/environ"},
 		"a folder":                        {"Dockerfile": all, ".dockerignore/x": ""},
-		"of a context, wrong, not needed": {"Dockerfile": all, "../lib/.dockerignore": "!\n", "../lib/f": ""},
+		"a wrong file beside the context": {"Dockerfile": all, "../lib/.dockerignore": "!\n", "../lib/f": ""},
 		"a link that is all that is read": {
 			"Dockerfile": "FROM scratch\nCOPY .dockerignore /x/\n", ".dockerignore": "->d/keep",
 			"d/keep": "d\n!d/keep\n**/d\n",
 		},
-		"all but one, in part":           {"Dockerfile": part, ".dockerignore": "*\n!d/x.log\n"},
-		"with byte order marks":          {"Dockerfile": "\ufeff" + all, ".dockerignore": "\ufeff**/*.log\n"},
-		"with byte order marks, in part": {"Dockerfile": "\ufeff" + part, ".dockerignore": "\ufeff**/*.log\n"},
-		"in Latin-1": {
+		"everything but one file, a part copied": {"Dockerfile": part, ".dockerignore": "*\n!d/x.log\n"},
+		"byte order marks":                       {"Dockerfile": "\ufeff" + all, ".dockerignore": "\ufeff**/*.log\n"},
+		"byte order marks, a part copied":        {"Dockerfile": "\ufeff" + part, ".dockerignore": "\ufeff**/*.log\n"},
+		"a file in Latin-1": {
 			"Dockerfile": "# caf\xe9\n" + all + "LABEL a=\xe9\n", ".dockerignore": "# caf\xe9\n**/*.log\ncaf\xe9\n",
 		},
-		"one that is taken back":          {"Dockerfile": all, ".dockerignore": "d\n!d/x.log\n**/d\n"},
-		"one that is taken back, in part": {"Dockerfile": part, ".dockerignore": "d\n!d/x.log\n**/d\n"},
+		"an undone exception":                {"Dockerfile": all, ".dockerignore": "d\n!d/x.log\n**/d\n"},
+		"an undone exception, a part copied": {"Dockerfile": part, ".dockerignore": "d\n!d/x.log\n**/d\n"},
 	}
 }
 

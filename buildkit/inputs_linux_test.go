@@ -97,7 +97,7 @@ func TestTestTargetsComeFirst(t *testing.T) {
 	before := loadHash(t, plan)
 	writeFile(filepath.Join(plan.Files.Context, "wanted"), "1")
 	if loadHash(t, plan) == before {
-		t.Error("what only a test reads is not part of the hash")
+		t.Error("a change of a file that only a test target reads did not change the hash")
 	}
 	if _, err := s.solve(t.Context(), plan, buildkit.Access{}); err != nil || len(reg.Requests()) == 0 {
 		t.Errorf("got %v after %d requests", err, len(reg.Requests()))
@@ -105,7 +105,7 @@ func TestTestTargetsComeFirst(t *testing.T) {
 	before = loadHash(t, plan)
 	writeFile(filepath.Join(plan.Files.Context, "other"), "still not read")
 	if loadHash(t, plan) != before {
-		t.Error("what neither reads is part of the hash")
+		t.Error("a change of a file that no target reads changed the hash")
 	}
 }
 
@@ -188,7 +188,7 @@ func TestEpochMakesTheDigestReproducible(t *testing.T) {
 		t.Errorf("%s here, %s there", first, second)
 	}
 	if without := digest(nil, time.Hour); without == first {
-		t.Error("the epoch is of no effect")
+		t.Error("the digest is the same with and without the epoch")
 	}
 }
 

@@ -38,8 +38,8 @@ func silentNameServerCases(secure *pb.SourceOp, sources []*pb.SourceOp) map[stri
 		"a proxy for other hosts": {
 			map[string]string{"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": ".example"}, nil,
 		},
-		"one that is no valid URL":  {map[string]string{"HTTPS_PROXY": "http://%zz"}, nil},
-		"one in lower-case letters": {map[string]string{"http_proxy": "proxy.example:3128"}, sources[3:4]},
+		"a proxy with a bad URL": {map[string]string{"HTTPS_PROXY": "http://%zz"}, nil},
+		"a lower-case variable":  {map[string]string{"http_proxy": "proxy.example:3128"}, sources[3:4]},
 	}
 }
 

@@ -16,20 +16,20 @@ func TestRedactionTakesSecretsOut(t *testing.T) {
 	const secret = "p@ss word/Hunter2+éü"
 	key := "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG\n9w0BAQEFAASCBKcw\n-----END KEY-----\n"
 	cases := map[string]struct{ secret, printed, want string }{
-		"as it is":             {secret, "the password is " + secret + ".", "the password is [secret]."},
+		"the plain secret":     {secret, "the password is " + secret + ".", "the password is [secret]."},
 		"twice":                {secret, secret + secret, "[secret][secret]"},
-		"nothing":              {secret, "p@ss word/Hunter3", "p@ss word/Hunter3"},
-		"a beginning":          {secret, "p@ss", "p@ss"},
+		"another text":         {secret, "p@ss word/Hunter3", "p@ss word/Hunter3"},
+		"its beginning only":   {secret, "p@ss", "p@ss"},
 		"after a false start":  {secret, "p@ssp@ss word/Hunter2+éü", "p@ss[secret]"},
 		"base64":               {secret, base64.StdEncoding.EncodeToString([]byte(secret)), "[secret]"},
 		"base64 for URLs":      {secret, base64.URLEncoding.EncodeToString([]byte(secret)), "[secret]"},
 		"percent-encoded":      {secret, "a=1&b=" + url.QueryEscape(secret) + "&c", "a=1&b=[secret]&c"},
-		"of a path":            {secret, "https://host/" + url.PathEscape(secret), "https://host/[secret]"},
-		"of several parts":     {secret, "https://host/p@ss%20word/Hunter2+%C3%A9%C3%BC?a", "https://host/[secret]?a"},
+		"in the path of a URL": {secret, "https://host/" + url.PathEscape(secret), "https://host/[secret]"},
+		"in parts of a path":   {secret, "https://host/p@ss%20word/Hunter2+%C3%A9%C3%BC?a", "https://host/[secret]?a"},
 		"several lines":        {key, "+ cat key\n" + key + "done", "+ cat key\n[secret]\ndone"},
 		"one of its lines":     {key, "| MIIEvQIBADANBgkqhkiG |", "| [secret] |"},
 		"with a line break":    {"hunter2\n", "TOKEN=hunter2 make", "TOKEN=[secret] make"},
-		"too short to be told": {"abc", "abc", "abc"},
+		"a short secret":       {"abc", "abc", "abc"},
 		"white space only":     {" \n", "a \n b", "a \n b"},
 		"a regular expression": {"a.*b", "axxb a.*b", "axxb [secret]"},
 	}

@@ -132,9 +132,9 @@ func TestMissingSecret(t *testing.T) {
 		dockerfile string
 		want       []string
 	}{
-		"and is required": {`RUN --mount=type=secret,id=npm,required=true true`,
+		"required by the mount": {`RUN --mount=type=secret,id=npm,required=true true`,
 			[]string{"RUN --mount=type=secret,id=npm,required=true true"}},
-		"and is missed": {`RUN --mount=type=secret,id=npm cat /run/secrets/npm`,
+		"read by the step": {`RUN --mount=type=secret,id=npm cat /run/secrets/npm`,
 			[]string{"No such file or directory"}},
 	}
 	for name, c := range cases {

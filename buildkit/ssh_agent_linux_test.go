@@ -39,7 +39,7 @@ func TestAgentErrors(t *testing.T) {
 		agents []buildkit.SSHAgent
 		want   string
 	}{
-		"none": {nil, "no SSH key \"\" forwarded from the client"},
+		"no agent": {nil, "no SSH key \"\" forwarded from the client"},
 		"no such key": {
 			[]buildkit.SSHAgent{{ID: "default", Paths: []string{"/nowhere/key"}}},
 			`ssh "default": open /nowhere/key: no such file or directory`,
@@ -47,7 +47,7 @@ func TestAgentErrors(t *testing.T) {
 		"a locked key": {
 			[]buildkit.SSHAgent{{ID: "default", Paths: []string{locked}}}, "this private key is passphrase protected",
 		},
-		"something else": {
+		"a file without a key": {
 			[]buildkit.SSHAgent{{ID: "default", Paths: []string{nokey}}},
 			`ssh "default": ["` + nokey + `"]: ssh: no key found`,
 		},

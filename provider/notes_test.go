@@ -35,7 +35,7 @@ func TestPromisesAreOfOneRun(t *testing.T) {
 			t.Errorf("%s: got %v", name, all)
 		}
 		if _, ok := all.byDigest("host.io/base", "sha256:1"); !ok {
-			t.Errorf("%s: the digest is not promised", name)
+			t.Errorf("%s: no promise of the digest", name)
 		}
 		for path, want := range map[string]bool{
 			"/out/site": true, "/out": true, "/out/site/nested": true, "/": true, "/out/sites": false,
@@ -52,7 +52,7 @@ func TestPromisesAreOfOneRun(t *testing.T) {
 		}
 	}
 	if got := one.promisesFor(urnOf("base")); len(got) > 0 {
-		t.Errorf("its own promise keeps an image waiting: %v", got)
+		t.Errorf("an image gets its own promise: %v", got)
 	}
 	if got := later.promisesFor(urnOf("app")); len(got) > 0 {
 		t.Errorf("another run has %v", got)
@@ -64,9 +64,9 @@ func TestPromisesEnd(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(maker, other *notes){
 		"its process updates an image": func(maker, _ *notes) { maker.dropAllPromises() },
-		"another process does":         func(_, other *notes) { other.dropAllPromises() },
+		"another process updates one":  func(_, other *notes) { other.dropAllPromises() },
 		"the image stays as it is":     func(maker, _ *notes) { maker.dropPromise(urnOf("base")) },
-		"the promise is another": func(maker, _ *notes) {
+		"its next preview promises another reference": func(maker, _ *notes) {
 			maker.notePromise(urnOf("base"), promise{
 				Refs: []string{"host.io/base:2"},
 			})
@@ -76,17 +76,17 @@ func TestPromisesEnd(t *testing.T) {
 		maker, other := newProcessNotes("one", dir), newProcessNotes("one", dir)
 		maker.notePromise(urnOf("base"), promise{Refs: []string{"host.io/base:1"}})
 		if _, ok := other.promisesFor("").byTag("host.io/base:1"); !ok {
-			t.Fatalf("%s: it is not promised", name)
+			t.Fatalf("%s: another process does not see the promise", name)
 		}
 		end(maker, other)
 		for _, reader := range []*notes{maker, other, newProcessNotes("one", dir)} {
 			if _, ok := reader.promisesFor("").byTag("host.io/base:1"); ok {
-				t.Errorf("%s: it is promised still", name)
+				t.Errorf("%s: the promise was not dropped", name)
 			}
 		}
 		maker.notePromise(urnOf("base"), promise{Refs: []string{"host.io/base:1"}})
 		if _, ok := other.promisesFor("").byTag("host.io/base:1"); !ok {
-			t.Errorf("%s: it cannot be promised again", name)
+			t.Errorf("%s: a later promise is not seen", name)
 		}
 	}
 }
@@ -98,12 +98,12 @@ func TestNotesWithoutAFolder(t *testing.T) {
 	for _, n := range []*notes{alone, nowhere} {
 		n.notePromise(urnOf("base"), promise{Refs: []string{"host.io/base:1"}})
 		if len(n.promisesFor("")) != 1 {
-			t.Errorf("its own promise is lost: %v", n.promisesFor(""))
+			t.Errorf("the process lost its own promise: %v", n.promisesFor(""))
 		}
 		n.forget()
 	}
 	if len(alone.promisesFor("")) != 0 || len(nowhere.promisesFor("")) != 1 {
-		t.Error("a process that serves many runs must forget, and one of a run must not")
+		t.Error("forget must drop the notes of a process that serves many runs, and must keep those of one run")
 	}
 	dir := t.TempDir()
 	broken := filepath.Join(dir, newProcessNotes("one", dir).prefix()+"x")

@@ -104,10 +104,10 @@ func TestWhatEndsPromises(t *testing.T) {
 				return len(res.Failures)
 			}
 			if failures() > 0 {
-				t.Fatal("nothing is promised")
+				t.Fatal("Check does not know the promise")
 			}
 			if end(server, props(t, base)); failures() == 0 {
-				t.Error("it is promised still")
+				t.Error("the promise was not dropped")
 			}
 		})
 	}
@@ -136,13 +136,13 @@ func TestAPromisedBaseThatExists(t *testing.T) {
 		return err != nil && strings.Contains(err.Error(), "/nowhere")
 	}
 	if builds(tag.Name()) {
-		t.Error("it builds on what is not there")
+		t.Error("the preview built on a base image that does not exist yet")
 	}
 	if err := remote.Write(tag, registrytest.Image(t, "linux/amd64"), remote.WithContext(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	if builds(tag.Name()) {
-		t.Error("it builds on what the tag was before")
+		t.Error("the preview built on the image that the tag held before")
 	}
 	held, err := name.NewDigest(r.Host() + "/app@" + r.digest)
 	if err != nil {
@@ -198,7 +198,7 @@ func TestThePreviewSaysWhyItDoesNotBuild(t *testing.T) {
 			``, `"labels": {"a": "?", "b": "?", "c": "?", "d": "?", "e": "?", "f": "?"}`,
 			"labels.a, labels.b, labels.c, labels.d, labels.e and 1 more are not known yet",
 		},
-		"its hash": {``, `"contextHash": "?"`, "contextHash is not known yet"},
+		"the contextHash": {``, `"contextHash": "?"`, "contextHash is not known yet"},
 		"another base": {
 			`, "tags": ["` + base + `:1"]`, `"buildArgs": {}`,
 			"its base image " + base + ":1 is made by the image base of this update",

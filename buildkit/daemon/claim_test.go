@@ -149,12 +149,12 @@ var foldersThatOthersReach = map[string]struct {
 		fault:   daemon.FolderShared,
 		texts:   []string{"its mode 0770"},
 	},
-	"in a stranger's": {
+	"below a folder of another user": {
 		prepare: func(dir string) error { return os.Chown(filepath.Dir(dir), stranger, stranger) },
 		fault:   daemon.ParentOwner,
 		texts:   []string{"belongs to user 65534"},
 	},
-	"in one for everybody": {
+	"below a folder that everybody may write to": {
 		prepare: func(dir string) error { return os.Chmod(filepath.Dir(dir), 0o777) },
 		fault:   daemon.ParentShared,
 		texts:   []string{"its mode 0777 lets"},

@@ -94,10 +94,10 @@ func TestNewcomerWaitsUntilTheDaemonStopped(t *testing.T) {
 		func() bool { return len(processes("sleep 2.0731 ")) > 0 })
 	lease, lines := acquire(t, daemon.Options{Dir: dir})
 	if len(lines) == 0 {
-		t.Error("the lease is on the daemon that stops")
+		t.Error("Acquire joined the daemon that was stopping")
 	}
 	if next, _ := runningProcesses(t, dir); next == keeper {
-		t.Error("the keeper is still the first one")
+		t.Error("no new keeper was started")
 	}
 	mustRun(t, lease.Endpoint(), "sleep 3")
 }

@@ -39,13 +39,13 @@ func TestCacheOfAnotherUser(t *testing.T) {
 			<-time.After(clockSlack + 100*time.Millisecond)
 			scanTwice(t, dir, cache)
 			if cache.open(dir).blocks == nil {
-				t.Fatal("nothing was remembered")
+				t.Fatal("the scan wrote no cache file")
 			}
 			if err := plant(cache.dir, cache.file(dir)); err != nil {
 				t.Fatal(err)
 			}
 			if cache.open(dir).blocks != nil {
-				t.Error("the cache takes it")
+				t.Error("the cache uses a file that another user could write, or a link")
 			}
 		})
 	}

@@ -39,12 +39,12 @@ func TestPatternsHaveABudget(t *testing.T) {
 			t.Errorf("%s: %s", name, took)
 		}
 		if !(Scope{Excludes: patterns}).isCostly() {
-			t.Errorf("%s: not counted", name)
+			t.Errorf("%s: not costly", name)
 		}
 	}
 	ordinary := Scope{Excludes: strings.Fields(strings.Repeat("**/node_modules *.log ", 100))}
 	if ordinary.isCostly() {
-		t.Error("ordinary patterns are counted")
+		t.Error("ordinary patterns are costly")
 	}
 	if _, err := Scan(t.Context(), dir, Scope{Excludes: many[:100]}, Options{}); err != nil {
 		t.Error(err)
@@ -61,6 +61,6 @@ func TestFollowLinksEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := FollowLinks(ctx, root, []string{"a/*"}); err == nil {
-		t.Error("it did not end")
+		t.Error("FollowLinks returned no error although its context was canceled")
 	}
 }

@@ -108,7 +108,7 @@ func TestDamagedTransfersBeginAgain(t *testing.T) {
 			}
 			second := transfers.Key("base", treeOf("1"), nil)
 			if second == first {
-				t.Error("the key is the same")
+				t.Error("after the damage the key is still the same")
 			}
 			if third := transfers.Key("base", treeOf("1"), nil); (third == second) == (name == "a folder") {
 				t.Errorf("then the key is %s after %s", third, second)
@@ -129,7 +129,7 @@ func TestTransfersWithoutAFolder(t *testing.T) {
 	for _, transfers := range []*Transfers{nil, newTransfers("/dev/null/nowhere")} {
 		first := transfers.Key("base", treeOf("1"), nil)
 		if transfers.Key("base", treeOf("1"), nil) == first {
-			t.Error("a key that nothing is remembered of comes again")
+			t.Error("a second transfer has the same key, although the first was not recorded")
 		}
 	}
 }

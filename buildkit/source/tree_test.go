@@ -24,19 +24,19 @@ func TestFolderModesDifferWhenAFolderHasAnotherMode(t *testing.T) {
 		change func(dir string) error
 		differ bool
 	}{
-		"nothing":                     {func(string) error { return nil }, false},
-		"another mode":                {func(d string) error { return os.Chmod(d+"/b", 0o700) }, true},
+		"no change":                   {func(string) error { return nil }, false},
+		"mode of a folder":            {func(d string) error { return os.Chmod(d+"/b", 0o700) }, true},
 		"write permission of a group": {func(d string) error { return os.Chmod(d+"/b", 0o775) }, true},
 		"setgid":                      {func(d string) error { return os.Chmod(d+"/b/c", 0o755|os.ModeSetgid) }, true},
-		"the odd one like the others": {func(d string) error { return os.Chmod(d+"/odd", 0o755) }, true},
-		"all": {func(d string) error {
+		"the one odd mode undone":     {func(d string) error { return os.Chmod(d+"/odd", 0o755) }, true},
+		"all modes": {func(d string) error {
 			return errors.Join(os.Chmod(d+"/a", 0o750), os.Chmod(d+"/b", 0o750), os.Chmod(d+"/b/c", 0o750))
 		}, true},
-		"the odd one renamed": {func(d string) error { return os.Rename(d+"/odd", d+"/c") }, true},
-		"a new one":           {func(d string) error { return os.Mkdir(d+"/new", 0o755) }, false},
-		"one less":            {func(d string) error { return os.Remove(d + "/b/c") }, false},
-		"one renamed":         {func(d string) error { return os.Rename(d+"/a", d+"/e") }, false},
-		"mode of a file":      {func(d string) error { return os.Chmod(d+"/f", 0o755) }, false},
+		"folder of the odd mode renamed": {func(d string) error { return os.Rename(d+"/odd", d+"/c") }, true},
+		"a new folder":                   {func(d string) error { return os.Mkdir(d+"/new", 0o755) }, false},
+		"a folder removed":               {func(d string) error { return os.Remove(d + "/b/c") }, false},
+		"a folder renamed":               {func(d string) error { return os.Rename(d+"/a", d+"/e") }, false},
+		"mode of a file":                 {func(d string) error { return os.Chmod(d+"/f", 0o755) }, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

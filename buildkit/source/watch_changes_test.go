@@ -140,7 +140,7 @@ func TestWatchSeesEveryChange(t *testing.T) {
 			makeOldEnough(t, watch, root)
 			for range 2 {
 				if !watch.IsUnchanged() {
-					t.Fatal("it counts as changed before the change")
+					t.Fatal("IsUnchanged is false before the change")
 				}
 			}
 			if err := change(root); err != nil {
@@ -148,7 +148,7 @@ func TestWatchSeesEveryChange(t *testing.T) {
 			}
 			for range 2 {
 				if watch.IsUnchanged() {
-					t.Error("the change is not seen")
+					t.Error("IsUnchanged is true after the change")
 				}
 			}
 		})
@@ -174,11 +174,11 @@ func TestWatchSeesALateWriteToMappedMemory(t *testing.T) {
 	}
 	defer func() { _ = unix.Munmap(memory) }()
 	if !watch.IsUnchanged() {
-		t.Fatal("it counts as changed before the change")
+		t.Fatal("IsUnchanged is false before the change")
 	}
 	memory[0] = 'B'
 	if watch.IsUnchanged() {
-		t.Error("the change is not seen")
+		t.Error("IsUnchanged is true after the change")
 	}
 }
 
@@ -202,6 +202,6 @@ func TestWatchIgnoresWhatChangesNothing(t *testing.T) {
 		t.Fatal(err, noErr)
 	}
 	if !watch.IsUnchanged() {
-		t.Error("it counts as changed without a change")
+		t.Error("IsUnchanged is false although nothing of the tree changed")
 	}
 }

@@ -77,13 +77,13 @@ func TestWatchSeesChangesOfOpenFiles(t *testing.T) {
 			_, watch := scanWatched(t, root, sampleScope)
 			makeOldEnough(t, watch, root)
 			if !watch.IsUnchanged() {
-				t.Fatal("it counts as changed before the change")
+				t.Fatal("IsUnchanged is false before the change")
 			}
 			if err := change(); err != nil {
 				t.Fatal(err)
 			}
 			if watch.IsUnchanged() {
-				t.Error("the change is not seen")
+				t.Error("IsUnchanged is true after the change")
 			}
 		})
 	}

@@ -43,7 +43,7 @@ func TestAWSFilesAreChecked(t *testing.T) {
 						t.Errorf("error %v", err)
 					}
 				case <-ctx.Done():
-					t.Fatal("it waits")
+					t.Fatal("reading the configuration of AWS did not end")
 				}
 			})
 		}

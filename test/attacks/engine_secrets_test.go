@@ -93,8 +93,8 @@ func TestSecretsInAnEngine(t *testing.T) {
 		address   string // of a port with TLS
 		container bool   // our BuildKit runs in one
 	}{
-		"our BuildKit": {engine: &classicEngine, address: "127.77.0.1:2376", container: true},
-		"its own":      {engine: &ownEngine, address: "127.77.0.2:2376"},
+		"our BuildKit":           {engine: &classicEngine, address: "127.77.0.1:2376", container: true},
+		"BuildKit of the engine": {engine: &ownEngine, address: "127.77.0.2:2376"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -36,39 +36,37 @@ func serve(t *testing.T, handler http.Handler, login string, asked func(*http.Re
 
 func TestTheDaemonFetchesNothingOfThisMachine(t *testing.T) {
 	t.Parallel()
-	cases := map[string]struct{ dockerfile, want string }{
-		"a file":         {"FROM scratch\nADD http://HOST/x /\n", "named: { download: { location: "},
-		"by name":        {"FROM scratch\nADD http://localhost:PORT/x /\n", "named: { download: { location: "},
-		"by an argument": {"FROM scratch\nARG A=http://HOST/x\nADD $A /\n", "named: { download: { location: "},
-		"mapped": {"FROM scratch\nADD http://[::ffff:127.0.0.1]:PORT/x /\n",
-			"named: { download: { location: "},
-		"git": {"FROM scratch\nADD http://HOST/x.git#main /\n", "named: { download: { location: "},
-		"a number": {"FROM scratch\nADD http://2130706433:PORT/x.git#main /\n",
-			"named: { download: { location: "},
-		"metadata as image": {"FROM 169.254.169.254/x\n", "where clouds serve credentials"},
-		"as a pulled image": {"FROM 169.254.169.254/x\n", "where clouds serve credentials"},
-		"as one to copy":    {"FROM scratch\nCOPY --from=169.254.169.254/x / /\n", "where clouds serve credentials"},
-		"as one to mount": {"FROM BUSYBOX\nRUN --mount=from=169.254.169.254/x,target=/x true\n",
-			"where clouds serve credentials"},
-		"metadata": {"FROM scratch\nADD http://169.254.169.254/latest/meta-data/ /\n",
-			"where clouds serve credentials"},
-		"metadata by git": {"FROM scratch\nADD http://2852039166/x.git /\n", "where clouds serve credentials"},
+	const ofDaemon = "provenance: { mode: max }\n" // the daemon runs the frontend
+	const notNamed, metadata = "named: { download: { location: ", "where clouds serve credentials"
+	cases := map[string]struct{ dockerfile, properties, want string }{
+		"a file":              {"FROM scratch\nADD http://HOST/x /\n", ofDaemon, notNamed},
+		"localhost by name":   {"FROM scratch\nADD http://localhost:PORT/x /\n", "", notNamed},
+		"URL in an argument":  {"FROM scratch\nARG A=http://HOST/x\nADD $A /\n", "", notNamed},
+		"IPv4 mapped to IPv6": {"FROM scratch\nADD http://[::ffff:127.0.0.1]:PORT/x /\n", "", notNamed},
+		"git":                 {"FROM scratch\nADD http://HOST/x.git#main /\n", "", notNamed},
+		"address as a number": {"FROM scratch\nADD http://2130706433:PORT/x.git#main /\n", ofDaemon, notNamed},
+		"metadata as image":   {"FROM 169.254.169.254/x\n", "", metadata},
+		"metadata as pulled image": {
+			"FROM 169.254.169.254/x\n", "pull: true\n" + ofDaemon, metadata,
+		},
+		"metadata as copied image": {
+			"FROM scratch\nCOPY --from=169.254.169.254/x / /\n", ofDaemon, metadata,
+		},
+		"metadata as mounted image": {
+			"FROM BUSYBOX\nRUN --mount=from=169.254.169.254/x,target=/x true\n", ofDaemon, metadata,
+		},
+		"metadata":        {"FROM scratch\nADD http://169.254.169.254/latest/meta-data/ /\n", "", metadata},
+		"metadata by git": {"FROM scratch\nADD http://2852039166/x.git /\n", "", metadata},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			properties := "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n"
-			if name == "as a pulled image" {
-				properties += "pull: true\n"
-			}
+			properties := "context: { location: . }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n" + c.properties
 			var asked atomic.Int32
 			url := serve(t, http.NotFoundHandler(), "", func(*http.Request) { asked.Add(1) })
 			host := strings.TrimPrefix(url, "http://")
 			_, port, _ := strings.Cut(host, ":")
 			dockerfile := strings.NewReplacer("HOST", host, "PORT", port).Replace(c.dockerfile)
-			if strings.HasPrefix(name, "a") {
-				properties += "provenance: { mode: max }\n" // the daemon runs the frontend
-			}
 			s := shared.Open(t, shared.Project(t, properties, map[string]string{"Dockerfile": dockerfile}))
 			stack.Fails(t, s.Preview(), "it was not fetched", c.want)
 			if n := asked.Load(); n != 0 {

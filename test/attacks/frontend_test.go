@@ -45,13 +45,13 @@ func TestAFrontendThatNobodyAllowed(t *testing.T) {
 		properties string
 		files      map[string]string
 	}{
-		"syntax":       {local, map[string]string{"Dockerfile": "# syntax=EVIL\nFROM scratch\nCOPY Dockerfile /\n"}},
-		"slashes":      {local, map[string]string{"Dockerfile": "// syntax=EVIL\nFROM scratch\n"}},
-		"json":         {local, map[string]string{"Dockerfile": `{"syntax": "EVIL"}`}},
-		"shebang":      {local, map[string]string{"Dockerfile": "#!/usr/bin/env x\n# syntax=EVIL\nFROM scratch\n"}},
-		"words":        {local, map[string]string{"Dockerfile": "# syntax=EVIL docker/dockerfile:1\nFROM scratch\n"}},
-		"its own name": {local, map[string]string{"Dockerfile": "# syntax=HOST/docker/dockerfile:1\nFROM scratch\n"}},
-		"argument":     {local + "buildArgs: { BUILDKIT_SYNTAX: EVIL }\n", plain},
+		"syntax":        {local, map[string]string{"Dockerfile": "# syntax=EVIL\nFROM scratch\nCOPY Dockerfile /\n"}},
+		"slashes":       {local, map[string]string{"Dockerfile": "// syntax=EVIL\nFROM scratch\n"}},
+		"json":          {local, map[string]string{"Dockerfile": `{"syntax": "EVIL"}`}},
+		"shebang":       {local, map[string]string{"Dockerfile": "#!/usr/bin/env x\n# syntax=EVIL\nFROM scratch\n"}},
+		"words":         {local, map[string]string{"Dockerfile": "# syntax=EVIL docker/dockerfile:1\nFROM scratch\n"}},
+		"official name": {local, map[string]string{"Dockerfile": "# syntax=HOST/docker/dockerfile:1\nFROM scratch\n"}},
+		"argument":      {local + "buildArgs: { BUILDKIT_SYNTAX: EVIL }\n", plain},
 		"provenance": {local + "provenance: { mode: max }\n",
 			map[string]string{"Dockerfile": "# syntax=EVIL\nFROM scratch\nCOPY Dockerfile /\n"}},
 		"inline": {local + "dockerfile: { inline: \"# syntax=EVIL\\nFROM scratch\\n\" }\n", plain},

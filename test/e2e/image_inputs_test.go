@@ -127,11 +127,11 @@ func TestExports(t *testing.T) {
 	}
 	succeeds(t, s.Preview())
 	if there("out") {
-		t.Error("the preview left something")
+		t.Error("the preview wrote an export")
 	}
 	succeeds(t, s.Up("--skip-preview"))
 	if !there("out/image.tar") || !there("out/files/a") {
-		t.Error("the update left nothing")
+		t.Error("the update did not write the exports")
 	}
 	if manifest := string(fetchManifest(t, repository(t)+":1").Manifest); !strings.Contains(manifest, "zstd") {
 		t.Errorf("the image is written otherwise: %s", manifest)

@@ -67,7 +67,7 @@ func TestIndexOfTwoRegistries(t *testing.T) {
 	succeeds(t, s.Destroy("--skip-preview"))
 	if tagDigest(t, ref) != "" || fetchManifest(t, repository(t)+"/both@"+moved) == nil ||
 		other.tagDigest(t, "extra:1") == "" {
-		t.Error("the tag is there, or an image is gone")
+		t.Error("after destroy the tag still exists, or an image is gone")
 	}
 }
 

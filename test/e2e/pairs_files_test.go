@@ -71,7 +71,7 @@ func TestImagesBuiltFromFilesOfImages(t *testing.T) {
 		}
 	}
 	if got := steps["apart"].input("contextHash"); got == unknown {
-		t.Error("the image that reads none of these files is unknown too")
+		t.Error("the contextHash of an image that reads none of these files is unknown too")
 	}
 	up := s.Up()
 	const line = "not built in this preview: it reads out/site, which the image site of this update writes"
