@@ -75,7 +75,8 @@ func (a *ImageArgs) Annotate(an infer.Annotator) {
 		"`config.json`, unless an argument of the same name is here.")
 	an.Describe(&a.VolatileArgs, "Names of `buildArgs` whose change is no reason to build, such as that of a commit "+
 		"or of a build number. The next build for another reason gets the current values. They are not part of "+
-		"`{hash}` either, so an image that is found by such a tag may have been built with other values. Empty by default.")
+		"`{hash}` either, so an image that is found by such a tag may have been built with other values. Empty by "+
+		"default.")
 	an.Describe(&a.Labels, "Labels of the image. A secret among them is refused.")
 	describeImage(a, an)
 	describeSteps(a, an)

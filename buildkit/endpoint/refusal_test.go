@@ -107,7 +107,8 @@ func (p alertParties) certificateAlerts() map[string]alertCase {
 			"or asks for a client certificate"},
 		"certificate required, one was not sent": {p.mutual(tls.VersionTLS13), p.strange, endpoint.CertificateRefused,
 			"refuses the client certificate: remote error: tls: certificate required"},
-		"unknown authority": {p.nameNoAuthority(), p.strange, endpoint.UnknownClient, "whose authority it does not know"},
+		"unknown authority": {p.nameNoAuthority(), p.strange, endpoint.UnknownClient,
+			"whose authority it does not know"},
 		"bad certificate": {p.refuse(errors.New("no")), p.client, endpoint.CertificateRefused,
 			"refuses the client certificate: remote error: tls: bad certificate"},
 	}
