@@ -98,7 +98,7 @@ func TestProvenanceRecordsTheBuild(t *testing.T) {
 	}
 }
 
-// With provenance the daemon's frontend builds. It too reads nothing that was not hashed.
+// With provenance the daemon's frontend builds. It, too, reads only what was hashed.
 func TestProvenanceReadsNothingThatWasNotHashed(t *testing.T) {
 	t.Parallel()
 	s := newStepBuilder(t)

@@ -15,7 +15,7 @@ func Acquire(context.Context, Options) (*Lease, error) {
 // Rootless returns false: there is no daemon.
 func Rootless() bool { return false }
 
-// RunRole reports that it did not handle args: there is no keeper without a daemon.
+// RunRole reports that it did not handle args: on this system no process has a role, because there is no daemon.
 func RunRole([]string) (handled bool, exitCode int) { return false, 0 }
 
 // MissingEmulator reports false: the daemon that runs the steps is elsewhere.

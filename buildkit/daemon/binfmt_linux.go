@@ -80,8 +80,8 @@ func mountBinfmt(daemon mode) error {
 // handlesAny reports whether the mounted table has a handler for one of the architectures.
 func (b binfmt) handlesAny(wanted []architecture) bool {
 	handlers, err := b.handlers()
-	return err == nil && slices.ContainsFunc(wanted, func(a architecture) bool {
-		return slices.ContainsFunc(handlers, func(h handler) bool { return h.matches(a) })
+	return err == nil && slices.ContainsFunc(wanted, func(m architecture) bool {
+		return slices.ContainsFunc(handlers, func(h handler) bool { return h.matches(m) })
 	})
 }
 

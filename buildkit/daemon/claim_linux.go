@@ -133,7 +133,8 @@ func (f daemonFolder) adopt(ctx context.Context) error {
 	return f.Write(markerFile, []byte(markerText))
 }
 
-// content returns the entries of the folder, without those that even an unused folder may have.
+// content returns the entries of the folder. It leaves out what an unused folder may have, too: lost+found and
+// temporary files.
 func (f daemonFolder) content() ([]fs.DirEntry, error) {
 	entries, err := f.Entries()
 	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool {

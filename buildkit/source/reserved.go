@@ -10,7 +10,7 @@ import (
 )
 
 // Reserved is a folder or a file that a program keeps for itself. It is never part of a tree, by whatever path the tree
-// was reached. A folder that holds nothing else is no part either: it comes and goes with it.
+// was reached. A folder that holds nothing else is no part of a tree either: it comes and goes with what is reserved.
 type Reserved struct {
 	Path string // absolute; it need not exist
 	// Own is true for a path of this provider. Scan refuses such a folder and the folders in it, and Tree.ReservedPaths

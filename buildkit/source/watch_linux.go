@@ -22,7 +22,7 @@ import (
 //
 //   - Another folder in the place of the root, as after a rename of a folder above it: it compares device and inode.
 //   - Mounts: it compares the table of mounts, and gives up a tree with a mount below its root.
-//   - A change by a name elsewhere: it gives up a tree with hard links to files.
+//   - A change through a hard link outside the tree: it gives up a tree in which a file has several hard links.
 //   - A file system that changes from another machine or from below, as NFS, FUSE and overlayfs do: it watches only
 //     ext, XFS, Btrfs and F2FS.
 //   - Writes through mapped memory or asynchronous I/O: the kernel reports them when the file is unmapped and closed.
@@ -67,8 +67,9 @@ const maxOpened = 1000
 // NewWatch returns a Watch for one Scan.
 func NewWatch() *Watch { return &Watch{folders: map[int32]string{}, opened: map[string]bool{}} }
 
-// IsUnchanged tells whether the scan was complete and nothing of what it recorded has changed since. True is certain
-// but for what the type says. False also means that it cannot be known; then it is the answer from now on.
+// IsUnchanged tells whether the scan was complete and nothing of what it recorded has changed since. True is certain,
+// but for the changes that the type lists as unseen. False means that something changed, or that it cannot be known.
+// After the first false, IsUnchanged always returns false.
 func (w *Watch) IsUnchanged() bool {
 	if w == nil || w.gaveUp.Load() {
 		return false

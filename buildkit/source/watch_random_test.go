@@ -19,7 +19,8 @@ func isEqualTree(one, other *Tree) bool {
 	return slices.Equal(one.entries, other.entries) && slices.Equal(one.skipped, other.skipped)
 }
 
-// randomFolder is a folder that changes at random. Steps that are not possible fail, which is no error.
+// randomFolder is a folder that changes at random. A step that is not possible does nothing: the test ignores its
+// error.
 type randomFolder struct {
 	root   string
 	random *rand.Rand

@@ -27,7 +27,8 @@ func (c cause) matches(operation, code, text string) bool {
 		slices.ContainsFunc(c.phrases, func(phrase string) bool { return strings.Contains(text, phrase) })
 }
 
-// noMetadata: no service of the machine knows credentials, most often because the machine is not one of Amazon's.
+// noMetadata is in the error of the AWS SDK when no service of the machine has credentials, most often because the
+// machine is not one of Amazon's.
 const noMetadata = "no EC2 IMDS role found"
 
 // causes are tried in this order.

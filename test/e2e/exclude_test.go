@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A change of a file that COPY leaves out causes no build, and no preview shows it. An image whose state counts such
-// files, as that of an earlier version does, is up to date.
+// A change of a file that COPY leaves out causes no build, and no preview shows it. An image is up to date even
+// if its state counts such files, as that of an earlier version does.
 func TestExcludedFilesDoNotCount(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY --exclude=*.md --exclude=docs . /app/\n",

@@ -17,7 +17,7 @@ platforms: [linux/amd64]
 tags: ["HOST/app:1", "HOST/app:2"]
 `
 
-// No step and no builder: what an update does with it, it does without a build.
+// noBuilder names a builder that does not exist. An update that succeeds with it has built nothing.
 const noBuilder = "builder: { endpoint: \"unix:///nowhere/b.sock\" }\n"
 
 var fromScratchFiles = map[string]string{"src/Dockerfile": "FROM scratch\nCOPY file /\n", "src/file": "x"}
