@@ -132,6 +132,9 @@ func connectionRemedy(err error) string {
 	if errors.As(err, new(*engine.ClaimedError)) {
 		return "try again when that build has ended, or give the registry another port"
 	}
+	if errors.As(err, new(*engine.OccupiedError)) {
+		return "Give the registry another port, or use a registry at an address that both machines reach"
+	}
 	absent, ok := errors.AsType[*endpoint.NoDaemonError](err)
 	switch {
 	case !ok:

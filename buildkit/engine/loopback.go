@@ -7,23 +7,22 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 
-	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/tunnel"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// UnreachableHosts returns those of the registries that listen on the loopback of this machine, and that the engine
-// does not reach there. Its own BuildKit does not either, because it is the same process. Each answer takes 20 s at
-// most.
+// UnreachableHosts returns those of the registries that listen on the loopback of this machine, unless that is also the
+// engine's loopback. The engine's own BuildKit, which is the same process, does not reach them there. The answer takes
+// 20 s at most.
 //
-// The engine itself is asked for manifests (GET /distribution/…/json). If it then comes to a port of this process, its
-// loopback is that of this machine. Otherwise a registry in the engine's own network may answer at the same port, as
-// Docker Desktop has it for a registry in a container.
+// Whether the engine reaches something at the address of a registry says nothing: it may be the registry of somebody
+// else, or the tunnel of another build. Only our BuildKit in a container knows the tunnels.
 func (e *Engine) UnreachableHosts(ctx context.Context, hosts []string) ([]string, error) {
 	var here []string
 	for _, host := range hosts {
@@ -35,19 +34,49 @@ func (e *Engine) UnreachableHosts(ctx context.Context, hosts []string) ([]string
 		return nil, nil
 	}
 	shared, err := e.sharesLoopback(ctx)
-	if shared || err != nil {
+	switch {
+	case shared || err != nil:
 		return nil, err
-	}
-	var missing []string
-	for _, host := range here {
-		if !e.reachesRegistry(ctx, host) {
-			missing = append(missing, host)
-		}
-	}
-	if ctx.Err() != nil {
+	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	}
-	return missing, nil
+	return here, nil
+}
+
+// OccupiedError says that something else listens at the address of a registry, on the machine of the engine.
+type OccupiedError struct{ Address, Host string }
+
+// Error names the address and the engine.
+func (e *OccupiedError) Error() string {
+	return fmt.Sprintf("%s: on the machine of the Docker Engine at %s something else listens at this port, so the "+
+		"registry of this machine cannot be reached from there", e.Address, e.Host)
+}
+
+// judgeOccupied decides what to do if something listens already at the address of a registry in the network of the
+// engine. On another machine it is an error, because the image and the login would go to a stranger. A virtual machine
+// of this machine publishes the ports of its containers here, so that is the registry that was meant: it gets a note.
+func (b *Builder) judgeOccupied(ctx context.Context, target tunnel.Target) error {
+	shared, err := b.engine.sharesLoopback(ctx)
+	switch {
+	case shared || err != nil:
+		return err
+	case isOnAnotherMachine(b.engine.address.Host):
+		return &OccupiedError{Address: target.Address, Host: b.engine.address.Host}
+	}
+	b.note(fmt.Sprintf("%s: a registry in the network of the Docker Engine at %s listens there, and is used instead of "+
+		"the one of this machine", target.Address, b.engine.address.Host))
+	return nil
+}
+
+// isOnAnotherMachine tells whether an engine is reached over a network.
+func isOnAnotherMachine(host string) bool {
+	u, err := url.Parse(host)
+	if err != nil {
+		return true
+	}
+	ip := net.ParseIP(u.Hostname())
+	isLoopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	return u.Scheme == "ssh" || !isLoopback && (u.Scheme == "tcp" || u.Scheme == "http" || u.Scheme == "https")
 }
 
 // sharesLoopback reports whether the engine reaches a port on the loopback of this machine.
@@ -80,12 +109,6 @@ func ignoreClosed(err error) error {
 		return nil
 	}
 	return err
-}
-
-// reachesRegistry reports whether a registry answers the engine at a host.
-func (e *Engine) reachesRegistry(ctx context.Context, host string) bool {
-	err := e.inspectRemote(ctx, host+"/pulumi-buildkit/probe")
-	return err == nil || cerrdefs.IsNotFound(err) || cerrdefs.IsUnauthorized(err) || cerrdefs.IsPermissionDenied(err)
 }
 
 // inspectRemote makes the engine ask a registry for an image.

@@ -126,7 +126,12 @@ func (b *Builder) openTunnels(ctx context.Context) error {
 			old.release()
 		}
 		b.tunnels[target.Address] = t
-		if t.state == tunnel.Listening {
+		switch t.state {
+		case tunnel.Occupied:
+			if err := b.judgeOccupied(ctx, target); err != nil {
+				return err
+			}
+		case tunnel.Listening:
 			b.note(fmt.Sprintf("%s of this machine: the Docker Engine at %s reaches it through a tunnel while it "+
 				"builds", target.Address, b.engine.address.Host))
 		}
