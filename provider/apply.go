@@ -68,6 +68,13 @@ func (r *imageResource) verifyAndTag(ctx context.Context, op operation, result *
 			return err
 		}
 	}
+	if !isNew && op.takesOver && op.unchanged {
+		lost, err := lostTags(ctx, op)
+		if err != nil {
+			return err
+		}
+		op.tags.list = op.tags.without(lost)
+	}
 	if alive := r.settings.engineAlive; alive != nil && !alive() {
 		return errors.New("the engine that asked for this is gone: no tag was moved")
 	}

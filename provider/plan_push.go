@@ -174,7 +174,7 @@ func withNames(m property.Map, keep func(string) bool) property.Map {
 	filter := func(given []string) []string {
 		return slices.DeleteFunc(slices.Clone(given), func(name string) bool { return !keep(name) })
 	}
-	if tags := m.Get("tags"); !tags.IsNull() {
+	if tags := m.Get("tags"); tags.IsArray() && tags.AsArray().Len() > 0 {
 		return m.Set("tags", list(filter(texts(m, "tags"))))
 	}
 	exports := m.Get("exports")

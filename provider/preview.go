@@ -19,6 +19,10 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 	if sure {
 		logTakeOver(ctx, op, there.ok)
 	}
+	if op.takesOver && there.ok {
+		lost, err := lostTags(ctx, op)
+		op.tags.complete = op.tags.complete && err == nil && len(lost) == 0
+	}
 	built := image{digest: there.digest, hash: op.appliedHash("")}
 	hashKnown := there.ok
 	if !there.ok && (sure || op.pastDigest() == "") && op.buildsOnPreview() {

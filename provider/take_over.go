@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -10,7 +11,10 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
+	buildinputs "github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/dockerbuild"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // An image that docker-build made is taken over as it is. An alias makes the engine hand us its state.
@@ -97,18 +101,52 @@ func takeOver(outputs, inputs property.Map) property.Map {
 // covers neither the text of an inline Dockerfile nor the location of a remote context.
 func readsSameFiles(outputs, inputs property.Map) bool {
 	before, now := dockerBuildFiles(outputs), dockerBuildFiles(inputs)
-	if now.Dockerfile == "" && member(inputs, "dockerfile", "inline") == "" {
+	if now.Dockerfile == "" && member(inputs, "dockerfile", "inline") == "" && !buildinputs.IsRemote(now.Context) {
 		now.Dockerfile = filepath.Join(now.Context, "Dockerfile")
 	}
-	clean := func(files dockerbuild.Files) []string {
-		paths := []string{filepath.Clean(files.Dockerfile), filepath.Clean(files.Context)}
-		for _, name := range slices.Sorted(maps.Keys(files.Named)) {
-			paths = append(paths, name, filepath.Clean(files.Named[name]))
-		}
-		return paths
-	}
-	return slices.Equal(clean(before), clean(now)) &&
+	return slices.Equal(cleanPaths(before), cleanPaths(now)) &&
 		member(outputs, "dockerfile", "inline") == member(inputs, "dockerfile", "inline")
+}
+
+// cleanPaths returns the names and locations of files. Local paths have no detours.
+func cleanPaths(files dockerbuild.Files) []string {
+	clean := func(location string) string {
+		if buildinputs.IsRemoteNamedContext(location) || buildinputs.IsRemote(location) {
+			return location
+		}
+		return filepath.Clean(location)
+	}
+	paths := []string{clean(files.Dockerfile), clean(files.Context)}
+	for _, name := range slices.Sorted(maps.Keys(files.Named)) {
+		paths = append(paths, name, clean(files.Named[name]))
+	}
+	return paths
+}
+
+// lostTags returns the tags of docker-build's image that hold something else by now, or that are gone, and warns of
+// each. An image that is taken over as it is moves no tag, so they are left out of the outputs: the next update shows
+// them as a difference.
+func lostTags(ctx context.Context, op operation) (lost []registry.Tag, err error) {
+	for _, given := range texts(op.old.outputs, "tags") {
+		tag, err := tagFor(given, op.hash)
+		if err != nil || !slices.Contains(op.tags.list, tag) {
+			continue
+		}
+		digest, err := op.client.Resolve(ctx, tag)
+		switch {
+		case errors.Is(err, fault.ErrNotFound):
+			loggerOf(ctx).warnf("%s is gone from the registry. It is left so now; the next update sets it", tag)
+		case err != nil && !errors.Is(err, fault.ErrArchived):
+			return nil, err
+		case digest != op.old.digest:
+			loggerOf(ctx).warnf("%s holds another image than docker-build pushed, %s. It is left so now; the next "+
+				"update moves it to the image of this program", tag, digest)
+		default:
+			continue
+		}
+		lost = append(lost, tag)
+	}
+	return lost, nil
 }
 
 // logTakeOver logs whether the image of docker-build is taken over as it is, and why not.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
 // dockerBuildOutputs is a state of docker-build 0.0.22, without what does not matter here.
@@ -67,6 +68,23 @@ func TestTakeOver(t *testing.T) {
 				t.Errorf("changed: %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// TestTakeOverOfARemoteContext compares locations, of which docker-build's hash knows nothing.
+func TestTakeOverOfARemoteContext(t *testing.T) {
+	t.Parallel()
+	outputs := props(t, dockerBuildOutputs).
+		Set("context", property.New(props(t, `{"location": "https://github.com/acme/app.git#main"}`))).
+		Set("dockerfile", property.New(props(t, `{"inline": "", "location": ""}`)))
+	for location, same := range map[string]bool{
+		"https://github.com/acme/app.git#main": true, "https://github.com/acme/app.git#other": false,
+	} {
+		inputs := props(t, sameProgram).
+			Set("context", property.New(map[string]property.Value{"location": property.New(location)}))
+		if got := equal(takeOver(outputs, inputs), inputs, "contextHash"); got != same {
+			t.Errorf("%s: the same files: %v", location, got)
+		}
 	}
 }
 

@@ -133,6 +133,29 @@ func TestLostImageIsNotTakenOver(t *testing.T) {
 	succeeds(t, s.Up("--skip-preview"), "~ 1 updated", "a repository does not have it")
 }
 
+// TestTakingOverMovesNoTag leaves a tag that somebody has moved since docker-build pushed it, and says so. Only the next
+// update, which shows the difference, moves it.
+func TestTakingOverMovesNoTag(t *testing.T) {
+	t.Parallel()
+	s := openMoved(t, "0.0.22", "many-options")
+	r := s.images[0]
+	other := s.registry.Push(t, strings.TrimPrefix(r.tags[0], s.registry.Host()+"/"), newContent(t, nil))
+	said := r.tags[0] + " holds another image than docker-build pushed, " + other
+	succeeds(t, s.Preview(), takenText, said)
+	succeeds(t, s.Up("--skip-preview"), takenText, said)
+	if got := tagDigest(t, r.tags[0]); got != other {
+		t.Errorf("the tag was moved to %s", got)
+	}
+	outputs := image(t, s.Test).Outputs
+	if refs, _ := outputs["refs"].([]any); len(refs) != 1 || refs[0] != r.tags[1] {
+		t.Errorf("refs are %v, want that of %s", outputs["refs"], r.tags[1])
+	}
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
+	if got := tagDigest(t, r.tags[0]); got != r.digest {
+		t.Errorf("the tag holds %s, want %s", got, r.digest)
+	}
+}
+
 // writes returns the requests that change a registry.
 func writes(requests []registrytest.Request) []registrytest.Request {
 	return slices.DeleteFunc(slices.Clone(requests), func(r registrytest.Request) bool {
