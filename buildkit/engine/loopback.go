@@ -63,8 +63,8 @@ func (b *Builder) judgeOccupied(ctx context.Context, target tunnel.Target) error
 	case isOnAnotherMachine(b.engine.address.Host):
 		return &OccupiedError{Address: target.Address, Host: b.engine.address.Host}
 	}
-	b.note(fmt.Sprintf("%s: a registry in the network of the Docker Engine at %s listens there, and is used instead of "+
-		"the one of this machine", target.Address, b.engine.address.Host))
+	b.note(fmt.Sprintf("%s: a registry in the network of the Docker Engine at %s listens there, and is used instead "+
+		"of the one of this machine", target.Address, b.engine.address.Host))
 	return nil
 }
 

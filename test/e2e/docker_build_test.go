@@ -133,8 +133,8 @@ func TestLostImageIsNotTakenOver(t *testing.T) {
 	succeeds(t, s.Up("--skip-preview"), "~ 1 updated", "a repository does not have it")
 }
 
-// TestTakingOverMovesNoTag leaves a tag that somebody has moved since docker-build pushed it, and says so. Only the next
-// update, which shows the difference, moves it.
+// TestTakingOverMovesNoTag leaves a tag that somebody has moved since docker-build pushed it, and says so. Only the
+// next update, which shows the difference, moves it.
 func TestTakingOverMovesNoTag(t *testing.T) {
 	t.Parallel()
 	s := openMoved(t, "0.0.22", "many-options")
