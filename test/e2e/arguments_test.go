@@ -48,8 +48,8 @@ func TestArgumentsOfBuildKit(t *testing.T) {
 	fails(t, s.Preview(), "lint violation found for rules: MaintainerDeprecated")
 	replaceProgram(t, s,
 		withDependent(t, with(`BUILDKIT_ATTEST_PROVENANCE: "mode=max", BUILDKIT_DOCKERFILE_CHECK: strict`)))
-	fails(t, s.Preview(), "property buildArgs.BUILDKIT_ATTEST_PROVENANCE", "set provenance: { mode: max }",
-		"property buildArgs.BUILDKIT_DOCKERFILE_CHECK", `"strict" is not a list of checks`)
+	fails(t, s.Preview(), "buildArgs.BUILDKIT_ATTEST_PROVENANCE: ", "set provenance: { mode: max }",
+		"buildArgs.BUILDKIT_DOCKERFILE_CHECK: ", `"strict" is not a list of checks`)
 	replaceProgram(t, s, withDependent(t, with(`BUILDKIT_INLINE: "1"`)))
 	succeeds(t, s.Preview(), "buildArgs.BUILDKIT_INLINE: neither BuildKit nor the Dockerfile knows this argument")
 	succeeds(t, s.Destroy("--skip-preview"))

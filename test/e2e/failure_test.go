@@ -71,15 +71,15 @@ var badInputs = []struct {
 }{
 	{
 		name: "no such context", properties: "context: { location: ./nowhere }", dockerfile: goodDockerfile,
-		want: []string{`property context\.location .*nowhere`},
+		want: []string{`context\.location: .*nowhere`},
 	},
 	{
 		name: "no Dockerfile", properties: "context: { location: . }",
-		want: []string{`property dockerfile.*no Dockerfile at .*/program/Dockerfile`},
+		want: []string{`dockerfile\.location: no Dockerfile at .*/program/Dockerfile`},
 	},
 	{
 		name: "a syntax error", properties: "context: { location: . }", dockerfile: "FROM scratch\n\nCOPPY . /\n",
-		want: []string{`property dockerfile.*line 3.*COPPY`},
+		want: []string{`dockerfile\.location: .*line 3.*COPPY`},
 	},
 	{
 		name:       "both forms of Dockerfile",
@@ -96,15 +96,15 @@ var badInputs = []struct {
 			"tags: [\"app:1\", \"REPO/Capital:1\"]",
 		dockerfile: goodDockerfile,
 		want: []string{
-			`property platforms\[1\] .*amd46`, `property tags\[0\] .*docker\.io/library`,
-			`property tags\[1\] .*Capital`,
+			`platforms\[1\]: .*amd46`, `tags\[0\]: .*docker\.io/library`,
+			`tags\[1\]: .*Capital`,
 		},
 	},
 	{
 		name:       "a branch as a tag",
 		properties: "context: { location: . }\ntags: [\"ghcr.io/acme/app:feature/x\"]", dockerfile: goodDockerfile,
 		want: []string{
-			`property tags\[0\] .*app:feature/x" has "/" after the colon.*write ghcr\.io/acme/app:feature-x`,
+			`tags\[0\]: .*app:feature/x" has "/" after the colon.*write ghcr\.io/acme/app:feature-x`,
 		},
 	},
 }

@@ -47,7 +47,13 @@ var inputValues = map[string][2]string{
 	"pull":    {"false", "true"},
 	"baseDigests": {"null",
 		`{ alpine: "sha256:0000000000000000000000000000000000000000000000000000000000000000" }`},
-	"contextHash": {"null", "by-hand"},
+	"contextHash":                    {"null", "by-hand"},
+	"allow":                          {"null", "[network.host]"},
+	"noCacheFilter":                  {"null", "[one]"},
+	"exec":                           {"false", "true"},
+	"ignoreSecretsInDiffCalculation": {"null", "[a]"},
+	"volatileArgs":                   {"null", "[A]"},
+	"watchSecrets":                   {"null", "[a]"},
 }
 
 // inputNames returns the inputs of Image in the schema, sorted.

@@ -114,7 +114,7 @@ func TestCaches(t *testing.T) {
 	succeeds(t, s.Destroy("--skip-preview"))
 }
 
-// An update writes exports and a preview does not. Another destination is an update with the same image.
+// A preview that builds writes exports, as an update does. Another destination is an update with the same image.
 func TestExports(t *testing.T) {
 	t.Parallel()
 	const properties = "context: { location: ./app }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n" +
@@ -126,9 +126,10 @@ func TestExports(t *testing.T) {
 		return err == nil
 	}
 	succeeds(t, s.Preview())
-	if there("out") {
-		t.Error("the preview wrote an export")
+	if !there("out/image.tar") || !there("out/files/a") {
+		t.Error("the preview did not write the exports")
 	}
+	must(t, os.RemoveAll(filepath.Join(s.Dir, "out")))
 	succeeds(t, s.Up("--skip-preview"))
 	if !there("out/image.tar") || !there("out/files/a") {
 		t.Error("the update did not write the exports")

@@ -16,6 +16,7 @@ const siteProgram = `resources:
       dockerfile: { inline: "FROM scratch\nCOPY . /\n" }
       platforms: [linux/amd64]
       exports: [{ local: { dest: out/site } }]
+      buildOnPreview: false
   at:
     type: buildkit:Image
     properties: { context: { location: out/site }, dockerfile: { inline: "FROM scratch\nCOPY index.html /at\n" } }
@@ -55,8 +56,8 @@ const siteProgram = `resources:
   configured: { type: "pulumi:providers:buildkit", properties: { maxParallelBuilds: 4 } }
 `
 
-// A preview writes no files. Files that another image of the program will write are unknown to their readers, and not
-// an error.
+// Without a build, a preview writes no files. Files that another image of the program will write are unknown to their
+// readers, and not an error.
 func TestImagesBuiltFromFilesOfImages(t *testing.T) {
 	t.Parallel()
 	readers := []string{"at", "below", "above", "recipe", "named", "copied"}

@@ -61,7 +61,7 @@ func TestConfigurationErrorsAreReportedTogether(t *testing.T) {
 		"buildkit:registries[0].password=canary",
 		"--plaintext", "buildkit:host=nonsense", "--plaintext", "buildkit:maxParallelBuilds=0")
 	result := s.Preview()
-	fails(t, result, "property registries[0].address", "property host", "tcp://host:port", "property maxParallelBuilds",
+	fails(t, result, "registries[0].address: ", "property host", "tcp://host:port", "property maxParallelBuilds",
 		"say at least 1", "3 errors")
 	if linesWith(result.All(), "canary") > 0 {
 		t.Errorf("the password is shown:\n%s", result.All())
