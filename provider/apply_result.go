@@ -122,7 +122,11 @@ func newApplyResult(op operation, there reuse) applyResult {
 func (a *applyResult) noteBuild(op operation, built image) {
 	a.digest, a.hash = built.digest, op.appliedHash(built.hash)
 	if built.hash == deref(op.args.ContextHash) {
-		a.builds = op.old.withBuild(pastBuild{op.hash, built.digest})
+		past := op.old
+		if op.secretsChanged { // what was built with the old secret must not come back with old files
+			past.builds = nil
+		}
+		a.builds = past.withBuild(pastBuild{op.hash, built.digest})
 		inputs.UserHistory().Remember(built.hash, built.inputs)
 	}
 }

@@ -45,6 +45,9 @@ func buildImage(ctx context.Context, settings *settings, loader *inputsLoader, o
 	defer b.release()
 	err = b.pushWithRetry(ctx)
 	built.digest, built.built = b.built.Digest, err == nil
+	if built.built {
+		userWrittenExports().remember(op.exports, op.hash)
+	}
 	return built, b.explain(ctx, err)
 }
 

@@ -19,19 +19,21 @@ import (
 const missingKey = "__missingExports"
 
 // fillMissingExports notes in the inputs which files and folders of exports this machine lacks, such as another machine
-// after a checkout. Before the first update there is nothing to miss.
+// after a checkout. If no input that shapes them changed, files of other inputs count as lacking too: a preview wrote
+// them, or this machine before another one applied newer inputs. Before the first update there is nothing to miss.
 func fillMissingExports(req p.CheckRequest, c *checker, res *p.CheckResponse) {
 	if req.State.Len() == 0 || isImport(req) || c.raw.Get("exports").IsComputed() {
 		return
 	}
 	counts := map[string]property.Value{}
+	hash := unchangedHash(c, req.State, res.Inputs)
 	for i, e := range c.args.Exports {
 		form, err := e.toExport()
 		if err != nil || form.dest == "" || deref(e.Disabled) || c.unknownAt(key("exports"), index(i)) {
 			continue
 		}
 		count := missingCount(req.State, form.dest)
-		if form.isMissing() {
+		if form.isMissing() || hash != "" && userWrittenExports().areOfOthers(form, hash) {
 			count++
 		}
 		if count > 0 {
@@ -41,6 +43,19 @@ func fillMissingExports(req p.CheckRequest, c *checker, res *p.CheckResponse) {
 	if len(counts) > 0 {
 		res.Inputs = res.Inputs.Set(missingKey, property.New(counts))
 	}
+}
+
+// unchangedHash returns the inputs hash if the old and the new inputs have the same, and "" otherwise.
+func unchangedHash(c *checker, old, inputs property.Map) string {
+	before, err := decodeStored(c.ctx, old)
+	if err != nil || !isKnown(inputs, imageInputs...) {
+		return ""
+	}
+	hash := inputsHash(c.args.withComputedInputs(inputs))
+	if inputsHash(before) != hash {
+		return ""
+	}
+	return hash
 }
 
 // missingCount returns how often a destination was missing, as inputs or outputs hold it.
@@ -104,7 +119,7 @@ func logMissing(ctx context.Context, op operation) {
 		paths = append(paths, printable(e.dest))
 	}
 	if len(paths) > 0 {
-		loggerOf(ctx).infof("exports: not on this machine, so that the build writes it again: %s",
+		loggerOf(ctx).infof("exports: not on this machine, or of other inputs, so that the build writes it again: %s",
 			strings.Join(paths, ", "))
 	}
 }

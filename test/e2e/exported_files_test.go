@@ -68,7 +68,8 @@ func TestProgramReadsTheFilesOfItsImage(t *testing.T) {
 	removeExports(t, s)
 	again := s.Up("--skip-preview", "--diff")
 	succeeds(t, again, "content: \"one\"", "1 updated", "cached RUN date",
-		"exports: not on this machine, so that the build writes it again: out, out.tar, image.tar")
+		"exports: not on this machine, or of other inputs, so that the build writes it again: out, out.tar, "+
+			"image.tar")
 	checkFiles("one")
 	if now := tagDigest(t, repository(t)+":1"); now != first || strings.Contains(again.All(), exportingLine) {
 		t.Errorf("the tag holds %s, it was %s:\n%s", now, first, again.All())
@@ -87,6 +88,16 @@ func TestProgramReadsTheFilesOfItsImage(t *testing.T) {
 	must(t, s.Write("src/file", "two"))
 	succeeds(t, s.Preview(), "content: \"one\" => \"two\"")
 	checkFiles("two")
+
+	// The change is given up: what the preview wrote must not stay.
+	must(t, s.Write("src/file", "one"))
+	succeeds(t, s.Up("--skip-preview"), "or of other inputs", "1 updated")
+	checkFiles("one")
+	if now := tagDigest(t, repository(t)+":1"); now != first {
+		t.Errorf("the tag holds %s, it was %s", now, first)
+	}
+	succeeds(t, s.Up("--expect-no-changes"))
+	must(t, s.Write("src/file", "two"))
 	succeeds(t, s.Up("--skip-preview"), "1 updated")
 	if now := tagDigest(t, repository(t)+":1"); now == first || now == "" {
 		t.Errorf("the tag still holds %s", now)
