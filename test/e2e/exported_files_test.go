@@ -33,29 +33,37 @@ func removeExports(t *testing.T, s *stack.Test) {
 	}
 }
 
-// A program reads what its image writes: in the first run, and on a machine that lacks the files. The update that
-// writes them again runs no step, and leaves the image and its tag.
-func TestProgramReadsTheFilesOfItsImage(t *testing.T) {
-	t.Parallel()
-	s := open(t, program(t, fileReader, map[string]string{
+// openFileReader opens a stack of fileReader whose image holds a file with the text "one".
+func openFileReader(t *testing.T) *stack.Test {
+	t.Helper()
+	return open(t, program(t, fileReader, map[string]string{
 		"src/Dockerfile": "FROM BUSYBOX AS build\nCOPY file /\nRUN date >/date\n" +
 			"FROM scratch\nCOPY --from=build /file /date /\n",
 		"src/file": "one",
 	}))
-	checkFiles := func(want string) {
-		t.Helper()
-		text, err := os.ReadFile(filepath.Join(s.Dir, "out/file"))
-		if err != nil || string(text) != want {
-			t.Errorf("out/file is %q, %v, want %q", text, err, want)
-		}
-		for _, name := range []string{"out.tar", "image.tar"} {
-			if info, err := os.Stat(filepath.Join(s.Dir, name)); err != nil || info.Size() == 0 {
-				t.Errorf("%s: %v", name, err)
-			}
+}
+
+// checkExports fails the test unless the files of fileReader are there, with the text in the one that it reads.
+func checkExports(t *testing.T, s *stack.Test, want string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.Dir, "out/file"))
+	if err != nil || string(text) != want {
+		t.Errorf("out/file is %q, %v, want %q", text, err, want)
+	}
+	for _, name := range []string{"out.tar", "image.tar"} {
+		if info, err := os.Stat(filepath.Join(s.Dir, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// A program reads what its image writes: in the first run, and on a machine that lacks the files. The update that
+// writes them again runs no step, and leaves the image and its tag.
+func TestProgramReadsTheFilesOfItsImage(t *testing.T) {
+	t.Parallel()
+	s := openFileReader(t)
 	succeeds(t, s.Up(), "content: \"one\"", "2 created")
-	checkFiles("one")
+	checkExports(t, s, "one")
 	first := tagDigest(t, repository(t)+":1")
 	succeeds(t, s.Up("--expect-no-changes"))
 
@@ -64,13 +72,13 @@ func TestProgramReadsTheFilesOfItsImage(t *testing.T) {
 	if got := strings.Join(preview.changedPaths(), " "); got != "exports[0] exports[1] exports[2]" {
 		t.Errorf("the preview shows %s", got)
 	}
-	checkFiles("one")
+	checkExports(t, s, "one")
 	removeExports(t, s)
 	again := s.Up("--skip-preview", "--diff")
 	succeeds(t, again, "content: \"one\"", "1 updated", "cached RUN date",
 		"exports: not on this machine, or of other inputs, so that the build writes it again: out, out.tar, "+
 			"image.tar")
-	checkFiles("one")
+	checkExports(t, s, "one")
 	if now := tagDigest(t, repository(t)+":1"); now != first || strings.Contains(again.All(), exportingLine) {
 		t.Errorf("the tag holds %s, it was %s:\n%s", now, first, again.All())
 	}
@@ -83,20 +91,28 @@ func TestProgramReadsTheFilesOfItsImage(t *testing.T) {
 	must(t, os.RemoveAll(filepath.Join(s.Dir, "out")))
 	must(t, os.Mkdir(filepath.Join(s.Dir, "out"), 0o755)) // as git leaves it with a .gitkeep that was removed
 	succeeds(t, s.Up(), "content: \"one\"")
-	checkFiles("one")
+	checkExports(t, s, "one")
+	succeeds(t, s.Destroy("--skip-preview"))
+}
 
+// A preview writes the files of a change. If the change is given up, the next update writes those of the image again.
+func TestFilesOfAPreviewDoNotStay(t *testing.T) {
+	t.Parallel()
+	s := openFileReader(t)
+	succeeds(t, s.Up("--skip-preview"), "content: \"one\"")
+	first := tagDigest(t, repository(t)+":1")
 	must(t, s.Write("src/file", "two"))
 	succeeds(t, s.Preview(), "content: \"one\" => \"two\"")
-	checkFiles("two")
+	checkExports(t, s, "two")
 
-	// The change is given up: what the preview wrote must not stay.
 	must(t, s.Write("src/file", "one"))
 	succeeds(t, s.Up("--skip-preview"), "or of other inputs", "1 updated")
-	checkFiles("one")
+	checkExports(t, s, "one")
 	if now := tagDigest(t, repository(t)+":1"); now != first {
 		t.Errorf("the tag holds %s, it was %s", now, first)
 	}
 	succeeds(t, s.Up("--expect-no-changes"))
+
 	must(t, s.Write("src/file", "two"))
 	succeeds(t, s.Up("--skip-preview"), "1 updated")
 	if now := tagDigest(t, repository(t)+":1"); now == first || now == "" {
