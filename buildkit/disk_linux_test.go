@@ -13,15 +13,14 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
 // smallDaemon starts a daemon on a disk of 24 MiB and connects to it.
 func smallDaemon(t *testing.T) *client.Client {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("NOT TESTED: the embedded daemon needs root: run the tests as root")
-	}
+	daemontest.SkipWithoutDaemon(t)
 	dir := filepath.Join(t.TempDir(), "d")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)

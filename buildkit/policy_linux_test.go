@@ -13,10 +13,7 @@ import (
 // too.
 func TestFrontendCalledByAFrontend(t *testing.T) {
 	t.Parallel()
-	ref, err := busybox()
-	if err != nil {
-		t.Fatal(err)
-	}
+	ref := busybox(t)
 	host, _, _ := strings.Cut(ref, "/")
 	// busybox is no frontend
 	for want, frontends := range map[string][]string{"not allowed by policy": nil, "exit code: 1": {ref}} {

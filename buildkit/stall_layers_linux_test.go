@@ -194,10 +194,7 @@ func largeImage(t *testing.T, host string) (ref, layer string) {
 // A step without output for longer than the StallTimeout runs to its end.
 func TestSilentStepIsNoStall(t *testing.T) {
 	t.Parallel()
-	base, err := busybox()
-	if err != nil {
-		t.Fatal(err)
-	}
+	base := busybox(t)
 	b := newTestBuilderOn(t, &alone)
 	plan := inlinePlan(t.TempDir(), "FROM "+base+"\nRUN sleep 4 # "+fmt.Sprint(time.Now().UnixNano())+"\n")
 	if err := solveAlone(t, b, plan, buildkit.Access{}); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
@@ -31,15 +32,23 @@ type stepBuilder struct {
 
 func newStepBuilder(t *testing.T) *stepBuilder {
 	t.Helper()
-	base, err := busybox()
+	return &stepBuilder{testBuilder: newTestBuilder(t), base: busybox(t)}
+}
+
+// busybox returns a reference to the image busybox in a registry of this process. It skips the test where there can be
+// no daemon, because the programs of the image may be missing there too.
+func busybox(t *testing.T) string {
+	t.Helper()
+	daemontest.SkipWithoutDaemon(t)
+	reference, err := pushBusybox()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &stepBuilder{testBuilder: newTestBuilder(t), base: base}
+	return reference
 }
 
-// busybox pushes the image busybox to a registry of this process and returns its reference.
-var busybox = sync.OnceValues(func() (string, error) {
+// pushBusybox pushes the image once.
+var pushBusybox = sync.OnceValues(func() (string, error) {
 	registry, err := registrytest.Start("127.0.0.1:0")
 	if err != nil {
 		return "", err

@@ -25,8 +25,8 @@ type Daemon struct {
 	err   error
 }
 
-// Endpoint starts the daemon and returns where it listens. It skips the test with -short, and without root.
-func (d *Daemon) Endpoint(t testing.TB) string {
+// SkipWithoutDaemon skips the test with -short, and without root.
+func SkipWithoutDaemon(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("NOT TESTED: -short leaves out what needs a daemon")
@@ -34,6 +34,12 @@ func (d *Daemon) Endpoint(t testing.TB) string {
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: the embedded daemon needs root: run the tests as root")
 	}
+}
+
+// Endpoint starts the daemon and returns where it listens. It skips the test as SkipWithoutDaemon does.
+func (d *Daemon) Endpoint(t testing.TB) string {
+	t.Helper()
+	SkipWithoutDaemon(t)
 	d.once.Do(func() {
 		d.lease, d.err = daemon.Acquire(context.Background(), daemon.Options{Dir: d.Dir, Idle: time.Second})
 	})
