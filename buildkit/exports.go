@@ -58,7 +58,8 @@ func (s *solve) openExports(ctx context.Context, exports []Export) ([]client.Exp
 	}
 	var entries []client.ExportEntry
 	for number, e := range exports {
-		entry := client.ExportEntry{Type: e.Type, Attrs: maps.Clone(e.Options), OutputDir: e.Dir}
+		entry := client.ExportEntry{Type: e.Type, Attrs: map[string]string{}, OutputDir: e.Dir}
+		maps.Copy(entry.Attrs, e.Options)
 		if e.Open == nil {
 			root, err := s.plan.Files.ProjectBounds().MakeRoot(e.Dir)
 			if err != nil {
@@ -78,7 +79,9 @@ func (s *solve) openExports(ctx context.Context, exports []Export) ([]client.Exp
 		s.received.archives.Add(filesync.WithFSSync(number, entry.Output))
 		entries = append(entries, entry)
 	}
-	return append(entries, imageExports(s.plan)...), nil
+	entries = append(entries, imageExports(s.plan)...)
+	alignCompression(s.plan, entries)
+	return entries, nil
 }
 
 // keepOpen is a sink that the daemon cannot close. Only the return of the solve shows whether the archive is complete.

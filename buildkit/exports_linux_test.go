@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 )
@@ -72,6 +74,61 @@ func TestExports(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(dir, "out", ".*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
+}
+
+// A daemon keeps the compression that a layer got first. Neither an earlier build without a push nor another export of
+// the same build decides about the compression of the pushed image.
+func TestCompressionOfExports(t *testing.T) {
+	t.Parallel()
+	s, dir := newStepBuilder(t), t.TempDir()
+	archive := func(name string, options map[string]string) buildkit.Access {
+		return buildkit.Access{Exports: []buildkit.Export{
+			{Type: "oci", Open: openFolder(filepath.Join(dir, name)), Options: options},
+		}}
+	}
+	for name, c := range map[string]struct{ image, archive, wantImage, wantArchive string }{
+		"only the image names one":   {"zstd", "", "zstd", "zstd"},
+		"only the archive names one": {"", "zstd", "gzip", "zstd"},
+		"each names another":         {"zstd", "gzip", "zstd", "gzip"},
+	} {
+		options := map[string]string{}
+		if c.archive != "" {
+			options["compression"] = c.archive
+		}
+		plan := s.plan(t, "")
+		plan.Files.Inline = []byte("FROM scratch\nCOPY <<EOF /a\n" + name + "\nEOF")
+		if c.image != "" {
+			plan.ImageOptions = map[string]string{"compression": c.image}
+		}
+		preview := plan
+		preview.Repositories, preview.WithoutImage = nil, true
+		if _, err := s.solve(t.Context(), preview, archive(name+", earlier", options)); err != nil {
+			t.Fatal(name, err)
+		}
+		built, err := s.solve(t.Context(), plan, archive(name, options))
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		image, layout := s.document(t, built.Digest).Layers, layoutLayers(t, filepath.Join(dir, name))
+		if !strings.HasSuffix(string(image[0].MediaType), c.wantImage) ||
+			!strings.HasSuffix(string(layout[0].MediaType), c.wantArchive) {
+			t.Errorf("%s: the image has %s, the archive has %s", name, image[0].MediaType, layout[0].MediaType)
+		}
+	}
+}
+
+// layoutLayers returns the layers of the only image of an OCI layout.
+func layoutLayers(t *testing.T, folder string) []v1.Descriptor {
+	t.Helper()
+	read := func(path string) (d document) {
+		text, err := os.ReadFile(filepath.Join(folder, path))
+		if err := errors.Join(err, json.Unmarshal(text, &d)); err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	index := read("index.json")
+	return read("blobs/sha256/" + index.Manifests[0].Digest.Hex).Layers
 }
 
 func archiveNames(t *testing.T, path string) (names []string) {

@@ -56,11 +56,11 @@ func imageExports(p inputs.Plan) []client.ExportEntry {
 // imageExport returns the export that pushes the image by digest. It sets every option that influences the digest.
 func imageExport(p inputs.Plan, repositories []string) client.ExportEntry {
 	options := map[string]string{
-		"oci-mediatypes":    "true",
-		"oci-artifact":      "false",
-		"compression":       "gzip",
-		"force-compression": "false",
-		"store":             "false",
+		"oci-mediatypes":       "true",
+		"oci-artifact":         "false",
+		compressionOption:      defaultCompression,
+		forceCompressionOption: "false",
+		"store":                "false",
 	}
 	maps.Copy(options, p.ImageOptions)
 	if p.Epoch != nil {

@@ -33,8 +33,11 @@ type LayerCompression struct {
 
 // Annotate documents the fields.
 func (c *LayerCompression) Annotate(an infer.Annotator) {
-	an.Describe(&c.Compression, "How to compress layers. Defaults to `gzip`.")
+	an.Describe(&c.Compression, "How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the "+
+		"compression of that image. A layer that the builder holds in another compression keeps it, unless "+
+		"forceCompression is set.")
 	an.Describe(&c.CompressionLevel, "Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the "+
 		"builder's own choice.")
-	an.Describe(&c.ForceCompression, "Whether to compress existing layers again. Defaults to false.")
+	an.Describe(&c.ForceCompression, "Whether to compress layers again that exist in another compression, those of the base "+
+		"image too. Defaults to false, and to true if two exports of one image name different compressions.")
 }

@@ -115,12 +115,15 @@ func TestCaches(t *testing.T) {
 }
 
 // A preview that builds writes exports, as an update does. Another destination is an update with the same image.
+//
+// No other test may build this layer: a builder keeps the compression that a layer got first.
 func TestExports(t *testing.T) {
 	t.Parallel()
 	const properties = "context: { location: ./app }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n" +
 		"exports: [{ oci: { dest: out/image.tar } }, { local: { dest: out/files } }, { registry: { compression: zstd " +
 		"} }]\n"
-	s := open(t, project(t, properties, map[string]string{"app/Dockerfile": "FROM scratch\nCOPY a /\n", "app/a": "1"}))
+	s := open(t, project(t, properties,
+		map[string]string{"app/Dockerfile": "FROM scratch\nCOPY a /\n", "app/a": "exported and compressed"}))
 	there := func(path string) bool {
 		_, err := os.Stat(filepath.Join(s.Dir, path))
 		return err == nil

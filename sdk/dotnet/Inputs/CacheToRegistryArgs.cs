@@ -17,7 +17,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
     public sealed class CacheToRegistryArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// How to compress layers. Defaults to `gzip`.
+        /// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         /// </summary>
         [Input("compression")]
         public Input<PulumiBuildkit.Buildkit.CompressionType>? Compression { get; set; }
@@ -29,7 +29,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<int>? CompressionLevel { get; set; }
 
         /// <summary>
-        /// Whether to compress existing layers again. Defaults to false.
+        /// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         /// </summary>
         [Input("forceCompression")]
         public Input<bool>? ForceCompression { get; set; }

@@ -22,7 +22,7 @@ namespace PulumiBuildkit.Buildkit.Outputs
         /// </summary>
         public readonly ImmutableDictionary<string, string>? Annotations;
         /// <summary>
-        /// How to compress layers. Defaults to `gzip`.
+        /// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         /// </summary>
         public readonly PulumiBuildkit.Buildkit.CompressionType? Compression;
         /// <summary>
@@ -34,7 +34,7 @@ namespace PulumiBuildkit.Buildkit.Outputs
         /// </summary>
         public readonly string? Dest;
         /// <summary>
-        /// Whether to compress existing layers again. Defaults to false.
+        /// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         /// </summary>
         public readonly bool? ForceCompression;
         /// <summary>

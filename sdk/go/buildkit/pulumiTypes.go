@@ -2112,13 +2112,13 @@ func (o CacheToInlinePtrOutput) Elem() CacheToInlineOutput {
 
 // A cache in a folder.
 type CacheToLocal struct {
-	// How to compress layers. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 	Compression *CompressionType `pulumi:"compression"`
 	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel *int `pulumi:"compressionLevel"`
 	// Path of the folder, relative to the program. Keep it out of the build context.
 	Dest string `pulumi:"dest"`
-	// Whether to compress existing layers again. Defaults to false.
+	// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 	ForceCompression *bool `pulumi:"forceCompression"`
 	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 	IgnoreError *bool `pulumi:"ignoreError"`
@@ -2141,13 +2141,13 @@ type CacheToLocalInput interface {
 
 // A cache in a folder.
 type CacheToLocalArgs struct {
-	// How to compress layers. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 	Compression CompressionTypePtrInput `pulumi:"compression"`
 	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
 	// Path of the folder, relative to the program. Keep it out of the build context.
 	Dest pulumi.StringInput `pulumi:"dest"`
-	// Whether to compress existing layers again. Defaults to false.
+	// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
 	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 	IgnoreError pulumi.BoolPtrInput `pulumi:"ignoreError"`
@@ -2235,7 +2235,7 @@ func (o CacheToLocalOutput) ToCacheToLocalPtrOutputWithContext(ctx context.Conte
 	}).(CacheToLocalPtrOutput)
 }
 
-// How to compress layers. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 func (o CacheToLocalOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v CacheToLocal) *CompressionType { return v.Compression }).(CompressionTypePtrOutput)
 }
@@ -2250,7 +2250,7 @@ func (o CacheToLocalOutput) Dest() pulumi.StringOutput {
 	return o.ApplyT(func(v CacheToLocal) string { return v.Dest }).(pulumi.StringOutput)
 }
 
-// Whether to compress existing layers again. Defaults to false.
+// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 func (o CacheToLocalOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToLocal) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
 }
@@ -2294,7 +2294,7 @@ func (o CacheToLocalPtrOutput) Elem() CacheToLocalOutput {
 	}).(CacheToLocalOutput)
 }
 
-// How to compress layers. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 func (o CacheToLocalPtrOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v *CacheToLocal) *CompressionType {
 		if v == nil {
@@ -2324,7 +2324,7 @@ func (o CacheToLocalPtrOutput) Dest() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether to compress existing layers again. Defaults to false.
+// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 func (o CacheToLocalPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *CacheToLocal) *bool {
 		if v == nil {
@@ -2366,11 +2366,11 @@ func (o CacheToLocalPtrOutput) Reset() pulumi.BoolPtrOutput {
 
 // A cache in a registry.
 type CacheToRegistry struct {
-	// How to compress layers. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 	Compression *CompressionType `pulumi:"compression"`
 	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel *int `pulumi:"compressionLevel"`
-	// Whether to compress existing layers again. Defaults to false.
+	// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 	ForceCompression *bool `pulumi:"forceCompression"`
 	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 	IgnoreError *bool `pulumi:"ignoreError"`
@@ -2397,11 +2397,11 @@ type CacheToRegistryInput interface {
 
 // A cache in a registry.
 type CacheToRegistryArgs struct {
-	// How to compress layers. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 	Compression CompressionTypePtrInput `pulumi:"compression"`
 	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
-	// Whether to compress existing layers again. Defaults to false.
+	// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
 	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
 	IgnoreError pulumi.BoolPtrInput `pulumi:"ignoreError"`
@@ -2493,7 +2493,7 @@ func (o CacheToRegistryOutput) ToCacheToRegistryPtrOutputWithContext(ctx context
 	}).(CacheToRegistryPtrOutput)
 }
 
-// How to compress layers. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 func (o CacheToRegistryOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v CacheToRegistry) *CompressionType { return v.Compression }).(CompressionTypePtrOutput)
 }
@@ -2503,7 +2503,7 @@ func (o CacheToRegistryOutput) CompressionLevel() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v CacheToRegistry) *int { return v.CompressionLevel }).(pulumi.IntPtrOutput)
 }
 
-// Whether to compress existing layers again. Defaults to false.
+// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 func (o CacheToRegistryOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToRegistry) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
 }
@@ -2557,7 +2557,7 @@ func (o CacheToRegistryPtrOutput) Elem() CacheToRegistryOutput {
 	}).(CacheToRegistryOutput)
 }
 
-// How to compress layers. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 func (o CacheToRegistryPtrOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v *CacheToRegistry) *CompressionType {
 		if v == nil {
@@ -2577,7 +2577,7 @@ func (o CacheToRegistryPtrOutput) CompressionLevel() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
-// Whether to compress existing layers again. Defaults to false.
+// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 func (o CacheToRegistryPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *CacheToRegistry) *bool {
 		if v == nil {
@@ -3758,13 +3758,13 @@ func (o ExportCacheOnlyPtrOutput) Elem() ExportCacheOnlyOutput {
 type ExportDocker struct {
 	// Annotations of the manifests in it.
 	Annotations map[string]string `pulumi:"annotations"`
-	// How to compress layers. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 	Compression *CompressionType `pulumi:"compression"`
 	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel *int `pulumi:"compressionLevel"`
 	// Path of the archive or folder, relative to the program. Keep it out of the build context.
 	Dest *string `pulumi:"dest"`
-	// Whether to compress existing layers again. Defaults to false.
+	// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 	ForceCompression *bool `pulumi:"forceCompression"`
 	// Names of the image in it, if the image has no `tags`.
 	Names []string `pulumi:"names"`
@@ -3789,13 +3789,13 @@ type ExportDockerInput interface {
 type ExportDockerArgs struct {
 	// Annotations of the manifests in it.
 	Annotations pulumi.StringMapInput `pulumi:"annotations"`
-	// How to compress layers. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 	Compression CompressionTypePtrInput `pulumi:"compression"`
 	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
 	// Path of the archive or folder, relative to the program. Keep it out of the build context.
 	Dest pulumi.StringPtrInput `pulumi:"dest"`
-	// Whether to compress existing layers again. Defaults to false.
+	// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
 	// Names of the image in it, if the image has no `tags`.
 	Names pulumi.StringArrayInput `pulumi:"names"`
@@ -3888,7 +3888,7 @@ func (o ExportDockerOutput) Annotations() pulumi.StringMapOutput {
 	return o.ApplyT(func(v ExportDocker) map[string]string { return v.Annotations }).(pulumi.StringMapOutput)
 }
 
-// How to compress layers. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 func (o ExportDockerOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v ExportDocker) *CompressionType { return v.Compression }).(CompressionTypePtrOutput)
 }
@@ -3903,7 +3903,7 @@ func (o ExportDockerOutput) Dest() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ExportDocker) *string { return v.Dest }).(pulumi.StringPtrOutput)
 }
 
-// Whether to compress existing layers again. Defaults to false.
+// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 func (o ExportDockerOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportDocker) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
 }
@@ -3957,7 +3957,7 @@ func (o ExportDockerPtrOutput) Annotations() pulumi.StringMapOutput {
 	}).(pulumi.StringMapOutput)
 }
 
-// How to compress layers. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 func (o ExportDockerPtrOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v *ExportDocker) *CompressionType {
 		if v == nil {
@@ -3987,7 +3987,7 @@ func (o ExportDockerPtrOutput) Dest() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether to compress existing layers again. Defaults to false.
+// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 func (o ExportDockerPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportDocker) *bool {
 		if v == nil {
@@ -4031,13 +4031,13 @@ func (o ExportDockerPtrOutput) Tar() pulumi.BoolPtrOutput {
 type ExportImage struct {
 	// Annotations of the manifests, besides the image's `annotations`.
 	Annotations map[string]string `pulumi:"annotations"`
-	// How to compress layers. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 	Compression *CompressionType `pulumi:"compression"`
 	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel *int `pulumi:"compressionLevel"`
 	// Name of an image without a tag in the builder's image store: `prefix@digest`.
 	DanglingNamePrefix *string `pulumi:"danglingNamePrefix"`
-	// Whether to compress existing layers again. Defaults to false.
+	// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 	ForceCompression *bool `pulumi:"forceCompression"`
 	// Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
 	Insecure *bool `pulumi:"insecure"`
@@ -4072,13 +4072,13 @@ type ExportImageInput interface {
 type ExportImageArgs struct {
 	// Annotations of the manifests, besides the image's `annotations`.
 	Annotations pulumi.StringMapInput `pulumi:"annotations"`
-	// How to compress layers. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 	Compression CompressionTypePtrInput `pulumi:"compression"`
 	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
 	// Name of an image without a tag in the builder's image store: `prefix@digest`.
 	DanglingNamePrefix pulumi.StringPtrInput `pulumi:"danglingNamePrefix"`
-	// Whether to compress existing layers again. Defaults to false.
+	// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
 	// Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
 	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
@@ -4181,7 +4181,7 @@ func (o ExportImageOutput) Annotations() pulumi.StringMapOutput {
 	return o.ApplyT(func(v ExportImage) map[string]string { return v.Annotations }).(pulumi.StringMapOutput)
 }
 
-// How to compress layers. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 func (o ExportImageOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v ExportImage) *CompressionType { return v.Compression }).(CompressionTypePtrOutput)
 }
@@ -4196,7 +4196,7 @@ func (o ExportImageOutput) DanglingNamePrefix() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ExportImage) *string { return v.DanglingNamePrefix }).(pulumi.StringPtrOutput)
 }
 
-// Whether to compress existing layers again. Defaults to false.
+// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 func (o ExportImageOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportImage) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
 }
@@ -4275,7 +4275,7 @@ func (o ExportImagePtrOutput) Annotations() pulumi.StringMapOutput {
 	}).(pulumi.StringMapOutput)
 }
 
-// How to compress layers. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 func (o ExportImagePtrOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v *ExportImage) *CompressionType {
 		if v == nil {
@@ -4305,7 +4305,7 @@ func (o ExportImagePtrOutput) DanglingNamePrefix() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether to compress existing layers again. Defaults to false.
+// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 func (o ExportImagePtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportImage) *bool {
 		if v == nil {
@@ -4558,13 +4558,13 @@ func (o ExportLocalPtrOutput) Mode() ExportModePtrOutput {
 type ExportOCI struct {
 	// Annotations of the manifests in it.
 	Annotations map[string]string `pulumi:"annotations"`
-	// How to compress layers. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 	Compression *CompressionType `pulumi:"compression"`
 	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel *int `pulumi:"compressionLevel"`
 	// Path of the archive or folder, relative to the program. Keep it out of the build context.
 	Dest *string `pulumi:"dest"`
-	// Whether to compress existing layers again. Defaults to false.
+	// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 	ForceCompression *bool `pulumi:"forceCompression"`
 	// Names of the image in it, if the image has no `tags`.
 	Names []string `pulumi:"names"`
@@ -4589,13 +4589,13 @@ type ExportOCIInput interface {
 type ExportOCIArgs struct {
 	// Annotations of the manifests in it.
 	Annotations pulumi.StringMapInput `pulumi:"annotations"`
-	// How to compress layers. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 	Compression CompressionTypePtrInput `pulumi:"compression"`
 	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
 	// Path of the archive or folder, relative to the program. Keep it out of the build context.
 	Dest pulumi.StringPtrInput `pulumi:"dest"`
-	// Whether to compress existing layers again. Defaults to false.
+	// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
 	// Names of the image in it, if the image has no `tags`.
 	Names pulumi.StringArrayInput `pulumi:"names"`
@@ -4688,7 +4688,7 @@ func (o ExportOCIOutput) Annotations() pulumi.StringMapOutput {
 	return o.ApplyT(func(v ExportOCI) map[string]string { return v.Annotations }).(pulumi.StringMapOutput)
 }
 
-// How to compress layers. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 func (o ExportOCIOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v ExportOCI) *CompressionType { return v.Compression }).(CompressionTypePtrOutput)
 }
@@ -4703,7 +4703,7 @@ func (o ExportOCIOutput) Dest() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ExportOCI) *string { return v.Dest }).(pulumi.StringPtrOutput)
 }
 
-// Whether to compress existing layers again. Defaults to false.
+// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 func (o ExportOCIOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportOCI) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
 }
@@ -4757,7 +4757,7 @@ func (o ExportOCIPtrOutput) Annotations() pulumi.StringMapOutput {
 	}).(pulumi.StringMapOutput)
 }
 
-// How to compress layers. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 func (o ExportOCIPtrOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v *ExportOCI) *CompressionType {
 		if v == nil {
@@ -4787,7 +4787,7 @@ func (o ExportOCIPtrOutput) Dest() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether to compress existing layers again. Defaults to false.
+// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 func (o ExportOCIPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportOCI) *bool {
 		if v == nil {
@@ -4831,13 +4831,13 @@ func (o ExportOCIPtrOutput) Tar() pulumi.BoolPtrOutput {
 type ExportRegistry struct {
 	// Annotations of the manifests, besides the image's `annotations`.
 	Annotations map[string]string `pulumi:"annotations"`
-	// How to compress layers. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 	Compression *CompressionType `pulumi:"compression"`
 	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel *int `pulumi:"compressionLevel"`
 	// Name of an image without a tag in the builder's image store: `prefix@digest`.
 	DanglingNamePrefix *string `pulumi:"danglingNamePrefix"`
-	// Whether to compress existing layers again. Defaults to false.
+	// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 	ForceCompression *bool `pulumi:"forceCompression"`
 	// Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
 	Insecure *bool `pulumi:"insecure"`
@@ -4872,13 +4872,13 @@ type ExportRegistryInput interface {
 type ExportRegistryArgs struct {
 	// Annotations of the manifests, besides the image's `annotations`.
 	Annotations pulumi.StringMapInput `pulumi:"annotations"`
-	// How to compress layers. Defaults to `gzip`.
+	// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 	Compression CompressionTypePtrInput `pulumi:"compression"`
 	// Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
 	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
 	// Name of an image without a tag in the builder's image store: `prefix@digest`.
 	DanglingNamePrefix pulumi.StringPtrInput `pulumi:"danglingNamePrefix"`
-	// Whether to compress existing layers again. Defaults to false.
+	// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
 	// Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
 	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
@@ -4981,7 +4981,7 @@ func (o ExportRegistryOutput) Annotations() pulumi.StringMapOutput {
 	return o.ApplyT(func(v ExportRegistry) map[string]string { return v.Annotations }).(pulumi.StringMapOutput)
 }
 
-// How to compress layers. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 func (o ExportRegistryOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *CompressionType { return v.Compression }).(CompressionTypePtrOutput)
 }
@@ -4996,7 +4996,7 @@ func (o ExportRegistryOutput) DanglingNamePrefix() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *string { return v.DanglingNamePrefix }).(pulumi.StringPtrOutput)
 }
 
-// Whether to compress existing layers again. Defaults to false.
+// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 func (o ExportRegistryOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ExportRegistry) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
 }
@@ -5075,7 +5075,7 @@ func (o ExportRegistryPtrOutput) Annotations() pulumi.StringMapOutput {
 	}).(pulumi.StringMapOutput)
 }
 
-// How to compress layers. Defaults to `gzip`.
+// How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
 func (o ExportRegistryPtrOutput) Compression() CompressionTypePtrOutput {
 	return o.ApplyT(func(v *ExportRegistry) *CompressionType {
 		if v == nil {
@@ -5105,7 +5105,7 @@ func (o ExportRegistryPtrOutput) DanglingNamePrefix() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether to compress existing layers again. Defaults to false.
+// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 func (o ExportRegistryPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ExportRegistry) *bool {
 		if v == nil {

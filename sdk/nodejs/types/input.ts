@@ -263,7 +263,7 @@ export interface CacheToInlineArgs {
  */
 export interface CacheToLocalArgs {
     /**
-     * How to compress layers. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      */
     compression?: pulumi.Input<enums.CompressionType>;
     /**
@@ -275,7 +275,7 @@ export interface CacheToLocalArgs {
      */
     dest: pulumi.Input<string>;
     /**
-     * Whether to compress existing layers again. Defaults to false.
+     * Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      */
     forceCompression?: pulumi.Input<boolean>;
     /**
@@ -297,7 +297,7 @@ export interface CacheToLocalArgs {
  */
 export interface CacheToRegistryArgs {
     /**
-     * How to compress layers. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      */
     compression?: pulumi.Input<enums.CompressionType>;
     /**
@@ -305,7 +305,7 @@ export interface CacheToRegistryArgs {
      */
     compressionLevel?: pulumi.Input<number>;
     /**
-     * Whether to compress existing layers again. Defaults to false.
+     * Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      */
     forceCompression?: pulumi.Input<boolean>;
     /**
@@ -491,7 +491,7 @@ export interface ExportDockerArgs {
      */
     annotations?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
-     * How to compress layers. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      */
     compression?: pulumi.Input<enums.CompressionType>;
     /**
@@ -503,7 +503,7 @@ export interface ExportDockerArgs {
      */
     dest?: pulumi.Input<string>;
     /**
-     * Whether to compress existing layers again. Defaults to false.
+     * Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      */
     forceCompression?: pulumi.Input<boolean>;
     /**
@@ -529,7 +529,7 @@ export interface ExportImageArgs {
      */
     annotations?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
-     * How to compress layers. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      */
     compression?: pulumi.Input<enums.CompressionType>;
     /**
@@ -541,7 +541,7 @@ export interface ExportImageArgs {
      */
     danglingNamePrefix?: pulumi.Input<string>;
     /**
-     * Whether to compress existing layers again. Defaults to false.
+     * Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      */
     forceCompression?: pulumi.Input<boolean>;
     /**
@@ -601,7 +601,7 @@ export interface ExportOCIArgs {
      */
     annotations?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
-     * How to compress layers. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      */
     compression?: pulumi.Input<enums.CompressionType>;
     /**
@@ -613,7 +613,7 @@ export interface ExportOCIArgs {
      */
     dest?: pulumi.Input<string>;
     /**
-     * Whether to compress existing layers again. Defaults to false.
+     * Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      */
     forceCompression?: pulumi.Input<boolean>;
     /**
@@ -639,7 +639,7 @@ export interface ExportRegistryArgs {
      */
     annotations?: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
-     * How to compress layers. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      */
     compression?: pulumi.Input<enums.CompressionType>;
     /**
@@ -651,7 +651,7 @@ export interface ExportRegistryArgs {
      */
     danglingNamePrefix?: pulumi.Input<string>;
     /**
-     * Whether to compress existing layers again. Defaults to false.
+     * Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      */
     forceCompression?: pulumi.Input<boolean>;
     /**

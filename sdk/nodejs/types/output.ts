@@ -263,7 +263,7 @@ export interface CacheToInline {
  */
 export interface CacheToLocal {
     /**
-     * How to compress layers. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      */
     compression?: enums.CompressionType;
     /**
@@ -275,7 +275,7 @@ export interface CacheToLocal {
      */
     dest: string;
     /**
-     * Whether to compress existing layers again. Defaults to false.
+     * Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      */
     forceCompression?: boolean;
     /**
@@ -297,7 +297,7 @@ export interface CacheToLocal {
  */
 export interface CacheToRegistry {
     /**
-     * How to compress layers. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      */
     compression?: enums.CompressionType;
     /**
@@ -305,7 +305,7 @@ export interface CacheToRegistry {
      */
     compressionLevel?: number;
     /**
-     * Whether to compress existing layers again. Defaults to false.
+     * Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      */
     forceCompression?: boolean;
     /**
@@ -491,7 +491,7 @@ export interface ExportDocker {
      */
     annotations?: {[key: string]: string};
     /**
-     * How to compress layers. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      */
     compression?: enums.CompressionType;
     /**
@@ -503,7 +503,7 @@ export interface ExportDocker {
      */
     dest?: string;
     /**
-     * Whether to compress existing layers again. Defaults to false.
+     * Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      */
     forceCompression?: boolean;
     /**
@@ -529,7 +529,7 @@ export interface ExportImage {
      */
     annotations?: {[key: string]: string};
     /**
-     * How to compress layers. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      */
     compression?: enums.CompressionType;
     /**
@@ -541,7 +541,7 @@ export interface ExportImage {
      */
     danglingNamePrefix?: string;
     /**
-     * Whether to compress existing layers again. Defaults to false.
+     * Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      */
     forceCompression?: boolean;
     /**
@@ -601,7 +601,7 @@ export interface ExportOCI {
      */
     annotations?: {[key: string]: string};
     /**
-     * How to compress layers. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      */
     compression?: enums.CompressionType;
     /**
@@ -613,7 +613,7 @@ export interface ExportOCI {
      */
     dest?: string;
     /**
-     * Whether to compress existing layers again. Defaults to false.
+     * Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      */
     forceCompression?: boolean;
     /**
@@ -639,7 +639,7 @@ export interface ExportRegistry {
      */
     annotations?: {[key: string]: string};
     /**
-     * How to compress layers. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      */
     compression?: enums.CompressionType;
     /**
@@ -651,7 +651,7 @@ export interface ExportRegistry {
      */
     danglingNamePrefix?: string;
     /**
-     * Whether to compress existing layers again. Defaults to false.
+     * Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      */
     forceCompression?: boolean;
     /**

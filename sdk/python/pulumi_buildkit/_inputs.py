@@ -986,7 +986,7 @@ class CacheToLocalArgsDict(TypedDict):
     """
     compression: NotRequired[pulumi.Input['CompressionType']]
     """
-    How to compress layers. Defaults to `gzip`.
+    How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
     """
     compression_level: NotRequired[pulumi.Input[_builtins.int]]
     """
@@ -994,7 +994,7 @@ class CacheToLocalArgsDict(TypedDict):
     """
     force_compression: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether to compress existing layers again. Defaults to false.
+    Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
     """
     ignore_error: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -1023,9 +1023,9 @@ class CacheToLocalArgs:
         A cache in a folder.
 
         :param pulumi.Input[_builtins.str] dest: Path of the folder, relative to the program. Keep it out of the build context.
-        :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`.
+        :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         :param pulumi.Input[_builtins.int] compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
-        :param pulumi.Input[_builtins.bool] force_compression: Whether to compress existing layers again. Defaults to false.
+        :param pulumi.Input[_builtins.bool] force_compression: Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         :param pulumi.Input[_builtins.bool] ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
         :param pulumi.Input['CacheMode'] mode: Which layers to keep. Defaults to `min`.
         :param pulumi.Input[_builtins.bool] reset: Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
@@ -1060,7 +1060,7 @@ class CacheToLocalArgs:
     @pulumi.getter
     def compression(self) -> Optional[pulumi.Input['CompressionType']]:
         """
-        How to compress layers. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         """
         return pulumi.get(self, "compression")
 
@@ -1084,7 +1084,7 @@ class CacheToLocalArgs:
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether to compress existing layers again. Defaults to false.
+        Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         """
         return pulumi.get(self, "force_compression")
 
@@ -1139,7 +1139,7 @@ class CacheToRegistryArgsDict(TypedDict):
     """
     compression: NotRequired[pulumi.Input['CompressionType']]
     """
-    How to compress layers. Defaults to `gzip`.
+    How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
     """
     compression_level: NotRequired[pulumi.Input[_builtins.int]]
     """
@@ -1147,7 +1147,7 @@ class CacheToRegistryArgsDict(TypedDict):
     """
     force_compression: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether to compress existing layers again. Defaults to false.
+    Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
     """
     ignore_error: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -1181,9 +1181,9 @@ class CacheToRegistryArgs:
         A cache in a registry.
 
         :param pulumi.Input[_builtins.str] ref: Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
-        :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`.
+        :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         :param pulumi.Input[_builtins.int] compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
-        :param pulumi.Input[_builtins.bool] force_compression: Whether to compress existing layers again. Defaults to false.
+        :param pulumi.Input[_builtins.bool] force_compression: Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         :param pulumi.Input[_builtins.bool] ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
         :param pulumi.Input[_builtins.bool] image_manifest: Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
         :param pulumi.Input['CacheMode'] mode: Which layers to keep. Defaults to `min`.
@@ -1221,7 +1221,7 @@ class CacheToRegistryArgs:
     @pulumi.getter
     def compression(self) -> Optional[pulumi.Input['CompressionType']]:
         """
-        How to compress layers. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         """
         return pulumi.get(self, "compression")
 
@@ -1245,7 +1245,7 @@ class CacheToRegistryArgs:
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether to compress existing layers again. Defaults to false.
+        Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         """
         return pulumi.get(self, "force_compression")
 
@@ -1955,7 +1955,7 @@ class ExportDockerArgsDict(TypedDict):
     """
     compression: NotRequired[pulumi.Input['CompressionType']]
     """
-    How to compress layers. Defaults to `gzip`.
+    How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
     """
     compression_level: NotRequired[pulumi.Input[_builtins.int]]
     """
@@ -1967,7 +1967,7 @@ class ExportDockerArgsDict(TypedDict):
     """
     force_compression: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether to compress existing layers again. Defaults to false.
+    Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
     """
     names: NotRequired[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]
     """
@@ -1997,10 +1997,10 @@ class ExportDockerArgs:
         An image of one platform as `docker save` writes it.
 
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifests in it.
-        :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`.
+        :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         :param pulumi.Input[_builtins.int] compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param pulumi.Input[_builtins.str] dest: Path of the archive or folder, relative to the program. Keep it out of the build context.
-        :param pulumi.Input[_builtins.bool] force_compression: Whether to compress existing layers again. Defaults to false.
+        :param pulumi.Input[_builtins.bool] force_compression: Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: Names of the image in it, if the image has no `tags`.
         :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use OCI media types. Defaults to true.
         :param pulumi.Input[_builtins.bool] tar: Whether to write an archive instead of a folder. Defaults to true.
@@ -2038,7 +2038,7 @@ class ExportDockerArgs:
     @pulumi.getter
     def compression(self) -> Optional[pulumi.Input['CompressionType']]:
         """
-        How to compress layers. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         """
         return pulumi.get(self, "compression")
 
@@ -2074,7 +2074,7 @@ class ExportDockerArgs:
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether to compress existing layers again. Defaults to false.
+        Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         """
         return pulumi.get(self, "force_compression")
 
@@ -2129,7 +2129,7 @@ class ExportImageArgsDict(TypedDict):
     """
     compression: NotRequired[pulumi.Input['CompressionType']]
     """
-    How to compress layers. Defaults to `gzip`.
+    How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
     """
     compression_level: NotRequired[pulumi.Input[_builtins.int]]
     """
@@ -2141,7 +2141,7 @@ class ExportImageArgsDict(TypedDict):
     """
     force_compression: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether to compress existing layers again. Defaults to false.
+    Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
     """
     insecure: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -2196,10 +2196,10 @@ class ExportImageArgs:
         How to write an image.
 
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifests, besides the image's `annotations`.
-        :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`.
+        :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         :param pulumi.Input[_builtins.int] compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param pulumi.Input[_builtins.str] dangling_name_prefix: Name of an image without a tag in the builder's image store: `prefix@digest`.
-        :param pulumi.Input[_builtins.bool] force_compression: Whether to compress existing layers again. Defaults to false.
+        :param pulumi.Input[_builtins.bool] force_compression: Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         :param pulumi.Input[_builtins.bool] insecure: Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
         :param pulumi.Input[_builtins.bool] name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: Full references of the image, if it has no `tags`.
@@ -2252,7 +2252,7 @@ class ExportImageArgs:
     @pulumi.getter
     def compression(self) -> Optional[pulumi.Input['CompressionType']]:
         """
-        How to compress layers. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         """
         return pulumi.get(self, "compression")
 
@@ -2288,7 +2288,7 @@ class ExportImageArgs:
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether to compress existing layers again. Defaults to false.
+        Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         """
         return pulumi.get(self, "force_compression")
 
@@ -2456,7 +2456,7 @@ class ExportOCIArgsDict(TypedDict):
     """
     compression: NotRequired[pulumi.Input['CompressionType']]
     """
-    How to compress layers. Defaults to `gzip`.
+    How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
     """
     compression_level: NotRequired[pulumi.Input[_builtins.int]]
     """
@@ -2468,7 +2468,7 @@ class ExportOCIArgsDict(TypedDict):
     """
     force_compression: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether to compress existing layers again. Defaults to false.
+    Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
     """
     names: NotRequired[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]
     """
@@ -2498,10 +2498,10 @@ class ExportOCIArgs:
         An image as an archive or a folder.
 
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifests in it.
-        :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`.
+        :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         :param pulumi.Input[_builtins.int] compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param pulumi.Input[_builtins.str] dest: Path of the archive or folder, relative to the program. Keep it out of the build context.
-        :param pulumi.Input[_builtins.bool] force_compression: Whether to compress existing layers again. Defaults to false.
+        :param pulumi.Input[_builtins.bool] force_compression: Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: Names of the image in it, if the image has no `tags`.
         :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use OCI media types. Defaults to true.
         :param pulumi.Input[_builtins.bool] tar: Whether to write an archive instead of a folder. Defaults to true.
@@ -2539,7 +2539,7 @@ class ExportOCIArgs:
     @pulumi.getter
     def compression(self) -> Optional[pulumi.Input['CompressionType']]:
         """
-        How to compress layers. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         """
         return pulumi.get(self, "compression")
 
@@ -2575,7 +2575,7 @@ class ExportOCIArgs:
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether to compress existing layers again. Defaults to false.
+        Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         """
         return pulumi.get(self, "force_compression")
 
@@ -2630,7 +2630,7 @@ class ExportRegistryArgsDict(TypedDict):
     """
     compression: NotRequired[pulumi.Input['CompressionType']]
     """
-    How to compress layers. Defaults to `gzip`.
+    How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
     """
     compression_level: NotRequired[pulumi.Input[_builtins.int]]
     """
@@ -2642,7 +2642,7 @@ class ExportRegistryArgsDict(TypedDict):
     """
     force_compression: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether to compress existing layers again. Defaults to false.
+    Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
     """
     insecure: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -2697,10 +2697,10 @@ class ExportRegistryArgs:
         How to write an image that is pushed.
 
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] annotations: Annotations of the manifests, besides the image's `annotations`.
-        :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`.
+        :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         :param pulumi.Input[_builtins.int] compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param pulumi.Input[_builtins.str] dangling_name_prefix: Name of an image without a tag in the builder's image store: `prefix@digest`.
-        :param pulumi.Input[_builtins.bool] force_compression: Whether to compress existing layers again. Defaults to false.
+        :param pulumi.Input[_builtins.bool] force_compression: Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         :param pulumi.Input[_builtins.bool] insecure: Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
         :param pulumi.Input[_builtins.bool] name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] names: Full references of the image, if it has no `tags`.
@@ -2753,7 +2753,7 @@ class ExportRegistryArgs:
     @pulumi.getter
     def compression(self) -> Optional[pulumi.Input['CompressionType']]:
         """
-        How to compress layers. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         """
         return pulumi.get(self, "compression")
 
@@ -2789,7 +2789,7 @@ class ExportRegistryArgs:
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether to compress existing layers again. Defaults to false.
+        Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         """
         return pulumi.get(self, "force_compression")
 

@@ -856,9 +856,9 @@ class CacheToLocal(dict):
         A cache in a folder.
 
         :param _builtins.str dest: Path of the folder, relative to the program. Keep it out of the build context.
-        :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`.
+        :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         :param _builtins.int compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
-        :param _builtins.bool force_compression: Whether to compress existing layers again. Defaults to false.
+        :param _builtins.bool force_compression: Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         :param _builtins.bool ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
         :param 'CacheMode' mode: Which layers to keep. Defaults to `min`.
         :param _builtins.bool reset: Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
@@ -889,7 +889,7 @@ class CacheToLocal(dict):
     @pulumi.getter
     def compression(self) -> Optional['CompressionType']:
         """
-        How to compress layers. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         """
         return pulumi.get(self, "compression")
 
@@ -905,7 +905,7 @@ class CacheToLocal(dict):
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[_builtins.bool]:
         """
-        Whether to compress existing layers again. Defaults to false.
+        Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         """
         return pulumi.get(self, "force_compression")
 
@@ -977,9 +977,9 @@ class CacheToRegistry(dict):
         A cache in a registry.
 
         :param _builtins.str ref: Reference of the cache, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:cache`. Options can stand behind it, as in `registry.example.com/app:cache,mode=max`; members come before them.
-        :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`.
+        :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         :param _builtins.int compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
-        :param _builtins.bool force_compression: Whether to compress existing layers again. Defaults to false.
+        :param _builtins.bool force_compression: Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         :param _builtins.bool ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
         :param _builtins.bool image_manifest: Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
         :param 'CacheMode' mode: Which layers to keep. Defaults to `min`.
@@ -1013,7 +1013,7 @@ class CacheToRegistry(dict):
     @pulumi.getter
     def compression(self) -> Optional['CompressionType']:
         """
-        How to compress layers. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         """
         return pulumi.get(self, "compression")
 
@@ -1029,7 +1029,7 @@ class CacheToRegistry(dict):
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[_builtins.bool]:
         """
-        Whether to compress existing layers again. Defaults to false.
+        Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         """
         return pulumi.get(self, "force_compression")
 
@@ -1554,10 +1554,10 @@ class ExportDocker(dict):
         An image of one platform as `docker save` writes it.
 
         :param Mapping[str, _builtins.str] annotations: Annotations of the manifests in it.
-        :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`.
+        :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         :param _builtins.int compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param _builtins.str dest: Path of the archive or folder, relative to the program. Keep it out of the build context.
-        :param _builtins.bool force_compression: Whether to compress existing layers again. Defaults to false.
+        :param _builtins.bool force_compression: Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         :param Sequence[_builtins.str] names: Names of the image in it, if the image has no `tags`.
         :param _builtins.bool oci_media_types: Whether to use OCI media types. Defaults to true.
         :param _builtins.bool tar: Whether to write an archive instead of a folder. Defaults to true.
@@ -1591,7 +1591,7 @@ class ExportDocker(dict):
     @pulumi.getter
     def compression(self) -> Optional['CompressionType']:
         """
-        How to compress layers. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         """
         return pulumi.get(self, "compression")
 
@@ -1615,7 +1615,7 @@ class ExportDocker(dict):
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[_builtins.bool]:
         """
-        Whether to compress existing layers again. Defaults to false.
+        Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         """
         return pulumi.get(self, "force_compression")
 
@@ -1694,10 +1694,10 @@ class ExportImage(dict):
         How to write an image.
 
         :param Mapping[str, _builtins.str] annotations: Annotations of the manifests, besides the image's `annotations`.
-        :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`.
+        :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         :param _builtins.int compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param _builtins.str dangling_name_prefix: Name of an image without a tag in the builder's image store: `prefix@digest`.
-        :param _builtins.bool force_compression: Whether to compress existing layers again. Defaults to false.
+        :param _builtins.bool force_compression: Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         :param _builtins.bool insecure: Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
         :param _builtins.bool name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
         :param Sequence[_builtins.str] names: Full references of the image, if it has no `tags`.
@@ -1746,7 +1746,7 @@ class ExportImage(dict):
     @pulumi.getter
     def compression(self) -> Optional['CompressionType']:
         """
-        How to compress layers. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         """
         return pulumi.get(self, "compression")
 
@@ -1770,7 +1770,7 @@ class ExportImage(dict):
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[_builtins.bool]:
         """
-        Whether to compress existing layers again. Defaults to false.
+        Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         """
         return pulumi.get(self, "force_compression")
 
@@ -1913,10 +1913,10 @@ class ExportOCI(dict):
         An image as an archive or a folder.
 
         :param Mapping[str, _builtins.str] annotations: Annotations of the manifests in it.
-        :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`.
+        :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         :param _builtins.int compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param _builtins.str dest: Path of the archive or folder, relative to the program. Keep it out of the build context.
-        :param _builtins.bool force_compression: Whether to compress existing layers again. Defaults to false.
+        :param _builtins.bool force_compression: Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         :param Sequence[_builtins.str] names: Names of the image in it, if the image has no `tags`.
         :param _builtins.bool oci_media_types: Whether to use OCI media types. Defaults to true.
         :param _builtins.bool tar: Whether to write an archive instead of a folder. Defaults to true.
@@ -1950,7 +1950,7 @@ class ExportOCI(dict):
     @pulumi.getter
     def compression(self) -> Optional['CompressionType']:
         """
-        How to compress layers. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         """
         return pulumi.get(self, "compression")
 
@@ -1974,7 +1974,7 @@ class ExportOCI(dict):
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[_builtins.bool]:
         """
-        Whether to compress existing layers again. Defaults to false.
+        Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         """
         return pulumi.get(self, "force_compression")
 
@@ -2053,10 +2053,10 @@ class ExportRegistry(dict):
         How to write an image that is pushed.
 
         :param Mapping[str, _builtins.str] annotations: Annotations of the manifests, besides the image's `annotations`.
-        :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`.
+        :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         :param _builtins.int compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param _builtins.str dangling_name_prefix: Name of an image without a tag in the builder's image store: `prefix@digest`.
-        :param _builtins.bool force_compression: Whether to compress existing layers again. Defaults to false.
+        :param _builtins.bool force_compression: Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         :param _builtins.bool insecure: Whether to push over plain HTTP, as with `insecure` in `registries` for the hosts of the image. Defaults to false.
         :param _builtins.bool name_canonical: Whether the builder's image store also gets the name `name@digest`. Defaults to false.
         :param Sequence[_builtins.str] names: Full references of the image, if it has no `tags`.
@@ -2105,7 +2105,7 @@ class ExportRegistry(dict):
     @pulumi.getter
     def compression(self) -> Optional['CompressionType']:
         """
-        How to compress layers. Defaults to `gzip`.
+        How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         """
         return pulumi.get(self, "compression")
 
@@ -2129,7 +2129,7 @@ class ExportRegistry(dict):
     @pulumi.getter(name="forceCompression")
     def force_compression(self) -> Optional[_builtins.bool]:
         """
-        Whether to compress existing layers again. Defaults to false.
+        Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
         """
         return pulumi.get(self, "force_compression")
 

@@ -25,14 +25,14 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
     public static final CacheToLocalArgs Empty = new CacheToLocalArgs();
 
     /**
-     * How to compress layers. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      * 
      */
     @Import(name="compression")
     private @Nullable Output<CompressionType> compression;
 
     /**
-     * @return How to compress layers. Defaults to `gzip`.
+     * @return How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      * 
      */
     public Optional<Output<CompressionType>> compression() {
@@ -70,14 +70,14 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether to compress existing layers again. Defaults to false.
+     * Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      * 
      */
     @Import(name="forceCompression")
     private @Nullable Output<Boolean> forceCompression;
 
     /**
-     * @return Whether to compress existing layers again. Defaults to false.
+     * @return Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      * 
      */
     public Optional<Output<Boolean>> forceCompression() {
@@ -160,7 +160,7 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param compression How to compress layers. Defaults to `gzip`.
+         * @param compression How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
          * 
          * @return builder
          * 
@@ -171,7 +171,7 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param compression How to compress layers. Defaults to `gzip`.
+         * @param compression How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
          * 
          * @return builder
          * 
@@ -223,7 +223,7 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param forceCompression Whether to compress existing layers again. Defaults to false.
+         * @param forceCompression Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
          * 
          * @return builder
          * 
@@ -234,7 +234,7 @@ public final class CacheToLocalArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param forceCompression Whether to compress existing layers again. Defaults to false.
+         * @param forceCompression Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
          * 
          * @return builder
          * 

@@ -40,14 +40,14 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
     }
 
     /**
-     * How to compress layers. Defaults to `gzip`.
+     * How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      * 
      */
     @Import(name="compression")
     private @Nullable Output<CompressionType> compression;
 
     /**
-     * @return How to compress layers. Defaults to `gzip`.
+     * @return How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      * 
      */
     public Optional<Output<CompressionType>> compression() {
@@ -85,14 +85,14 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
     }
 
     /**
-     * Whether to compress existing layers again. Defaults to false.
+     * Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      * 
      */
     @Import(name="forceCompression")
     private @Nullable Output<Boolean> forceCompression;
 
     /**
-     * @return Whether to compress existing layers again. Defaults to false.
+     * @return Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      * 
      */
     public Optional<Output<Boolean>> forceCompression() {
@@ -277,7 +277,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param compression How to compress layers. Defaults to `gzip`.
+         * @param compression How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
          * 
          * @return builder
          * 
@@ -288,7 +288,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param compression How to compress layers. Defaults to `gzip`.
+         * @param compression How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
          * 
          * @return builder
          * 
@@ -340,7 +340,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param forceCompression Whether to compress existing layers again. Defaults to false.
+         * @param forceCompression Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
          * 
          * @return builder
          * 
@@ -351,7 +351,7 @@ public final class ExportRegistryArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param forceCompression Whether to compress existing layers again. Defaults to false.
+         * @param forceCompression Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
          * 
          * @return builder
          * 

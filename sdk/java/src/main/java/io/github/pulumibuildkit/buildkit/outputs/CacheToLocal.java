@@ -17,7 +17,7 @@ import javax.annotation.Nullable;
 @CustomType
 public final class CacheToLocal {
     /**
-     * @return How to compress layers. Defaults to `gzip`.
+     * @return How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      * 
      */
     private @Nullable CompressionType compression;
@@ -32,7 +32,7 @@ public final class CacheToLocal {
      */
     private String dest;
     /**
-     * @return Whether to compress existing layers again. Defaults to false.
+     * @return Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      * 
      */
     private @Nullable Boolean forceCompression;
@@ -54,7 +54,7 @@ public final class CacheToLocal {
 
     private CacheToLocal() {}
     /**
-     * @return How to compress layers. Defaults to `gzip`.
+     * @return How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      * 
      */
     public Optional<CompressionType> compression() {
@@ -75,7 +75,7 @@ public final class CacheToLocal {
         return this.dest;
     }
     /**
-     * @return Whether to compress existing layers again. Defaults to false.
+     * @return Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      * 
      */
     public Optional<Boolean> forceCompression() {

@@ -17,7 +17,7 @@ import javax.annotation.Nullable;
 @CustomType
 public final class CacheToRegistry {
     /**
-     * @return How to compress layers. Defaults to `gzip`.
+     * @return How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      * 
      */
     private @Nullable CompressionType compression;
@@ -27,7 +27,7 @@ public final class CacheToRegistry {
      */
     private @Nullable Integer compressionLevel;
     /**
-     * @return Whether to compress existing layers again. Defaults to false.
+     * @return Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      * 
      */
     private @Nullable Boolean forceCompression;
@@ -59,7 +59,7 @@ public final class CacheToRegistry {
 
     private CacheToRegistry() {}
     /**
-     * @return How to compress layers. Defaults to `gzip`.
+     * @return How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      * 
      */
     public Optional<CompressionType> compression() {
@@ -73,7 +73,7 @@ public final class CacheToRegistry {
         return Optional.ofNullable(this.compressionLevel);
     }
     /**
-     * @return Whether to compress existing layers again. Defaults to false.
+     * @return Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      * 
      */
     public Optional<Boolean> forceCompression() {

@@ -22,7 +22,7 @@ public final class ExportOCI {
      */
     private @Nullable Map<String,String> annotations;
     /**
-     * @return How to compress layers. Defaults to `gzip`.
+     * @return How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      * 
      */
     private @Nullable CompressionType compression;
@@ -37,7 +37,7 @@ public final class ExportOCI {
      */
     private @Nullable String dest;
     /**
-     * @return Whether to compress existing layers again. Defaults to false.
+     * @return Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      * 
      */
     private @Nullable Boolean forceCompression;
@@ -66,7 +66,7 @@ public final class ExportOCI {
         return this.annotations == null ? Map.of() : this.annotations;
     }
     /**
-     * @return How to compress layers. Defaults to `gzip`.
+     * @return How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
      * 
      */
     public Optional<CompressionType> compression() {
@@ -87,7 +87,7 @@ public final class ExportOCI {
         return Optional.ofNullable(this.dest);
     }
     /**
-     * @return Whether to compress existing layers again. Defaults to false.
+     * @return Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
      * 
      */
     public Optional<Boolean> forceCompression() {
