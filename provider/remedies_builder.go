@@ -113,7 +113,8 @@ var tlsRemedies = map[endpoint.Refusal]string{
 	endpoint.OldVersion: "update the daemon, or what ends TLS in front of it",
 	endpoint.NothingInCommon: "set tls.cert and tls.key if it wants a client certificate, or allow the ciphers of " +
 		"TLS 1.3 there",
-	endpoint.NoGRPC:       "correct builder.endpoint or BUILDKIT_HOST",
+	endpoint.NoGRPC: "correct builder.endpoint or BUILDKIT_HOST, or allow HTTP/2 (h2) in the proxy in front of the " +
+		"daemon",
 	endpoint.BrokenDaemon: "look at the log of the daemon there",
 	endpoint.OtherRefusal: "compare tls with the options of the daemon",
 }
@@ -139,7 +140,10 @@ func connectionRemedy(err error) string {
 	switch {
 	case !ok:
 		return ""
-	case strings.HasPrefix(absent.Endpoint, "unix://"), strings.HasPrefix(absent.Endpoint, "tcp://"):
+	case !strings.HasPrefix(absent.Endpoint, "unix://") && !strings.HasPrefix(absent.Endpoint, "tcp://"):
+	case absent.Accepted:
+		return "something listens there: start or restart the daemon behind it, or correct builder.endpoint or BUILDKIT_HOST"
+	default:
 		return fmt.Sprintf("start one there (buildkitd --addr %s), or correct builder.endpoint or BUILDKIT_HOST",
 			shell.Quote(absent.Endpoint))
 	}

@@ -41,6 +41,10 @@ func TestRemediesOfBuilds(t *testing.T) {
 			"BUILDKIT_HOST": &endpoint.NoDaemonError{
 			Endpoint: "unix:///a b", Cause: errors.New("no"),
 		},
+		"; something listens there: start or restart the daemon behind it, or correct builder.endpoint or " +
+			"BUILDKIT_HOST": &endpoint.NoDaemonError{
+			Endpoint: "tcp://builder:1", Cause: errors.New("no"), Accepted: true,
+		},
 		"Nothing was sent or pushed. Set watch to all, so that the whole context is hashed and " +
 			"sent": &inputs.UnhashedError{
 			Path: "a",

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/moby/buildkit/client"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/keepalive"
 )
 
@@ -29,6 +31,7 @@ type Options struct {
 type NoDaemonError struct {
 	Endpoint string
 	Cause    error
+	Accepted bool // something there accepted the connection; always true behind a program that connects
 }
 
 // Error names the endpoint and the cause.
@@ -63,12 +66,19 @@ type dialer struct {
 	options    Options
 	handshakes *handshakes // nil: no TLS
 	failed     lastError   // why the last connection was not made
+	accepted   atomic.Bool // a connection was made
 }
 
 func (d *dialer) clientOptions() ([]client.ClientOpt, error) {
 	// Without keepalive, a client would wait forever for a daemon that hangs, or over a network that drops packets.
 	alive := grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second})
-	options := []client.ClientOpt{client.WithGRPCDialOption(alive), client.WithContextDialer(d.dial)}
+	// The limit of gRPC for a connection is as long as dialLimit. It is raised, so that dialLimit always ends the wait.
+	limits := grpc.WithConnectParams(grpc.ConnectParams{
+		Backoff: backoff.DefaultConfig, MinConnectTimeout: 2 * dialLimit,
+	})
+	options := []client.ClientOpt{
+		client.WithGRPCDialOption(alive), client.WithGRPCDialOption(limits), client.WithContextDialer(d.dial),
+	}
 	if d.options.TLS == nil || !d.IsTCP() {
 		return options, nil
 	}
@@ -90,6 +100,8 @@ func (d *dialer) dial(ctx context.Context, _ string) (net.Conn, error) {
 	conn, err := d.dialOnce(ctx)
 	if err != nil {
 		d.failed.set(err)
+	} else {
+		d.accepted.Store(true)
 	}
 	return conn, err
 }
@@ -139,7 +151,8 @@ func (d *dialer) explain(ctx, waitCtx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if refused := d.handshakes.err(d.text, d.options.TLS != nil && len(d.options.TLS.Cert) > 0); refused != nil {
+	hasCertificate := d.options.TLS != nil && len(d.options.TLS.Cert) > 0
+	if refused := d.handshakes.refusal(d.text, hasCertificate); refused != nil {
 		return refused
 	}
 	failed := d.failed.get()
@@ -151,6 +164,8 @@ func (d *dialer) explain(ctx, waitCtx context.Context, err error) error {
 	}
 	if waitCtx.Err() != nil {
 		err = context.Cause(waitCtx)
+	} else if interrupted := d.handshakes.interruption(); interrupted != nil {
+		err = interrupted
 	}
-	return &NoDaemonError{Endpoint: d.text, Cause: err}
+	return &NoDaemonError{Endpoint: d.text, Cause: err, Accepted: d.accepted.Load()}
 }

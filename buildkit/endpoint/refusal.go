@@ -24,7 +24,7 @@ const (
 	UnknownClient              // nobody that the daemon trusts signed the client's certificate
 	OldVersion                 // the daemon speaks older versions of TLS only
 	NothingInCommon            // the daemon wants ciphers that the client does not have
-	NoGRPC                     // something listens there that speaks TLS and no gRPC
+	NoGRPC                     // something that speaks TLS and no gRPC listens there
 	BrokenDaemon               // the daemon failed during the handshake
 )
 
@@ -65,8 +65,18 @@ func (e *TLSError) Error() string {
 // Unwrap returns the cause.
 func (e *TLSError) Unwrap() error { return e.Cause }
 
-// refusalOf classifies why a handshake failed.
+// isRefusal reports whether err, of a TLS handshake, says that one side refused the other. It reports false if the
+// connection ended or hung.
+func isRefusal(err error) bool {
+	return isAlert(err) || errors.Is(err, errNoProtocol) || errors.As(err, new(tls.RecordHeaderError)) ||
+		errors.As(err, new(*tls.CertificateVerificationError))
+}
+
+// refusalOf classifies an error of which isRefusal reports true.
 func refusalOf(err error, hasCertificate bool) Refusal {
+	if errors.Is(err, errNoProtocol) {
+		return NoGRPC
+	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return NoTLS
 	}

@@ -17,24 +17,7 @@ import (
 // the address.
 func serveHandshakes(t *testing.T, config *tls.Config) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				_ = tls.Server(conn, config).Handshake()
-				_ = conn.Close()
-			}()
-		}
-	}()
-	return "tcp://" + listener.Addr().String()
+	return listen(t, func(conn net.Conn) { _ = tls.Server(conn, config).Handshake() })
 }
 
 // alertParties are a daemon and the clients that it refuses.

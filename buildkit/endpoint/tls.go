@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -62,12 +63,25 @@ func (t *TLS) Config() (*tls.Config, error) {
 type handshakes struct {
 	credentials.TransportCredentials
 
-	mu     sync.Mutex
-	failed error
+	mu         sync.Mutex
+	failed     error
+	noProtocol bool // the other side agreed to none of the protocols that were offered
 }
 
+// errNoProtocol says that the other side of a TLS connection did not agree to HTTP/2, without which there is no gRPC.
+var errNoProtocol = errors.New("it agrees to no protocol inside TLS (ALPN)")
+
+// newHandshakes returns handshakes with config, which it changes.
 func newHandshakes(config *tls.Config) *handshakes {
-	return &handshakes{TransportCredentials: credentials.NewTLS(config)}
+	h := &handshakes{}
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.noProtocol = state.NegotiatedProtocol == ""
+		return nil
+	}
+	h.TransportCredentials = credentials.NewTLS(config)
+	return h
 }
 
 // ClientHandshake implements credentials.TransportCredentials.
@@ -85,10 +99,45 @@ func (h *handshakes) ClientHandshake(
 // Clone implements credentials.TransportCredentials. Both note failures in one place.
 func (h *handshakes) Clone() credentials.TransportCredentials { return h }
 
+// note keeps err. An error of gRPC about the missing protocol becomes errNoProtocol.
 func (h *handshakes) note(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.noProtocol && !isRefusal(err) {
+		err = errNoProtocol
+	}
 	h.failed = err
+}
+
+// refusal returns a *TLSError if the last handshake failed because one side refused the other, or nil.
+func (h *handshakes) refusal(endpoint string, hasCertificate bool) error {
+	failed := h.lastError()
+	if !isRefusal(failed) {
+		return nil
+	}
+	return &TLSError{Endpoint: endpoint, Refusal: refusalOf(failed, hasCertificate), Cause: failed}
+}
+
+// interruption returns why the last handshake did not end, or nil. Nobody refused anybody then.
+func (h *handshakes) interruption() error {
+	failed := h.lastError()
+	switch {
+	case failed == nil || isRefusal(failed):
+		return nil
+	case errors.Is(failed, io.EOF), errors.Is(failed, io.ErrUnexpectedEOF):
+		return errors.New("what listens there closed the connection during the TLS handshake")
+	}
+	return fmt.Errorf("the TLS handshake failed: %w", failed)
+}
+
+// lastError returns why the last handshake failed, or nil.
+func (h *handshakes) lastError() error {
+	if h == nil {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.failed
 }
 
 // alertConn notes the alerts of the other side. With TLS 1.3 a server refuses a client certificate only after the
@@ -115,17 +164,4 @@ func (c *alertConn) Write(p []byte) (int, error) {
 		_, _ = c.Read(make([]byte, 1))
 	}
 	return n, err
-}
-
-// err returns a *TLSError if a handshake failed, or nil.
-func (h *handshakes) err(endpoint string, hasCertificate bool) error {
-	if h == nil {
-		return nil
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.failed == nil {
-		return nil
-	}
-	return &TLSError{Endpoint: endpoint, Refusal: refusalOf(h.failed, hasCertificate), Cause: h.failed}
 }
