@@ -3,14 +3,13 @@
 package e2e
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
 const scratchImage = `
@@ -44,7 +43,7 @@ func TestUnreadFilesDoNotCount(t *testing.T) {
 // The builder fetches a git repository or an archive as the context.
 func TestRemoteContexts(t *testing.T) {
 	t.Parallel()
-	site := httptest.NewServer(http.FileServer(http.Dir(remoteSources(t))))
+	site := httptest.NewServer(http.FileServer(http.Dir(stack.RemoteSources(t))))
 	t.Cleanup(site.Close) // after the parallel subtests
 	for name, location := range map[string]string{"git": site.URL + "/repo.git#main",
 		"archive": site.URL + "/app.tar.gz"} {
@@ -67,7 +66,7 @@ func TestRemoteContexts(t *testing.T) {
 // there is another image.
 func TestDockerfileInARemoteContext(t *testing.T) {
 	t.Parallel()
-	site := httptest.NewServer(http.FileServer(http.Dir(remoteSources(t))))
+	site := httptest.NewServer(http.FileServer(http.Dir(stack.RemoteSources(t))))
 	t.Cleanup(site.Close)
 	for name, location := range map[string]string{"git": site.URL + "/repo.git#main",
 		"archive": site.URL + "/app.tar.gz"} {
@@ -95,7 +94,7 @@ func TestDockerfileInARemoteContext(t *testing.T) {
 // With pull, a new commit on the branch gives a new image. Without it, only the URL counts.
 func TestPullSeesANewCommit(t *testing.T) {
 	t.Parallel()
-	dir := remoteSources(t)
+	dir := stack.RemoteSources(t)
 	site := httptest.NewServer(http.FileServer(http.Dir(dir)))
 	t.Cleanup(site.Close)
 	properties := "context: { location: \"" + site.URL +
@@ -119,45 +118,4 @@ func commitTo(t *testing.T, bare string) {
 	if out, err := exec.CommandContext(t.Context(), "sh", "-c", script, bare).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-}
-
-// remoteSources returns a folder with app.tar.gz and repo.git, which a plain web server can serve.
-func remoteSources(t *testing.T) string {
-	t.Helper()
-	dir, work := t.TempDir(), t.TempDir()
-	const dockerfile = "FROM scratch\nCOPY hello /\n"
-	files := map[string]string{
-		"Dockerfile": dockerfile, "hello": "hello", "app/Other": dockerfile + "LABEL from=there\n",
-	}
-	must(t, os.Mkdir(filepath.Join(work, "app"), 0o755))
-	for name, text := range files {
-		must(t, os.WriteFile(filepath.Join(work, name), []byte(text), 0o644))
-	}
-	git := func(args ...string) {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "git",
-			append([]string{"-C", work, "-c", "user.name=t", "-c", "user.email=t@example.com"}, args...)...)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("git %q: %v\n%s", args, err, out)
-		}
-	}
-	git("init", "-q", "-b", "main")
-	git("add", ".")
-	git("commit", "-q", "-m", "one")
-	git("clone", "-q", "--bare", work, filepath.Join(dir, "repo.git"))
-	git("--git-dir="+filepath.Join(dir, "repo.git"), "update-server-info")
-
-	file, err := os.Create(filepath.Join(dir, "app.tar.gz"))
-	must(t, err)
-	z := gzip.NewWriter(file)
-	archive := tar.NewWriter(z)
-	for name, text := range files {
-		must(t, archive.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}))
-		_, err := archive.Write([]byte(text))
-		must(t, err)
-	}
-	must(t, archive.Close())
-	must(t, z.Close())
-	must(t, file.Close())
-	return dir
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/snippets"
 )
 
-// The compiler or type checker of each language accepts three kinds of programs: one that uses every input and reads
-// every output, which make sdk generates; the example; and those of the documentation. make languages has built the
-// SDKs themselves.
+// The compiler or type checker of each language accepts four kinds of programs: one that uses every input and reads
+// every output, which make sdk generates; the example; those of the documentation; and the one that was written for
+// docker-build. make languages has built the SDKs themselves.
 func TestPrograms(t *testing.T) {
 	t.Parallel()
 	for language, check := range map[string]func(*testing.T){
@@ -46,10 +46,11 @@ func checkTypeScript(t *testing.T) {
 		"server.ts": "examples/go-server/typescript/index.ts"} {
 		link(t, inRepo(source), filepath.Join(folder, name))
 	}
+	writeMoved(t, "TypeScript", filepath.Join(folder, "moved.ts"))
 	args := []string{"--strict", "--noEmit", "--incremental", "--tsBuildInfoFile", "checked", "--preserveSymlinks",
 		"--skipLibCheck",
 		"--target", "es2020", "--module", "commonjs", "--moduleResolution", "node", "--types", "node",
-		"inputs.ts", "server.ts"}
+		"inputs.ts", "server.ts", "moved.ts"}
 	tool(t, folder, inToolchain("node_modules/.bin/tsc"),
 		append(args, writeDocumentedPrograms(t, "typescript", folder)...)...)
 }
@@ -74,12 +75,14 @@ func checkPython(t *testing.T) {
 		"server.py": "examples/go-server/python/__main__.py"} {
 		link(t, inRepo(source), inToolchain("check-python", name))
 	}
-	args := []string{"--strict", "--cache-dir", "checked", "inputs.py", "server.py"}
+	writeMoved(t, "Python", inToolchain("check-python/moved.py"))
+	args := []string{"--strict", "--cache-dir", "checked", "inputs.py", "server.py", "moved.py"}
 	tool(t, inToolchain("check-python"), inToolchain("venv/bin/mypy"),
 		append(args, writeDocumentedPrograms(t, "python", inToolchain("check-python"))...)...)
 }
 
-// checkGo checks the programs in Go. The module of the example uses the SDK of this tree.
+// checkGo checks the programs in Go. The module of the example uses the SDK of this tree. TestMovedPrograms compiles
+// the program of docker-build.
 func checkGo(t *testing.T) {
 	tool(t, inRepo("examples/go-server/go"), "go", "vet", ".")
 	for _, file := range append(writeDocumentedPrograms(t, "go", t.TempDir()), inRepo(inputs, "go/main.go")) {
@@ -88,9 +91,10 @@ func checkGo(t *testing.T) {
 }
 
 func checkJava(t *testing.T) {
-	jars := javaPath(t)
+	jars, moved := javaPath(t), filepath.Join(t.TempDir(), "shop/App.java")
+	writeMoved(t, "Java", moved)
 	args := []string{"-proc:none", "-Xlint:all,-path,-classfile", "-Werror", "-d", t.TempDir(), "-cp", jars,
-		inputs + "/java/App.java", "examples/go-server/java/src/main/java/goserver/App.java"}
+		inputs + "/java/App.java", "examples/go-server/java/src/main/java/goserver/App.java", moved}
 	tool(t, shared.repo, "javac", append(args, writeDocumentedPrograms(t, "java", t.TempDir())...)...)
 	// The CLI asks in this way which plugins to install.
 	if asked := tool(t, shared.repo, "java", "-cp", jars, "com.pulumi.bootstrap.internal.Main",
@@ -118,6 +122,7 @@ func javaPath(t *testing.T) string {
 func checkCSharp(t *testing.T) {
 	folder := t.TempDir()
 	writeDocumentedPrograms(t, "csharp", folder)
+	writeMoved(t, "C#", filepath.Join(folder, "moved.cs"))
 	tool(t, shared.toolchain, "node", inRepo(".tools/languages/csharp.mjs"), inRepo("sdk/dotnet"),
 		inRepo(inputs, "dotnet"),
 		inRepo("examples/go-server/csharp"), folder)

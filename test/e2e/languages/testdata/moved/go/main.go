@@ -1,0 +1,232 @@
+// Written for another package. The test changes the name of the package and nothing else.
+package main
+
+import (
+	"github.com/pulumi/pulumi-docker-build/sdk/go/dockerbuild"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+)
+
+func main() { pulumi.Run(shop) }
+
+// dockerfile names a Dockerfile of the folder app.
+func dockerfile(name string) dockerbuild.DockerfilePtrInput {
+	return &dockerbuild.DockerfileArgs{Location: pulumi.String("./app/Dockerfile." + name)}
+}
+
+func shop(ctx *pulumi.Context) error {
+	settings := config.New(ctx, "")
+	registry, sources, base := settings.Require("registry"), settings.Require("sources"), settings.Require("base")
+	password := pulumi.ToSecret(pulumi.String(settings.Require("password"))).(pulumi.StringOutput)
+	login := &dockerbuild.RegistryArgs{
+		Address: pulumi.String(registry), Username: pulumi.String("shop"), Password: password,
+	}
+	app := &dockerbuild.BuildContextArgs{Location: pulumi.String("./app")}
+
+	configured, err := dockerbuild.NewProvider(ctx, "configured", &dockerbuild.ProviderArgs{
+		Host: pulumi.String(""), Registries: dockerbuild.RegistryArray{login},
+	})
+	if err != nil {
+		return err
+	}
+	// What a repository of Amazon ECR gives.
+	repositoryURL := pulumi.String(registry + "/shop/ecr").ToStringOutput()
+	images := map[string]*dockerbuild.ImageArgs{
+		"platforms": {
+			Dockerfile: dockerfile("platforms"),
+			Platforms:  dockerbuild.PlatformArray{dockerbuild.Platform_Linux_ppc64le, dockerbuild.Platform("freebsd/amd64")},
+		},
+		"pushed": {
+			Push:       pulumi.Bool(true),
+			Tags:       pulumi.StringArray{pulumi.String(registry + "/shop/app:1.0")},
+			Registries: dockerbuild.RegistryArray{login},
+		},
+		"cached": {
+			CacheTo: dockerbuild.CacheToArray{dockerbuild.CacheToArgs{Local: dockerbuild.CacheToLocalArgs{
+				Dest: pulumi.String("build/cache"), Mode: dockerbuild.CacheModeMax,
+			}}},
+			CacheFrom: dockerbuild.CacheFromArray{dockerbuild.CacheFromArgs{Local: dockerbuild.CacheFromLocalArgs{
+				Src: pulumi.String("build/cache"),
+			}}},
+		},
+		"cachedInRegistry": {
+			Push: pulumi.Bool(true),
+			CacheFrom: dockerbuild.CacheFromArray{&dockerbuild.CacheFromArgs{Registry: &dockerbuild.CacheFromRegistryArgs{
+				Ref: pulumi.Sprintf("%s:cache", repositoryURL),
+			}}},
+			CacheTo: dockerbuild.CacheToArray{&dockerbuild.CacheToArgs{Registry: &dockerbuild.CacheToRegistryArgs{
+				ImageManifest: pulumi.Bool(true), OciMediaTypes: pulumi.Bool(true),
+				Ref: repositoryURL.ApplyT(func(url string) string { return url + ":cache" }).(pulumi.StringOutput),
+			}}},
+			Registries: dockerbuild.RegistryArray{dockerbuild.RegistryArgs{
+				Address: repositoryURL, Username: pulumi.StringPtr("AWS"), Password: password,
+			}},
+			Tags: pulumi.StringArray{pulumi.Sprintf("%s:latest", repositoryURL)},
+		},
+		"arguments": {
+			Dockerfile: dockerfile("arguments"),
+			BuildArgs:  pulumi.StringMap{"GREETING": pulumi.String("hello"), "EMPTY": pulumi.String("")},
+		},
+		"hosts": {
+			Dockerfile: dockerfile("hosts"), AddHosts: pulumi.ToStringArray([]string{"db.shop.example:10.0.0.5"}),
+		},
+		"key": {
+			Dockerfile: dockerfile("key"),
+			Ssh: dockerbuild.SSHArray{
+				&dockerbuild.SSHArgs{Id: pulumi.String("default")},
+				&dockerbuild.SSHArgs{Id: pulumi.String("deploy"), Paths: pulumi.StringArray{pulumi.String("./deploy.key")}},
+			},
+		},
+		"token": {
+			Dockerfile:                     dockerfile("token"),
+			Secrets:                        pulumi.StringMap{"token": pulumi.String("open sesame")},
+			IgnoreSecretsInDiffCalculation: pulumi.StringArray{pulumi.String("token")},
+		},
+		"described": {Labels: pulumi.StringMap{"description": pulumi.String("All that the shop sells ✓")}},
+		"stage":     {Dockerfile: dockerfile("stages"), Target: pulumi.StringPtr("tested")},
+		"named": {
+			Dockerfile: dockerfile("named"),
+			Context: &dockerbuild.BuildContextArgs{
+				Location: pulumi.String("./app"),
+				Named: dockerbuild.ContextMap{
+					"toolchain:latest": &dockerbuild.ContextArgs{Location: pulumi.String("docker-image://" + base)},
+					"assets":           dockerbuild.ContextArgs{Location: pulumi.String("./assets")},
+				},
+			},
+		},
+		"dockerfileByUrl": {Context: dockerbuild.BuildContextArgs{Location: pulumi.String(sources + "/Dockerfile")}},
+		"repository": {
+			Context:    dockerbuild.BuildContextArgs{Location: pulumi.String(sources + "/repo.git#main")},
+			Dockerfile: dockerbuild.DockerfileArgs{Location: pulumi.String("app/Other")},
+		},
+		"repositoryWithInline": {
+			Context:    dockerbuild.BuildContextArgs{Location: pulumi.String(sources + "/repo.git#main")},
+			Dockerfile: dockerbuild.DockerfileArgs{Inline: pulumi.String("FROM scratch\nCOPY hello /\n")},
+		},
+		"loaded": {Exports: dockerbuild.ExportArray{&dockerbuild.ExportArgs{
+			Docker: &dockerbuild.ExportDockerArgs{Tar: pulumi.Bool(true)},
+		}}},
+		"cloud": {
+			BuildOnPreview: pulumi.Bool(false),
+			Builder:        &dockerbuild.BuilderConfigArgs{Name: pulumi.String("cloud-shop")},
+			Exec:           pulumi.Bool(true),
+		},
+		"files": {
+			Load: pulumi.Bool(false), NoCache: pulumi.Bool(false), Pull: pulumi.Bool(false),
+			Network: dockerbuild.NetworkModeNone,
+			Exports: dockerbuild.ExportArray{
+				dockerbuild.ExportArgs{Local: dockerbuild.ExportLocalArgs{Dest: pulumi.String("build/files")}},
+				dockerbuild.ExportArgs{Tar: dockerbuild.ExportTarArgs{Dest: pulumi.String("build/files.tar")}},
+				dockerbuild.ExportArgs{Cacheonly: dockerbuild.ExportCacheOnlyArgs{}},
+			},
+		},
+		"clouds": clouds(registry),
+		"amd64":  buildFor(registry, "amd64", dockerbuild.Platform_Linux_amd64),
+		"arm64":  buildFor(registry, "arm64", dockerbuild.Platform_Linux_arm64),
+	}
+	made := map[string]*dockerbuild.Image{}
+	for name, args := range images {
+		if args.Context == nil {
+			args.Context = app
+		}
+		if args.Push == nil {
+			args.Push = pulumi.Bool(false)
+		}
+		if made[name], err = dockerbuild.NewImage(ctx, name, args); err != nil {
+			return err
+		}
+	}
+	_, err = dockerbuild.NewImage(ctx, "written", &dockerbuild.ImageArgs{
+		Push: pulumi.Bool(false),
+		Dockerfile: &dockerbuild.DockerfileArgs{
+			Inline: pulumi.String("FROM " + base + "\nRUN echo written in the program\n"),
+		},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = dockerbuild.NewImage(ctx, "exported", &dockerbuild.ImageArgs{
+		Push: pulumi.Bool(false), Context: app,
+		Tags: pulumi.StringArray{pulumi.String(registry + "/shop/exported:1.0")},
+		Exports: dockerbuild.ExportArray{&dockerbuild.ExportArgs{Registry: &dockerbuild.ExportRegistryArgs{
+			OciMediaTypes: pulumi.Bool(true), Push: pulumi.Bool(false),
+		}}},
+	}, pulumi.Provider(configured))
+	if err != nil {
+		return err
+	}
+	both, err := dockerbuild.NewIndex(ctx, "both", &dockerbuild.IndexArgs{
+		Tag:      pulumi.String(registry + "/shop/both:1.0"),
+		Sources:  pulumi.StringArray{made["amd64"].Ref, made["arm64"].Ref},
+		Push:     pulumi.Bool(true),
+		Registry: login,
+	})
+	if err != nil {
+		return err
+	}
+	ctx.Export("pushedRef", made["pushed"].Ref)
+	ctx.Export("bothRef", both.Ref)
+	ctx.Export("cachedDigest", made["cachedInRegistry"].Digest)
+	ctx.Export("builtFor", made["platforms"].Platforms)
+	ctx.Export("stageTarget", made["stage"].Target)
+	return nil
+}
+
+// clouds has caches and exports that no test machine reaches.
+func clouds(registry string) *dockerbuild.ImageArgs {
+	return &dockerbuild.ImageArgs{
+		BuildOnPreview: pulumi.Bool(false),
+		CacheFrom: dockerbuild.CacheFromArray{
+			dockerbuild.CacheFromArgs{Gha: dockerbuild.CacheFromGitHubActionsArgs{Scope: pulumi.String("shop")}},
+			dockerbuild.CacheFromArgs{S3: dockerbuild.CacheFromS3Args{
+				Bucket: pulumi.String("shop"), Region: pulumi.String("eu-west-1"),
+			}},
+			dockerbuild.CacheFromArgs{Azblob: dockerbuild.CacheFromAzureBlobArgs{
+				Name: pulumi.String("shop"), AccountUrl: pulumi.String("https://shop.blob.example.com"),
+			}},
+			dockerbuild.CacheFromArgs{Raw: pulumi.String("type=registry,ref=" + registry + "/shop/app:cache")},
+			dockerbuild.CacheFromArgs{Disabled: pulumi.Bool(true), Registry: dockerbuild.CacheFromRegistryArgs{
+				Ref: pulumi.String(registry + "/shop/app:off"),
+			}},
+		},
+		CacheTo: dockerbuild.CacheToArray{
+			dockerbuild.CacheToArgs{Inline: dockerbuild.CacheToInlineArgs{}},
+			dockerbuild.CacheToArgs{Gha: dockerbuild.CacheToGitHubActionsArgs{
+				Scope: pulumi.String("shop"), Mode: dockerbuild.CacheModeMax, IgnoreError: pulumi.Bool(true),
+			}},
+			dockerbuild.CacheToArgs{S3: dockerbuild.CacheToS3Args{
+				Bucket: pulumi.String("shop"), Region: pulumi.String("eu-west-1"), Mode: dockerbuild.CacheModeMax,
+			}},
+		},
+		Exports: dockerbuild.ExportArray{
+			dockerbuild.ExportArgs{Oci: dockerbuild.ExportOCIArgs{
+				Dest: pulumi.String("build/image.tar"), Compression: dockerbuild.CompressionTypeZstd,
+				CompressionLevel: pulumi.Int(3),
+			}},
+			dockerbuild.ExportArgs{Image: dockerbuild.ExportImageArgs{
+				Names:       pulumi.StringArray{pulumi.String(registry + "/shop/clouds:1.0")},
+				Annotations: pulumi.StringMap{"vendor": pulumi.String("shop")},
+			}},
+			dockerbuild.ExportArgs{Raw: pulumi.String("type=docker,dest=build/docker.tar")},
+			dockerbuild.ExportArgs{
+				Disabled: pulumi.Bool(true), Tar: dockerbuild.ExportTarArgs{Dest: pulumi.String("build/off.tar")},
+			},
+		},
+	}
+}
+
+// buildFor has the inputs of an image for one platform, with a cache of its own.
+func buildFor(registry, name string, platform dockerbuild.Platform) *dockerbuild.ImageArgs {
+	cache := pulumi.String(registry + "/shop/both:cache-" + name)
+	return &dockerbuild.ImageArgs{
+		Push:      pulumi.Bool(true),
+		Platforms: dockerbuild.PlatformArray{platform},
+		Tags:      pulumi.StringArray{pulumi.String(registry + "/shop/both:1.0-" + name)},
+		CacheTo: dockerbuild.CacheToArray{dockerbuild.CacheToArgs{Registry: dockerbuild.CacheToRegistryArgs{
+			Ref: cache, Mode: dockerbuild.CacheModeMax,
+		}}},
+		CacheFrom: dockerbuild.CacheFromArray{dockerbuild.CacheFromArgs{Registry: dockerbuild.CacheFromRegistryArgs{
+			Ref: cache,
+		}}},
+	}
+}
