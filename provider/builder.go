@@ -98,7 +98,6 @@ func (f *builderFinder) connectEngine(ctx context.Context, a engine.Address) (bu
 }
 
 // connectOpenEngine does the same for an engine that is connected. The caller closes the engine after an error.
-// connectOpenEngine does the same for an engine that is connected. The caller closes the engine after an error.
 func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine) (builder, error) {
 	abilities, err := e.Abilities(ctx)
 	if err != nil {
@@ -107,7 +106,7 @@ func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine)
 	a := e.Address()
 	b := builder{
 		endpoint: a.Host, release: func() { _ = e.Close() }, guarded: !a.Chosen, engine: &a,
-		prune: dockerCommand(a) + " builder prune",
+		prune: dockerCommand(a) + " builder prune", rootless: abilities.Rootless,
 	}
 	if a.Source != a.Host { // else the endpoint says it all
 		b.reason = a.Source
@@ -121,7 +120,7 @@ func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine)
 		return builder{}, err
 	}
 	if missing == "" {
-		b.connect, b.rootless = e.BuildKit, abilities.Rootless
+		b.connect = e.BuildKit
 		return b, nil
 	}
 	registries, err := f.containerRegistries(ctx)
@@ -133,6 +132,7 @@ func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine)
 		return builder{}, fmt.Errorf("%s, and %w", missing, err)
 	}
 	b.endpoint, b.guarded, b.connect, b.container = container.Endpoint(), true, container.BuildKit, container
+	b.rootless = b.rootless || container.IsRootless()
 	b.release = func() { container.Close(); _ = e.Close() }
 	where := cmp.Or(b.reason, "the Docker Engine at "+a.Host)
 	b.reason = fmt.Sprintf("%s; %s, so our BuildKit runs there", where, missing)

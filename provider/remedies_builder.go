@@ -130,11 +130,8 @@ func connectionRemedy(err error) string {
 	if bad, ok := errors.AsType[*endpoint.CertificateError](err); ok {
 		return "correct tls." + bad.Part
 	}
-	if errors.As(err, new(*engine.ClaimedError)) {
-		return "try again when that build has ended, or give the registry another port"
-	}
-	if errors.As(err, new(*engine.OccupiedError)) {
-		return "Give the registry another port, or use a registry at an address that both machines reach"
+	if remedy := containerRemedy(err); remedy != "" {
+		return remedy
 	}
 	absent, ok := errors.AsType[*endpoint.NoDaemonError](err)
 	switch {
@@ -148,6 +145,23 @@ func connectionRemedy(err error) string {
 			shell.Quote(absent.Endpoint))
 	}
 	return "start BuildKit there, or correct builder.endpoint or BUILDKIT_HOST"
+}
+
+// containerRemedy returns the remedy for our BuildKit in a Docker Engine that does not run, or gets no tunnel to a
+// registry on this machine. It returns "" for any other error.
+func containerRemedy(err error) string {
+	switch {
+	case errors.As(err, new(*engine.BuilderError)):
+		return "use a Docker Engine that runs as root and allows privileged containers, or name another builder in " +
+			"builder.endpoint or BUILDKIT_HOST"
+	case errors.As(err, new(*engine.ClaimedError)):
+		return "try again when that build has ended, or give the registry another port"
+	case errors.As(err, new(*engine.OccupiedError)):
+		return "give the registry another port, or use a registry at an address that both machines reach"
+	case errors.As(err, new(*engine.TunnelError)):
+		return "try again, or use a registry at an address that both machines reach"
+	}
+	return ""
 }
 
 // engineRemedy returns the remedy for a Docker Engine that does not answer.

@@ -19,7 +19,8 @@ type Abilities struct {
 	// image of several platforms and exports no cache.
 	Stores bool
 	OS     string // "linux" or "windows"
-	// Rootless tells whether the engine runs in a user namespace. The steps of its BuildKit then have no cgroups.
+	// Rootless tells whether the engine runs in a user namespace. Steps have no cgroups there, whichever BuildKit
+	// builds.
 	Rootless bool
 }
 
@@ -34,7 +35,7 @@ func (e *Engine) Abilities(ctx context.Context) (Abilities, error) {
 	if err != nil {
 		return Abilities{}, &NoEngineError{Address: e.address, Cause: err}
 	}
-	found := Abilities{OS: server.Os}
+	found := Abilities{OS: server.Os, Rootless: e.isRootless(ctx)}
 	conn, err := e.api.DialHijack(ctx, "/grpc", "h2c", nil)
 	if err != nil && strings.Contains(err.Error(), "received 404") { // the client of the engine has text only
 		return found, nil // Podman, and engines of before BuildKit
@@ -65,7 +66,6 @@ func (e *Engine) Abilities(ctx context.Context) (Abilities, error) {
 			found.Stores = true
 		}
 	}
-	found.Rootless = e.isRootless(ctx)
 	return found, nil
 }
 

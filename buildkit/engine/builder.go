@@ -1,21 +1,14 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"sync"
 	"time"
 
-	bkclient "github.com/moby/buildkit/client"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/inside"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/tunnel"
 )
@@ -39,16 +32,52 @@ type Builder struct {
 
 	mu      sync.Mutex
 	tunnels map[string]*openTunnel // by address
-	offline string
+	spare   net.Conn               // a connection to the daemon that nobody uses yet, or nil
+	hello   inside.Greeting        // of the last connection
+
+	tunnelLimit time.Duration
 }
 
-// StartBuilder returns our BuildKit in the engine. It loads the image and starts the container unless the container
-// runs. The container stops by itself a minute after its last use; the image and the volume with the cache stay.
+// BuilderError says that our BuildKit does not run in an engine that answers.
+type BuilderError struct {
+	Host  string // of the engine
+	Cause error
+}
+
+// Error names the engine and the cause.
+func (e *BuilderError) Error() string {
+	return fmt.Sprintf("our BuildKit does not run in the Docker Engine at %s: %v", e.Host, e.Cause)
+}
+
+// Unwrap returns the cause.
+func (e *BuilderError) Unwrap() error { return e.Cause }
+
+// StartBuilder returns our BuildKit in the engine, and waits until its daemon answers. It loads the image and starts
+// the container unless the container runs. The container stops by itself a minute after its last use; the image and the
+// volume with the cache stay.
 //
-// It returns a *MissingProgramsError if the plugin was shipped without the programs for the engine's architecture.
+// It returns a *MissingProgramsError if the plugin was shipped without the programs for the engine's architecture. It
+// returns a *BuilderError if the engine does not run the container, or the daemon cannot work there.
 func (e *Engine) StartBuilder(ctx context.Context, o BuilderOptions) (*Builder, error) {
-	ctx, stop := context.WithTimeoutCause(ctx, containerLimit, fmt.Errorf("it did not run within %s", containerLimit))
-	defer stop()
+	b, err := e.newBuilder(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	err = b.ensure(ctx)
+	if err == nil {
+		b.spare, err = b.dialWithin(ctx, startLimitInside)
+	}
+	switch {
+	case err == nil:
+		return b, nil
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	}
+	return nil, &BuilderError{Host: e.address.Host, Cause: err}
+}
+
+// newBuilder returns a builder whose container may not run.
+func (e *Engine) newBuilder(ctx context.Context, o BuilderOptions) (*Builder, error) {
 	image, err := e.builderImage(ctx)
 	if err != nil {
 		return nil, err
@@ -63,15 +92,12 @@ func (e *Engine) StartBuilder(ctx context.Context, o BuilderOptions) (*Builder, 
 		builderContainer: builderContainer{
 			engine: e, name: "pulumi-buildkit-" + image.key(), image: image, note: o.Note,
 		},
-		settings: append(settings, '\n'), tunnels: map[string]*openTunnel{},
+		settings: append(settings, '\n'), tunnels: map[string]*openTunnel{}, tunnelLimit: tunnelLimit,
 	}
 	for _, host := range o.Hosts {
 		if target, ok := tunnel.TargetOf(host); ok {
 			b.targets = append(b.targets, target)
 		}
-	}
-	if err := b.ensure(ctx); err != nil {
-		return nil, fmt.Errorf("our BuildKit in the Docker Engine at %s: %w", e.address.Host, err)
 	}
 	return b, nil
 }
@@ -94,69 +120,4 @@ func inheritedEnviron() map[string]string {
 		}
 	}
 	return found
-}
-
-// Dial returns a connection to the daemon, and starts the daemon if none runs. The daemon runs as long as a connection
-// is open.
-func (b *Builder) Dial(ctx context.Context) (net.Conn, error) {
-	conn, err := b.exec(ctx, inside.ConnectRole)
-	if err != nil {
-		return nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) //nolint:forbidigo // cannot panic
-	defer stop()
-	var hello inside.Greeting
-	greeted, err := greet(conn, b.settings, &hello)
-	if err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	for _, line := range hello.Notes {
-		b.note(b.Endpoint() + ": " + line)
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.offline = hello.Offline
-	return greeted, nil
-}
-
-// startLimitInside bounds how long the daemon in the container takes to answer, which it starts if none runs.
-const startLimitInside = time.Minute
-
-// BuildKit returns a client of the daemon and waits until it answers, a minute at most. It opens the tunnels to
-// registries on this machine first, again if they have ended. The caller closes the client.
-//
-// It returns a *ClaimedError if the port of a registry leads to another machine.
-func (b *Builder) BuildKit(ctx context.Context) (*bkclient.Client, error) {
-	if err := b.openTunnels(ctx); err != nil {
-		return nil, err
-	}
-	var failed error // of the last connection, which gRPC tells as text only
-	var mu sync.Mutex
-	c, err := newClient(ctx,
-		bkclient.WithGRPCDialOption(grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff: backoff.DefaultConfig, MinConnectTimeout: startLimitInside,
-		})),
-		bkclient.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-			conn, err := b.Dial(ctx)
-			mu.Lock()
-			defer mu.Unlock()
-			failed = err
-			return conn, err
-		}))
-	if err != nil {
-		return nil, err
-	}
-	silent := fmt.Errorf("no answer within %s", startLimitInside)
-	waitCtx, stop := context.WithTimeoutCause(ctx, startLimitInside, silent)
-	defer stop()
-	if _, err := c.Info(waitCtx); err != nil {
-		_ = c.Close()
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		return nil, &endpoint.NoDaemonError{Endpoint: b.Endpoint(), Cause: cmp.Or(failed, err)}
-	}
-	return c, nil
 }

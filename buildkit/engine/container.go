@@ -38,9 +38,11 @@ var images struct {
 	byArch map[string]*builderImage
 }
 
-// builderImage returns the image for the architecture of the engine.
+// builderImage returns the image for the architecture of the engine, which must answer within 20 s.
 func (e *Engine) builderImage(ctx context.Context) (*builderImage, error) {
-	version, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
+	waitCtx, stop := context.WithTimeoutCause(ctx, answerLimit, fmt.Errorf("no answer within %s", answerLimit))
+	defer stop()
+	version, err := e.api.ServerVersion(waitCtx, client.ServerVersionOptions{})
 	if err != nil {
 		return nil, &NoEngineError{Address: e.address, Cause: err}
 	}
@@ -60,19 +62,32 @@ func (e *Engine) builderImage(ctx context.Context) (*builderImage, error) {
 	return i, nil
 }
 
-// starting holds one element while a goroutine of this process starts a container. Otherwise each image that is built
-// at the same time would load the image of the builder.
-var starting = make(chan struct{}, 1)
+// starting holds, by the address of an engine, a channel with one element while a goroutine of this process starts a
+// container there. Otherwise each image that is built at the same time would load the image of the builder.
+var starting sync.Map
 
-// ensure starts the container, and makes it if there is none. Another process may do the same at the same time, or the
-// engine may be removing a container that has exited. In both cases ensure looks again.
-func (c builderContainer) ensure(ctx context.Context) error {
+// lockStart waits until no other goroutine starts a container of the engine at a host. The caller calls unlock.
+func lockStart(ctx context.Context, host string) (unlock func(), err error) {
+	found, _ := starting.LoadOrStore(host, make(chan struct{}, 1))
+	turn := found.(chan struct{})
 	select {
-	case starting <- struct{}{}:
-		defer func() { <-starting }()
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
+}
+
+// ensure starts the container, and makes it if there is none, within containerLimit. Another process may do the same at
+// the same time, or the engine may be removing a container that has exited. In both cases ensure looks again.
+func (c builderContainer) ensure(ctx context.Context) error {
+	ctx, stop := context.WithTimeoutCause(ctx, containerLimit, fmt.Errorf("it did not start within %s", containerLimit))
+	defer stop()
+	unlock, err := lockStart(ctx, c.engine.address.Host)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {

@@ -1,7 +1,7 @@
 package engine
 
 import (
-	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +22,24 @@ func (e *ClaimedError) Error() string {
 	return fmt.Sprintf("%s: in the Docker Engine at %s, this port leads to another machine, for a build that runs "+
 		"there now", e.Address, e.Host)
 }
+
+// TunnelError says that the tunnel to a registry on this machine could not be opened.
+type TunnelError struct {
+	Address, Host string // of the registry and of the engine
+	Cause         error
+}
+
+// Error names the registry, the engine and the cause.
+func (e *TunnelError) Error() string {
+	return fmt.Sprintf("%s: the Docker Engine at %s got no tunnel to this port of this machine: %v", e.Address, e.Host,
+		e.Cause)
+}
+
+// Unwrap returns the cause.
+func (e *TunnelError) Unwrap() error { return e.Cause }
+
+// tunnelLimit bounds how long it takes to open a tunnel. One to another machine may have to end before.
+const tunnelLimit = tunnel.ClaimLimit + startLimitInside
 
 // tunnelKey identifies a tunnel of this process.
 type tunnelKey struct{ host, container, address string }
@@ -59,7 +77,8 @@ func (t *openTunnel) hasEnded() bool {
 }
 
 // acquireTunnel returns the tunnel of the container to the target, and opens it if no other build has. The caller
-// releases it. It returns a *ClaimedError if the port leads to another machine.
+// releases it. It returns a *ClaimedError if the port leads to another machine, and a *TunnelError for any other
+// failure.
 func (b *Builder) acquireTunnel(ctx context.Context, target tunnel.Target) (*openTunnel, error) {
 	key := tunnelKey{host: b.engine.address.Host, container: b.name, address: target.Address}
 	tunnels.Lock()
@@ -86,9 +105,12 @@ func (b *Builder) acquireTunnel(ctx context.Context, target tunnel.Target) (*ope
 		t.release()
 		return nil, context.Cause(ctx)
 	}
-	if t.err != nil {
+	if err := t.err; err != nil {
 		t.release()
-		return nil, t.err
+		if errors.As(err, new(*ClaimedError)) {
+			return nil, err
+		}
+		return nil, &TunnelError{Address: target.Address, Host: b.engine.address.Host, Cause: err}
 	}
 	return t, nil
 }
@@ -139,7 +161,7 @@ func (b *Builder) openTunnels(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the tunnels that no other build needs. The container goes on running.
+// Close ends the tunnels that no other build needs. The container goes on running until it is idle.
 func (b *Builder) Close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -147,13 +169,10 @@ func (b *Builder) Close() {
 		t.release()
 		delete(b.tunnels, address)
 	}
-}
-
-// OfflineReason returns why steps of the daemon have no network, or "".
-func (b *Builder) OfflineReason() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.offline
+	if b.spare != nil {
+		_ = b.spare.Close()
+		b.spare = nil
+	}
 }
 
 // settle says what became of the tunnel. Only the first call counts.
@@ -167,16 +186,18 @@ func (t *openTunnel) settle(state tunnel.State, err error) {
 // run opens the tunnel and serves it until it is closed or the container ends. The error is why it could not be opened:
 // a tunnel that breaks is opened again for the next solve.
 func (t *openTunnel) run(ctx context.Context, b *Builder) error {
+	opening, opened := context.WithTimeoutCause(ctx, b.tunnelLimit, fmt.Errorf("no answer within %s", b.tunnelLimit))
+	defer opened()
 	// The tunnel has a connection to the engine of its own: that of its first user may end earlier.
 	container := b.builderContainer
 	var err error
-	if container.engine, err = Dial(ctx, b.engine.address); err != nil {
+	if container.engine, err = Dial(opening, b.engine.address); err != nil {
 		return err
 	}
 	defer func() { _ = container.engine.Close() }()
-	conn, state, err := container.startTunnel(ctx, t.target)
+	conn, state, err := container.startTunnel(opening, t.target)
 	if err != nil {
-		return err
+		return cmp.Or(context.Cause(opening), err)
 	}
 	defer func() { _ = conn.Close() }()
 	t.settle(state, nil)
@@ -203,7 +224,8 @@ func (c builderContainer) startTunnel(ctx context.Context, target tunnel.Target)
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) //nolint:forbidigo // cannot panic
 	defer stop()
 	var found tunnel.Answer
-	greeted, err := greet(conn, append(request, '\n'), &found)
+	greeted := newGreeting(conn)
+	err = greeted.exchange(append(request, '\n'), &found)
 	if err == nil && found.State == tunnel.Claimed {
 		err = &ClaimedError{Address: target.Address, Host: c.engine.address.Host}
 	}
@@ -212,29 +234,3 @@ func (c builderContainer) startTunnel(ctx context.Context, target tunnel.Target)
 	}
 	return greeted, found.State, nil
 }
-
-// greetingLimit bounds the first line that a program in the container writes.
-const greetingLimit = 64 << 10
-
-// greet writes a line to a program in the container and decodes the line that it answers with. It returns the
-// connection behind that.
-func greet(conn net.Conn, line []byte, into any) (net.Conn, error) {
-	if _, err := conn.Write(line); err != nil {
-		return nil, err
-	}
-	in := bufio.NewReaderSize(conn, greetingLimit)
-	text, err := in.ReadSlice('\n')
-	if err != nil {
-		return nil, err
-	}
-	return bufferedConn{Conn: conn, in: in}, json.Unmarshal(text, into)
-}
-
-// bufferedConn is a connection of which the beginning was read.
-type bufferedConn struct {
-	net.Conn
-	in *bufio.Reader
-}
-
-// Read implements net.Conn.
-func (c bufferedConn) Read(p []byte) (int, error) { return c.in.Read(p) }

@@ -26,11 +26,13 @@ var (
 	containerdEngine enginetest.Engine
 	classicEngine    = enginetest.Engine{Classic: true}
 	apartEngine      = enginetest.Engine{Apart: true}
+	brokenEngine     = enginetest.Engine{Classic: true} // our BuildKit does not run in it
 )
 
 func TestMain(m *testing.M) {
 	code := shared.Main(m, "../..")
-	if err := errors.Join(containerdEngine.End(), classicEngine.End(), apartEngine.End(), elsewhere.end()); err != nil {
+	if err := errors.Join(containerdEngine.End(), classicEngine.End(), apartEngine.End(), brokenEngine.End(),
+		elsewhere.end()); err != nil {
 		_, _ = os.Stderr.WriteString(err.Error() + "\n")
 		code = 1
 	}

@@ -15,6 +15,7 @@ import (
 	"testing/fstest"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/enginetest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/snippets"
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
@@ -154,6 +155,8 @@ func writeDockerContext(t *testing.T, host string) string {
 func TestNoBuilderAtAll(t *testing.T) {
 	t.Parallel()
 	giveToDockerGroup(t, &containerdEngine)
+	giveToDockerGroup(t, &brokenEngine)
+	brokenEngine.MakeVolumeReadOnly(t, engine.Volume)
 	const noEngine = "no Docker Engine answers at unix:///var/run/docker.sock (the Docker Engine of this machine): " +
 		"connect: "
 	for name, c := range map[string]struct {
@@ -166,6 +169,12 @@ func TestNoBuilderAtAll(t *testing.T) {
 		"not in the group docker": {daemontest.Machine{Engine: containerdEngine.Socket()}, []string{
 			noEngine + "permission denied. Add this user to the group docker (sudo usermod -aG docker $USER)",
 		}},
+		"an engine in which our BuildKit does not run": {
+			daemontest.Machine{Engine: brokenEngine.Socket(), Group: dockerGroup}, []string{
+				"our BuildKit does not run in the Docker Engine at unix:///var/run/docker.sock: ",
+				"; use a Docker Engine that runs as root and allows privileged containers",
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/moby/sys/userns"
+
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
@@ -51,7 +53,7 @@ func Connect(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	hello.Offline = lease.OfflineReason()
+	hello.Offline, hello.Rootless = lease.OfflineReason(), userns.RunningInUserNS()
 	if err := json.NewEncoder(out).Encode(hello); err != nil {
 		return errors.Join(err, conn.Close())
 	}

@@ -40,4 +40,6 @@ type Greeting struct {
 	Notes []string `json:"notes,omitempty"`
 	// Offline is why steps have no network, or "".
 	Offline string `json:"offline,omitempty"`
+	// Rootless tells whether the container is in a user namespace. BuildKit then gives steps no cgroups.
+	Rootless bool `json:"rootless,omitempty"`
 }

@@ -15,11 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// claimLimit bounds the wait for a tunnel to another machine to end.
-	claimLimit = time.Minute
-	claimPoll  = 200 * time.Millisecond
-)
+// claimPoll is how often claimAddress tries.
+const claimPoll = 200 * time.Millisecond
 
 var errClaimed = errors.New("a tunnel to another machine is open")
 
@@ -36,7 +33,7 @@ type claim struct{ *os.File }
 func claimAddress(ctx context.Context, folder string, addr netip.AddrPort, machine string) (
 	c claim, occupied bool, err error,
 ) {
-	ctx, stop := context.WithTimeoutCause(ctx, claimLimit, errClaimed)
+	ctx, stop := context.WithTimeoutCause(ctx, ClaimLimit, errClaimed)
 	defer stop()
 	path := filepath.Join(folder, "tunnel-"+addr.String())
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)

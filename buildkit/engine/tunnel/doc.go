@@ -38,6 +38,9 @@ type Answer struct {
 	State State `json:"state"`
 }
 
+// ClaimLimit bounds how long Listen waits for a tunnel to another machine to end.
+const ClaimLimit = time.Minute
+
 const (
 	// maxConnections bounds the connections through one tunnel. BuildKit has a few to each registry.
 	maxConnections = 100
