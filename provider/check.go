@@ -28,7 +28,7 @@ func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	}
 	c := &checker{
 		ctx: ctx, raw: req.Inputs, args: args, config: r.settings.configuration(), failures: failures,
-		promised: r.notes.promisesFor(req.Urn),
+		promised: r.notes.promisesFor(req.Urn), downloads: &r.settings.downloads,
 	}
 	for _, check := range checks {
 		check(c)

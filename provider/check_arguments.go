@@ -161,7 +161,7 @@ func dockerfileLacks(c *checker, name string) bool {
 	if !isKnown(c.raw, "dockerfile", "context") || hasOtherFrontend(c.args) {
 		return false
 	}
-	_, dockerfile, err := readDockerfile(c.ctx, c.args)
+	_, dockerfile, err := c.readDockerfile()
 	return err == nil && dockerfile.Text != nil && !strings.Contains(string(dockerfile.Text), name)
 }
 

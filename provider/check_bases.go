@@ -52,8 +52,7 @@ func fillBaseDigests(ctx context.Context, settings *settings, c *checker, res *p
 	case !deref(c.args.Pull), !c.raw.Get("baseDigests").IsNull(), len(c.failures) > 0:
 		return nil
 	}
-	plan := c.args.plan(nil)
-	plan.UnknownArgs = unknownBuildArgs(c)
+	plan := c.plan()
 	w := newStage(ctx, "looking for the base images of the Dockerfile")
 	bases, certain, err := inputs.Bases(ctx, plan)
 	if ctx.Err() != nil {

@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,18 +24,26 @@ func checkDockerfile(c *checker) {
 	if !given && inputs.IsRemote(c.args.contextDir()) {
 		return // the remote context has the Dockerfile
 	}
-	anyContext := d != nil && (d.Inline != nil || filepath.IsAbs(deref(d.Location)))
+	files := c.files()
+	anyContext := d != nil && (d.Inline != nil || files.DockerfileURL != "" || filepath.IsAbs(deref(d.Location)))
 	if !isKnown(c.raw, "dockerfile") || !anyContext && c.unknownAt(key("context"), key("location")) {
 		return
 	}
-	if file := c.args.files().RemoteDockerfile; file != "" {
-		checkRemoteDockerfile(c, file)
+	switch file := files.Dockerfile; {
+	case files.RemoteDockerfile != "":
+		checkRemoteDockerfile(c, files.RemoteDockerfile)
+		return
+	case file != "" && isAwaited(file, c.promised):
 		return
 	}
-	if file := c.args.files().Dockerfile; file != "" && isAwaited(file, c.promised) {
+	warnOfURLSecrets(c, files.DockerfileURL)
+	path, text, err := c.readDockerfile()
+	if errors.Is(err, errNotDownloaded) {
 		return
 	}
-	path, text, err := readDockerfile(c.ctx, c.args)
+	if failDownload(c, path, err) {
+		return
+	}
 	if err != nil {
 		if !c.hasFailure("context.location") || given { // a missing context has no Dockerfile: one failure is enough
 			c.fail(path, "%v", err)
@@ -58,7 +65,7 @@ func checkDockerfile(c *checker) {
 	case err != nil && text.Linked != "":
 		c.fail(path, "%s is not a valid Dockerfile. What is wrong is not shown, because a link out of the build "+
 			"context leads there; write its path in dockerfile.location to see it", text.Linked)
-	case failEncoding(c, err, c.args.files()):
+	case failEncoding(c, err, files):
 	case err != nil:
 		c.fail(path, "%v", err)
 	}
@@ -82,14 +89,27 @@ func checkRemoteDockerfile(c *checker, file string) {
 	}
 }
 
-// readDockerfile returns the text of the Dockerfile, and the path of the input that says where it is.
-func readDockerfile(ctx context.Context, a ImageArgs) (path string, text inputs.DockerfileText, err error) {
-	if a.Dockerfile != nil && a.Dockerfile.Inline != nil {
-		return "dockerfile.inline", inputs.DockerfileText{Text: []byte(*a.Dockerfile.Inline)}, nil
+// readDockerfile returns the text of the Dockerfile, and the path of the input that says where it is. It returns
+// errNotDownloaded for a Dockerfile at a URL that nothing depends on.
+func (c *checker) readDockerfile() (path string, text inputs.DockerfileText, err error) {
+	if d := c.args.Dockerfile; d != nil && d.Inline != nil {
+		return "dockerfile.inline", inputs.DockerfileText{Text: []byte(*d.Inline)}, nil
 	}
-	files := a.files()
-	text, err = inputs.ReadDockerfile(ctx, files)
-	return "dockerfile.location", text, withTarget(explainDockerfile(a, files, err), "dockerfile.location")
+	files := c.files()
+	if files.DockerfileURL != "" && !c.needsDockerfile() {
+		return "dockerfile.location", text, errNotDownloaded
+	}
+	text, err = inputs.ReadDockerfile(c.ctx, files)
+	err = explainDownload(explainDockerfile(c.args, files, err))
+	return "dockerfile.location", text, withTarget(err, "dockerfile.location")
+}
+
+// errNotDownloaded says that a Dockerfile at a URL is not needed now. A build downloads it.
+var errNotDownloaded = errors.New("the Dockerfile is not downloaded")
+
+// needsDockerfile tells whether Check fills in an input that depends on the text of the Dockerfile.
+func (c *checker) needsDockerfile() bool {
+	return c.raw.Get("contextHash").IsNull() || deref(c.args.Pull) && c.raw.Get("baseDigests").IsNull()
 }
 
 // explainDockerfile explains the error of reading a Dockerfile. If there is no file at files.Dockerfile, the error says
@@ -131,8 +151,8 @@ func dockerfileMistake(location, abs string) error {
 		return errors.New(`"-": there is no standard input here to read a Dockerfile from. ` +
 			"Give its text in dockerfile.inline, or write its path in dockerfile.location")
 	case strings.Contains(location, "://"):
-		return fmt.Errorf("%q: a Dockerfile cannot be fetched from a URL yet. Download it and write its path in "+
-			"dockerfile.location, or give its text in dockerfile.inline", location)
+		return fmt.Errorf("%q: a Dockerfile is a file, or at a URL that begins with https:// or http://. That of a "+
+			"git repository is found with the repository as the context", location)
 	case strings.HasPrefix(location, "~"):
 		return tildeError(location, "dockerfile.location")
 	case plain != location && isRegular(abs):

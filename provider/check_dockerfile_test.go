@@ -109,15 +109,15 @@ var dockerfilePlaces = map[string]struct{ inputs, property, reason string }{
 		`"DIR/app/Dockerfile/": DIR/app/Dockerfile is a file. Leave out what follows its name: DIR/app/Dockerfile`,
 	},
 	"a URL": {
-		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "https://example.com/Dockerfile"}}`,
+		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "ssh://example.com/Dockerfile"}}`,
 		"dockerfile.location",
-		`"https://example.com/Dockerfile": a Dockerfile cannot be fetched from a URL yet. Download it and write its ` +
-			`path in dockerfile.location, or give its text in dockerfile.inline`,
+		`"ssh://example.com/Dockerfile": a Dockerfile is a file, or at a URL that begins with https:// or http://. ` +
+			`That of a git repository is found with the repository as the context`,
 	},
 	"a URL with a login": {
-		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "https://me:pass@example.com/Dockerfile"}}`,
+		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "ftp://me:pass@example.com/Dockerfile"}}`,
 		"dockerfile.location",
-		`"https://example.com/Dockerfile": a Dockerfile cannot be fetched from a URL yet`,
+		`"ftp://example.com/Dockerfile": a Dockerfile is a file, or at a URL`,
 	},
 	"standard input": {
 		`{"context": {"location": "DIR/app"}, "dockerfile": {"location": "-"}}`, "dockerfile.location",
@@ -145,8 +145,8 @@ var dockerfilePlaces = map[string]struct{ inputs, property, reason string }{
 		"dockerfile.location", `"../Dockerfile": it leads out of the remote context. Write its path in there`,
 	},
 	"a URL beside a remote context": {
-		`{"context": {"location": "https://example.com/a.git"}, "dockerfile": {"location": "https://a.io/Dockerfile"}}`,
-		"dockerfile.location", `"https://a.io/Dockerfile": a Dockerfile cannot be fetched from a URL yet.`,
+		`{"context": {"location": "https://example.com/a.git"}, "dockerfile": {"location": "ssh://a.io/Dockerfile"}}`,
+		"dockerfile.location", `"ssh://a.io/Dockerfile": a Dockerfile is a file, or at a URL`,
 	},
 	"a context at home": {
 		`{"context": {"location": "~/app"}, "dockerfile": {"inline": "FROM scratch"}}`, "context.location",

@@ -27,8 +27,7 @@ func fillContextHash(
 	case slices.ContainsFunc(filesInputs, c.hasFailure):
 		return nil
 	}
-	plan := c.args.plan(nil)
-	plan.UnknownArgs = unknownBuildArgs(c)
+	plan := c.plan()
 	w := newStage(ctx, contextStage(plan))
 	in, err := loader.load(ctx, plan)
 	if ctx.Err() != nil {

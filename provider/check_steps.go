@@ -78,7 +78,7 @@ func checkStages(c *checker, input string, stages []string, example string) {
 	if !isKnown(c.raw, "dockerfile") || c.args.Dockerfile == nil && c.unknownAt(key("context"), key("location")) {
 		return
 	}
-	_, text, err := readDockerfile(c.ctx, c.args)
+	_, text, err := c.readDockerfile()
 	if err != nil || hasOtherFrontend(c.args) { // only that frontend knows the syntax
 		return
 	}

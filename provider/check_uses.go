@@ -95,7 +95,8 @@ func identityOf(op operation) string {
 		return op.hash
 	}
 	files := op.plan.Files
-	return digestOf(op.hash, files.Context, files.Dockerfile, files.RemoteDockerfile, string(files.Inline))
+	return digestOf(op.hash, files.Context, files.Dockerfile, files.DockerfileURL, files.RemoteDockerfile,
+		string(files.Inline))
 }
 
 // usesOf returns the places that are known so far, in the order of the inputs.

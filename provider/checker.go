@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
@@ -22,6 +23,22 @@ type checker struct {
 	warnings []string
 	promised promises // what the other images of this preview will make
 	awaited  bool     // another image will write a file or folder that contextHash depends on
+
+	downloads *inputs.Downloads // the Dockerfiles at URLs
+}
+
+// files returns where the Dockerfile and the build contexts are.
+func (c *checker) files() inputs.Files {
+	files := c.args.files()
+	files.Downloads = c.downloads
+	return files
+}
+
+// plan returns what to build, as far as it is known.
+func (c *checker) plan() inputs.Plan {
+	plan := c.args.plan(nil)
+	plan.Files.Downloads, plan.UnknownArgs = c.downloads, unknownBuildArgs(c)
+	return plan
 }
 
 // warn adds a warning, which Check logs. The warning must quote no secret.

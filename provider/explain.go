@@ -12,7 +12,9 @@ import (
 const maxChanges = 10
 
 // sourceLabels are the inputs that say where a build context is, or what is in the Dockerfile.
-var sourceLabels = inputs.Labels{Context: "context.location", Named: "context.named.", Inline: "dockerfile.inline"}
+var sourceLabels = inputs.Labels{
+	Context: "context.location", Named: "context.named.", Inline: "dockerfile.inline", URL: "dockerfile.location",
+}
 
 // describeChanges returns one line about the files that changed between the build in the state and these inputs. It
 // returns "" if nothing changed, if this machine does not know that build, or if in is nil.
@@ -28,7 +30,6 @@ func describeChanges(in *inputs.Inputs, op operation) string {
 	return "contextHash changed: " + formatChanges(changes)
 }
 
-// formatChanges returns the first changes in one line, and the number of the others.
 // formatChanges returns the first changes in one line, and the number of the others.
 func formatChanges(changes []source.Change) string {
 	var parts []string

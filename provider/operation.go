@@ -67,6 +67,7 @@ func newOperation(ctx context.Context, settings *settings, req request) (operati
 	op.waits = newWaits(ctx)
 	op.keychain = settings.keychain(ctx, op.waits, args.Registries)
 	op.client = settings.registryClient(ctx, op.waits, op.keychain, budget)
+	op.plan.Files.Downloads = &settings.downloads
 	op.plan.Insecure = op.keychain.Insecure(op.tags.repositories)
 	return op, op.checkPinnedHashTag(op.appliedHash(""))
 }

@@ -69,6 +69,8 @@ func (a ImageArgs) files() inputs.Files {
 	switch {
 	case a.Dockerfile != nil && a.Dockerfile.Inline != nil:
 		f.Inline = []byte(*a.Dockerfile.Inline)
+	case a.namesDockerfile() && inputs.IsDockerfileURL(*a.Dockerfile.Location):
+		f.DockerfileURL = *a.Dockerfile.Location
 	case a.namesDockerfile() && inputs.IsRemote(f.Context) && !filepath.IsAbs(*a.Dockerfile.Location):
 		f.RemoteDockerfile = path.Clean(filepath.ToSlash(*a.Dockerfile.Location))
 	case a.namesDockerfile():

@@ -51,6 +51,7 @@ func newProvider(settings *settings) p.Provider {
 	provider.DiffConfig = withoutReplacements(provider.DiffConfig)
 	provider.Configure = func(ctx context.Context, req p.ConfigureRequest) error {
 		images.notes.forget()
+		settings.downloads.Expire()
 		return settings.configure(ctx, req)
 	}
 	return guardProvider(provider)

@@ -37,7 +37,7 @@ func explainBuild(err error) error {
 	if errors.As(err, new(*buildkit.StalledSourceError)) {
 		return fmt.Errorf("%w. Look at that server, or at the network between it and the builder, and try again", err)
 	}
-	return explainRegistry(explainLocal(err))
+	return explainRegistry(explainDownload(explainLocal(err)))
 }
 
 // withLines returns err with each remedy that is not empty on its own line below it.

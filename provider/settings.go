@@ -13,6 +13,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/ecr"
 )
@@ -23,6 +24,8 @@ type settings struct {
 	registry    registry.Options // but for the budget
 	// stallTimeout replaces the one of an image, unless it is zero.
 	stallTimeout time.Duration
+
+	downloads inputs.Downloads // the Dockerfiles at URLs
 
 	messages sync.Map // that were logged and shall not be logged again
 	config   atomic.Pointer[Config]

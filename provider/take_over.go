@@ -99,8 +99,13 @@ func takeOver(outputs, inputs property.Map) property.Map {
 
 // readsSameFiles tells whether the program still names the Dockerfile and contexts of the state. docker-build's hash
 // covers neither the text of an inline Dockerfile nor the location of a remote context.
+//
+// Nor does it cover a Dockerfile at a URL, so nobody knows whether that is still the one that was built.
 func readsSameFiles(outputs, inputs property.Map) bool {
 	before, now := dockerBuildFiles(outputs), dockerBuildFiles(inputs)
+	if buildinputs.IsDockerfileURL(now.Dockerfile) {
+		return false
+	}
 	if now.Dockerfile == "" && member(inputs, "dockerfile", "inline") == "" && !buildinputs.IsRemote(now.Context) {
 		now.Dockerfile = filepath.Join(now.Context, "Dockerfile")
 	}

@@ -37,7 +37,9 @@ func TestTakeOver(t *testing.T) {
 		"the same Dockerfile":  {`{"dockerfile": {"location": "./app/Dockerfile"}}`, nil},
 		"another Dockerfile":   {`{"dockerfile": {"location": "app/Other"}}`, []string{"contextHash"}},
 		"an inline Dockerfile": {`{"dockerfile": {"inline": "FROM scratch"}}`, []string{"contextHash"}},
-		"another folder":       {`{"context": {"location": "elsewhere"}}`, []string{"contextHash"}},
+		"a Dockerfile at a URL": {`{"dockerfile": {"location": "https://h.example/Dockerfile"}}`,
+			[]string{"contextHash"}},
+		"another folder": {`{"context": {"location": "elsewhere"}}`, []string{"contextHash"}},
 		"a named context": {`{"context": {"location": "app", "named": {"lib": {"location": "lib"}}}}`,
 			[]string{"contextHash"}},
 		"the stored defaults": {`{"target": "", "network": "default", "load": false, "exports": [{"image": {
@@ -68,6 +70,17 @@ func TestTakeOver(t *testing.T) {
 				t.Errorf("changed: %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// TestTakeOverOfADockerfileAtAURL checks that such an image is built: docker-build has not hashed the text.
+func TestTakeOverOfADockerfileAtAURL(t *testing.T) {
+	t.Parallel()
+	dockerfile := property.New(map[string]property.Value{"location": property.New("https://h.example/Dockerfile")})
+	outputs, inputs := props(t, dockerBuildOutputs).Set("dockerfile", dockerfile), props(t, sameProgram)
+	inputs = inputs.Set("dockerfile", dockerfile)
+	if equal(takeOver(outputs, inputs), inputs, "contextHash") {
+		t.Error("the text counts as the same")
 	}
 }
 

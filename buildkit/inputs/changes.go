@@ -16,6 +16,7 @@ type Labels struct {
 	Context string // the location of the main context
 	Named   string // stands before the name of a named context, whose location it is
 	Inline  string // the text of a Dockerfile that is no file
+	URL     string // the Dockerfile at a URL
 }
 
 // Changes returns what is different in the inputs from those that had the hash before. It returns false when these are
@@ -50,7 +51,11 @@ func (h *History) Changes(before string, in *Inputs, labels Labels) ([]source.Ch
 		all = dropExcluded(in, all)
 	}
 	for i := range all {
-		if all[i].Path == inlineName {
+		switch {
+		case all[i].Path != inlineName:
+		case in.files.DockerfileURL != "":
+			all[i].Path = labels.URL
+		default:
 			all[i].Path = labels.Inline
 		}
 	}

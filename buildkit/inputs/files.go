@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/source"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/download"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
 
@@ -13,8 +14,12 @@ import (
 type Files struct {
 	Context    string            // folder of the main build context, or a URL; see IsRemote and LocateContext
 	Named      map[string]string // folders of the named contexts, or locations that IsRemoteNamedContext accepts
-	Dockerfile string            // path of the Dockerfile on this machine; "" when Inline is the text
-	Inline     []byte            // text of the Dockerfile; nil, too, for the Dockerfile of a remote context
+	Dockerfile string            // path of the Dockerfile on this machine; "" when another field says where it is
+	Inline     []byte            // text of the Dockerfile; nil when another field says where it is
+	// DockerfileURL is where this process downloads the Dockerfile from; see IsDockerfileURL. "" is nowhere.
+	DockerfileURL string
+	// Downloads keeps what was downloaded; nil downloads it each time.
+	Downloads *Downloads
 	// RemoteDockerfile is the path of the Dockerfile in the remote context, with slashes; "" is the usual one.
 	RemoteDockerfile string
 	// Project is the folder that links in it and in contexts may lead into; "" is none. Where a link leads out of both,
@@ -95,8 +100,13 @@ func (f Files) HasNamed(ref string) bool {
 	return false
 }
 
-// hasLocalDockerfile tells whether the Dockerfile comes from this machine.
-func (f Files) hasLocalDockerfile() bool { return f.Dockerfile != "" || f.Inline != nil }
+// hasLocalDockerfile tells whether the daemon gets the Dockerfile from this machine.
+func (f Files) hasLocalDockerfile() bool {
+	return f.Dockerfile != "" || f.DockerfileURL != "" || f.Inline != nil
+}
+
+// IsDockerfileURL tells whether the location of a Dockerfile is a URL to download it from.
+func IsDockerfileURL(location string) bool { return download.IsURL(location) }
 
 // containsFile tells whether the main context is on this machine and has the file at a path without links in it.
 func (f Files) containsFile(path string) bool {

@@ -38,7 +38,7 @@ func textTree(in *Inputs) *source.Tree {
 	switch {
 	case in.files.Dockerfile != "":
 		files[in.files.displayPath(in.files.Dockerfile)] = in.Dockerfile
-	case in.files.Inline != nil:
+	case in.files.Inline != nil, in.files.DockerfileURL != "":
 		files[inlineName] = in.Dockerfile
 	}
 	if in.Ignore != nil {

@@ -27,9 +27,10 @@ type Texts struct {
 }
 
 // readTexts reads the texts of a plan. The ignore file of the main context is <Dockerfile>.dockerignore or, when
-// there is none, .dockerignore in its root. That of a named context is its own .dockerignore.
+// there is none, .dockerignore in its root. That of a named context is its own .dockerignore. No ignore file is looked
+// for beside a Dockerfile at a URL.
 //
-// Its errors are those of file.Bounds.Read.
+// Its errors are those of file.Bounds.Read, or *download.Error.
 func readTexts(ctx context.Context, files Files) (Texts, error) {
 	texts := Texts{Name: "Dockerfile", Dockerfile: files.Inline, Named: map[string][]byte{}}
 	if files.Dockerfile != "" {
@@ -45,6 +46,11 @@ func readTexts(ctx context.Context, files Files) (Texts, error) {
 		}
 	}
 	var err error
+	if files.DockerfileURL != "" {
+		if texts.Dockerfile, err = files.Downloads.read(ctx, files.DockerfileURL); err != nil {
+			return texts, err
+		}
+	}
 	if texts.Ignore == nil && !IsRemote(files.Context) {
 		texts.IgnorePath = filepath.Join(files.Context, ignoreFile)
 		if texts.Ignore, err = texts.readIgnoreFile(ctx, files, files.Context, ignoreFile); err != nil {
@@ -71,8 +77,13 @@ type DockerfileText struct {
 	Linked string
 }
 
-// ReadDockerfile reads the Dockerfile of files, which must name one. Its errors are those of file.Bounds.Read.
+// ReadDockerfile reads the Dockerfile of files, which must name one. Its errors are those of file.Bounds.Read, or
+// *download.Error.
 func ReadDockerfile(ctx context.Context, files Files) (read DockerfileText, err error) {
+	if files.DockerfileURL != "" {
+		read.Text, err = files.Downloads.read(ctx, files.DockerfileURL)
+		return read, err
+	}
 	f, err := files.bounds(files.Context).Open(files.Dockerfile)
 	if err != nil {
 		return read, err

@@ -103,7 +103,17 @@ func serveArchive(t *testing.T, login string) string {
 	return serve(t, http.HandlerFunc(write), login, nil)
 }
 
-// urlLogins holds contexts whose URL has a login. SITE stands for the address of the server, with the login.
+// serveDockerfile serves a Dockerfile to those who have the login.
+func serveDockerfile(t *testing.T, login string) string {
+	t.Helper()
+	write := func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("FROM scratch\nCOPY Dockerfile /\n"))
+	}
+	return serve(t, http.HandlerFunc(write), login, nil)
+}
+
+// urlLogins holds contexts and a Dockerfile whose URL has a login. SITE stands for the address of the server,
+// with the login.
 var urlLogins = map[string]struct {
 	canary     string
 	site       func(t *testing.T, login string) string
@@ -117,6 +127,11 @@ var urlLogins = map[string]struct {
 	"archive": {
 		"tgzCANARYt0ken", serveArchive,
 		"context: { location: \"SITE/app.tar?access_token=" + queryCanary + "\" }\nprovenance: { mode: max }\n",
+	},
+	"dockerfile": {
+		"dkfCANARYt0ken", serveDockerfile,
+		"context: { location: . }\ndockerfile: { location: \"SITE/Dockerfile?token=dkfCANARYt0ken\" }\n" +
+			"provenance: { mode: max }\n",
 	},
 	"named": {
 		"namCANARYt0ken", serveGit,
@@ -184,6 +199,7 @@ func TestALoginInAnErrorIsNotShown(t *testing.T) {
 		"archive":       {"SITE/app.tar?sig=errCANARYt0ken", "", "false"},
 		"no URL":        {"http://me:errCANARYt0ken@127.0.0.1:no/repo.git", "", "false"},
 		"no URL pinned": {"http://me:errCANARYt0ken@127.0.0.1:no/repo.git", "", "true"},
+		"Dockerfile's":  {".\" }\ndockerfile: { location: \"SITE/none?sig=errCANARYt0ken", "", "false"},
 		"Dockerfile":    {".", "FROM scratch\nADD SITE/repo.git#main /\n", "false"},
 		"a bad line":    {".", "FROM scratch\nADD --nothing SITE/repo.git#main /\n", "false"},
 	}
