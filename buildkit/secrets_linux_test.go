@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 )
 
 const canary = "Canary-Hunter2-/+é"
@@ -188,13 +189,11 @@ func wantNoCanary(t *testing.T, where string, data []byte) {
 // processArguments returns the arguments of every process.
 func processArguments(t *testing.T) (all []byte) {
 	t.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
+	for _, pid := range daemontest.ProcessIDs() {
+		all = append(all, daemontest.ProcessArguments(pid)...)
 	}
-	for _, file := range files {
-		data, _ := os.ReadFile(file) // it may have ended
-		all = append(all, data...)
+	if len(all) == 0 {
+		t.Fatal("no process has arguments")
 	}
 	return all
 }

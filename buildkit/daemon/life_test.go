@@ -9,13 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 )
 
 func TestOneDaemonForAllProcesses(t *testing.T) {
@@ -133,11 +133,8 @@ func TestStopsAfterItsClientsWereKilled(t *testing.T) {
 
 // clientsOf returns the process IDs of the client processes of dir.
 func clientsOf(dir string) (pids []int) {
-	entries, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, entry := range entries {
-		cmdline, _ := os.ReadFile(entry)
-		if strings.Contains(string(cmdline), clientRole+"\x00"+dir+"\x00") {
-			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(entry)))
+	for _, pid := range daemontest.ProcessIDs() {
+		if strings.Contains(daemontest.ProcessArguments(pid), clientRole+"\x00"+dir+"\x00") {
 			pids = append(pids, pid)
 		}
 	}

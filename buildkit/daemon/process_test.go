@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 )
 
 type process struct {
@@ -21,14 +22,10 @@ type process struct {
 
 // processes returns the processes whose arguments contain text, without zombies, this process and clients.
 func processes(text string) []process {
-	entries, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	var found []process
-	for _, entry := range entries {
-		cmdline, err := os.ReadFile(entry)
-		arguments := strings.ReplaceAll(string(cmdline), "\x00", " ")
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(entry)))
-		if err == nil && strings.Contains(arguments, text) && pid != os.Getpid() &&
-			!strings.Contains(arguments, clientRole) {
+	for _, pid := range daemontest.ProcessIDs() {
+		arguments := strings.ReplaceAll(daemontest.ProcessArguments(pid), "\x00", " ")
+		if strings.Contains(arguments, text) && pid != os.Getpid() && !strings.Contains(arguments, clientRole) {
 			found = append(found, process{pid: pid, arguments: arguments})
 		}
 	}
@@ -81,8 +78,8 @@ func wantGone(t *testing.T, dir string) {
 
 // mountsBelow returns the mounts below dir in the mount namespace of every process.
 func mountsBelow(dir string) (found []string) {
-	tables, _ := filepath.Glob("/proc/[0-9]*/mountinfo")
-	for _, path := range tables {
+	for _, pid := range daemontest.ProcessIDs() {
+		path := fmt.Sprintf("/proc/%d/mountinfo", pid)
 		table, _ := os.ReadFile(path)
 		for line := range strings.Lines(string(table)) {
 			if strings.Contains(line, dir+"/") || strings.Contains(line, dir+" ") {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
@@ -27,10 +28,8 @@ func collectArguments(t *testing.T) (stop func() string) {
 	go func() { // ends with stop
 		seen := map[string]bool{}
 		for {
-			lists, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-			for _, list := range lists {
-				text, _ := os.ReadFile(list)
-				seen[string(text)] = true
+			for _, pid := range daemontest.ProcessIDs() {
+				seen[daemontest.ProcessArguments(pid)] = true
 			}
 			select {
 			case <-end:

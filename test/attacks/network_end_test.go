@@ -4,14 +4,12 @@ package attacks
 
 import (
 	"context"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
@@ -58,10 +56,8 @@ func TestNetworkThatDies(t *testing.T) {
 
 // findProcess returns the number of a process whose arguments contain text, or 0.
 func findProcess(text string) int {
-	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, command := range commands {
-		if arguments, err := os.ReadFile(command); err == nil && strings.Contains(string(arguments), text) {
-			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(command)))
+	for _, pid := range daemontest.ProcessIDs() {
+		if strings.Contains(daemontest.ProcessArguments(pid), text) {
 			return pid
 		}
 	}

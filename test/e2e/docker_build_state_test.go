@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -66,7 +67,7 @@ func (s *movedStack) importState(t *testing.T) {
 	}
 	text, err := json.Marshal(map[string]any{"version": 3, "deployment": map[string]any{
 		"manifest":          map[string]any{"time": time.Now(), "magic": "", "version": ""},
-		"secrets_providers": map[string]any{"type": "passphrase", "state": map[string]string{"salt": s.salt(t)}},
+		"secrets_providers": s.secretsProvider(t),
 		"resources":         resources,
 	}})
 	must(t, err)
@@ -75,13 +76,16 @@ func (s *movedStack) importState(t *testing.T) {
 	succeeds(t, cli(t, s.Test, "stack", "import", "--file", path))
 }
 
-// salt returns the salt with which the stack encrypts secrets.
-func (s *movedStack) salt(t *testing.T) string {
+// secretsProvider returns the secrets provider of the stack, as a state has it.
+func (s *movedStack) secretsProvider(t *testing.T) map[string]any {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.Dir, "Pulumi.dev.yaml"))
 	must(t, err)
-	line, _, _ := strings.Cut(string(text), "\n")
-	return strings.TrimPrefix(line, "encryptionsalt: ")
+	fields := regexp.MustCompile(`(?m)^secretsprovider: (\S+)\nencryptedkey: (\S+)$`).FindStringSubmatch(string(text))
+	if fields == nil {
+		t.Fatalf("the configuration names no secrets provider:\n%s", text)
+	}
+	return map[string]any{"type": "cloud", "state": map[string]string{"url": fields[1], "encryptedkey": fields[2]}}
 }
 
 // withImage pushes an image to the tags of the resource, if there are any, and returns the resource with its digest and

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 )
 
 // A canary is a value that must stay where a test put it. Each stack has three that nothing needs: an environment
@@ -138,21 +140,34 @@ func lookInFile(path string) {
 }
 
 // watchArguments records each canary in the arguments of any process, except the CLI's own, until ctx ends.
+//
+// It reads all processes 20 times a second while they are young, and once a second later: a process replaces its
+// arguments soon after its start, or never.
 func watchArguments(ctx context.Context, cli string) {
+	const often, seldom = 10, 20
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for {
+	for seen := map[int]int{}; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-		for _, command := range commands {
-			arguments, err := os.ReadFile(command)
-			if err == nil && !bytes.HasPrefix(arguments, []byte(cli+"\x00")) {
-				LookFor("arguments of a process", arguments)
+		present := map[int]int{}
+		for _, pid := range daemontest.ProcessIDs() {
+			times := seen[pid]
+			present[pid] = times + 1
+			if times < often || times%seldom == 0 {
+				lookInArguments(pid, cli)
 			}
 		}
+		seen = present
+	}
+}
+
+// lookInArguments records each canary in the arguments of a process, unless it is the CLI.
+func lookInArguments(pid int, cli string) {
+	if arguments := daemontest.ProcessArguments(pid); !strings.HasPrefix(arguments, cli+"\x00") {
+		LookFor("arguments of a process", []byte(arguments))
 	}
 }

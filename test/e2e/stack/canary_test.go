@@ -5,11 +5,15 @@ package stack
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/base64"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 //nolint:paralleltest // it looks at what all other tests note
@@ -39,6 +43,32 @@ func TestSearchFindsEveryCanary(t *testing.T) {
 		if leakError() == nil {
 			t.Errorf("%s: not found", name)
 		}
+		leaks.found = nil
+	}
+}
+
+//nolint:paralleltest // it looks at what all other tests note
+func TestArgumentsAreSearched(t *testing.T) {
+	for name, script := range map[string]string{
+		"of a short process":        `exec sh -c "sleep 0.3; :" "$CANARY"`,
+		"after an exec":             `sleep 0.2; exec sh -c "sleep 0.3; :" "$CANARY"`,
+		"after an exec, much later": `sleep 2; exec sh -c "sleep 30; :" "$CANARY"`,
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var watching sync.WaitGroup
+		watching.Go(func() { watchArguments(ctx, "no CLI") })
+		process := exec.CommandContext(ctx, "sh", "-c", script)
+		process.Env = append(os.Environ(), "CANARY="+Canary("test"))
+		process.WaitDelay = time.Second
+		if err := process.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if err := WaitUntil(ctx, 20*time.Second, func() bool { return leakError() != nil }); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+		watching.Wait()
+		_ = process.Wait() // it was killed
 		leaks.found = nil
 	}
 }

@@ -13,11 +13,11 @@ import (
 	"testing/fstest"
 )
 
-// initialState is what pulumi stack init writes: the folder of the file backend, and the line of Pulumi.dev.yaml with
-// the salt that encrypts secrets.
+// initialState is what pulumi stack init writes: the folder of the file backend, and the lines of Pulumi.dev.yaml with
+// the key that encrypts secrets.
 type initialState struct {
 	state fs.FS
-	salt  string
+	key   string
 }
 
 // initialStates holds the initial state of each project.
@@ -29,7 +29,7 @@ var initialStates struct {
 // initialStateOf returns the empty stack "dev" of a project.
 //
 // The CLI makes it once for each project, because starting the CLI takes half a second and tests have many stacks. All
-// of them share one salt and one passphrase.
+// of them share one key.
 func initialStateOf(ctx context.Context, bin, project string) (initialState, error) {
 	initialStates.Lock()
 	defer initialStates.Unlock()
@@ -54,8 +54,10 @@ func initStack(ctx context.Context, bin, project string) (initialState, error) {
 		return initialState{}, err
 	}
 	defer func() { _ = os.RemoveAll(root) }()
-	s := &Stack{Dir: filepath.Join(root, "program"), root: root, pulumi: filepath.Join(bin, "pulumi"),
-		env: environment(bin, root, "", 0)}
+	s := &Stack{Dir: filepath.Join(root, "program"), root: root, pulumi: filepath.Join(bin, "pulumi")}
+	if s.env, err = environment(bin, root, "", 0); err != nil {
+		return initialState{}, err
+	}
 	for _, folder := range []string{"home", "state", "tmp", "program"} {
 		if err := os.Mkdir(filepath.Join(root, folder), 0o700); err != nil {
 			return initialState{}, err
@@ -64,7 +66,7 @@ func initStack(ctx context.Context, bin, project string) (initialState, error) {
 	if err := s.Write("Pulumi.yaml", "name: "+project+"\nruntime: yaml\n"); err != nil {
 		return initialState{}, err
 	}
-	result, err := s.Run(ctx, "stack", "init", "dev")
+	result, err := s.Run(ctx, "stack", "init", "dev", "--secrets-provider", secretsProvider)
 	if err == nil && result.Code != 0 {
 		err = fmt.Errorf("pulumi stack init: exit code %d: %s", result.Code, result.All())
 	}
@@ -72,11 +74,11 @@ func initStack(ctx context.Context, bin, project string) (initialState, error) {
 		return initialState{}, err
 	}
 	config, err := os.ReadFile(filepath.Join(s.Dir, "Pulumi.dev.yaml"))
-	if err != nil || !strings.HasPrefix(string(config), "encryptionsalt: ") {
+	if err != nil || !strings.HasPrefix(string(config), "secretsprovider: ") {
 		return initialState{}, fmt.Errorf("pulumi stack init left %q: %w", config, err)
 	}
 	state, err := inMemory(os.DirFS(filepath.Join(root, "state")))
-	return initialState{state: state, salt: strings.TrimSpace(string(config)) + "\n"}, err
+	return initialState{state: state, key: strings.TrimSpace(string(config)) + "\n"}, err
 }
 
 // inMemory returns a copy of the tree in memory.

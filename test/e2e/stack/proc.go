@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 )
 
 // Proc is a process of this machine.
@@ -21,7 +23,6 @@ type Proc struct {
 	PID     int
 	Command string // its arguments, separated by spaces
 	session int
-	environ string
 }
 
 func (p Proc) String() string { return fmt.Sprintf("%d %.120s", p.PID, p.Command) }
@@ -38,10 +39,9 @@ func (p Proc) HasOpen(path string) bool {
 // Processes returns the processes that match, without this one. It leaves out processes that have ended or end
 // meanwhile.
 func Processes(match func(Proc) bool) []Proc {
-	entries, _ := filepath.Glob("/proc/[0-9]*")
 	var found []Proc
-	for _, entry := range entries {
-		if p, ok := readProc(entry); ok && p.PID != os.Getpid() && match(p) {
+	for _, pid := range daemontest.ProcessIDs() {
+		if p, ok := readProc(pid); ok && pid != os.Getpid() && match(p) {
 			found = append(found, p)
 		}
 	}
@@ -53,12 +53,9 @@ func ProcessesWith(text string) []Proc {
 	return Processes(func(p Proc) bool { return strings.Contains(p.Command, text) })
 }
 
-// readProc returns the process of a folder of /proc. ok is false if it has ended.
-func readProc(folder string) (Proc, bool) {
-	pid, _ := strconv.Atoi(filepath.Base(folder))
-	stat, err := os.ReadFile(filepath.Join(folder, "stat"))
-	cmdline, _ := os.ReadFile(filepath.Join(folder, "cmdline"))
-	environ, _ := os.ReadFile(filepath.Join(folder, "environ"))
+// readProc returns a process. ok is false if it has ended.
+func readProc(pid int) (p Proc, ok bool) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	// After the name in parentheses: state, parent, group, session.
 	_, rest, named := bytes.Cut(stat, []byte(") "))
 	fields := strings.Fields(string(rest))
@@ -66,15 +63,24 @@ func readProc(folder string) (Proc, bool) {
 		return Proc{}, false
 	}
 	session, _ := strconv.Atoi(fields[3])
-	command := strings.TrimSpace(strings.ReplaceAll(string(cmdline), "\x00", " "))
-	return Proc{PID: pid, Command: command, session: session, environ: string(environ)}, true
+	command := strings.TrimSpace(strings.ReplaceAll(daemontest.ProcessArguments(pid), "\x00", " "))
+	return Proc{PID: pid, Command: command, session: session}, true
+}
+
+// mentions tells whether text is in the arguments or in the environment of the process.
+func (p Proc) mentions(text string) bool {
+	if strings.Contains(p.Command, text) {
+		return true
+	}
+	environ, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p.PID))
+	return bytes.Contains(environ, []byte(text))
 }
 
 // Daemons returns the processes of the embedded daemon in folder: the keeper, buildkitd and the runc of each step.
 func Daemons(folder string) []Proc {
 	session := ownSession()
 	return Processes(func(p Proc) bool {
-		return p.session != session && (strings.Contains(p.environ, folder) || strings.Contains(p.Command, folder))
+		return p.session != session && p.mentions(folder)
 	})
 }
 
@@ -87,7 +93,7 @@ func Kill(procs []Proc) {
 
 // ownSession returns the session of this process.
 func ownSession() int {
-	self, _ := readProc("/proc/self")
+	self, _ := readProc(os.Getpid())
 	return self.session
 }
 
@@ -124,15 +130,14 @@ func checkUnmounted(folder string) error {
 	return nil
 }
 
-// WaitUntil calls holds every 20 ms until it returns true. It returns an error after the limit.
+// WaitUntil calls holds until it returns true: every 20 ms at first, and less often later. It returns an error after the
+// limit.
 func WaitUntil(ctx context.Context, bound time.Duration, holds func() bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("not within %s", bound))
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
+	for pause := 20 * time.Millisecond; !holds(); pause = min(pause*5/4, 200*time.Millisecond) {
 		select {
-		case <-tick.C:
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

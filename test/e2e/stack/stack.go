@@ -68,8 +68,12 @@ func Open(ctx context.Context, c Config) (*Stack, error) {
 				filepath.Join(s.Dir, ".cache"),
 		}, c.Env...)
 	}
-	s.env = append(environment(c.Bin, root, s.Daemon, c.Idle), c.Env...)
-	if err := s.populate(ctx, c); err != nil {
+	s.env, err = environment(c.Bin, root, s.Daemon, c.Idle)
+	s.env = append(s.env, c.Env...)
+	if err == nil {
+		err = s.populate(ctx, c)
+	}
+	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(root))
 	}
 	return s, nil
@@ -108,7 +112,7 @@ func (s *Stack) populate(ctx context.Context, c Config) error {
 			os.Rename(filepath.Join(s.root, "state/.pulumi"), filepath.Join(s.Dir, ".pulumi")),
 		)
 	}
-	return errors.Join(err, s.Write("Pulumi.dev.yaml", initial.salt+configFile(s.project, c.Values)), s.handOver())
+	return errors.Join(err, s.Write("Pulumi.dev.yaml", initial.key+configFile(s.project, c.Values)), s.handOver())
 }
 
 // pulumiHome returns the folder of Pulumi's plugins and credentials.
@@ -156,7 +160,8 @@ func install(bin, root string) error {
 
 // environment returns the whole environment of the CLI. It takes only PATH from the caller, so that neither credentials
 // nor settings get in.
-func environment(bin, root, daemon string, idle time.Duration) []string {
+func environment(bin, root, daemon string, idle time.Duration) ([]string, error) {
+	keys, err := keyServer()
 	return []string{
 		"PATH=" + bin + ":" + os.Getenv("PATH"),
 		"HOME=" + filepath.Join(root, "home"),
@@ -166,13 +171,14 @@ func environment(bin, root, daemon string, idle time.Duration) []string {
 		"PULUMI_BACKEND_URL=file://" + filepath.Join(root, "state"),
 		"PULUMI_STACK=dev",
 		"PULUMI_CONFIG_PASSPHRASE=" + passphraseCanary,
+		"VAULT_SERVER_URL=" + keys,
 		canaryVariable + "=" + environmentCanary,
 		"PULUMI_SKIP_UPDATE_CHECK=true",
 		"PULUMI_IGNORE_AMBIENT_PLUGINS=true", // use the installed plugin, and do not warn of one on PATH
 		"PULUMI_BUILDKIT_DAEMON_DIR=" + daemon,
 		"PULUMI_BUILDKIT_DAEMON_IDLE=" + idle.String(),
 		"GOGC=400", // commands are short, and would spend a sixth of their work on collecting garbage
-	}
+	}, err
 }
 
 // projectName returns the name in Pulumi.yaml, which configuration keys need.
