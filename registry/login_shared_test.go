@@ -3,6 +3,7 @@ package registry_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,7 +51,9 @@ func TestSlowHelperBlocksNoOtherCall(t *testing.T) {
 	}()
 	select {
 	case err := <-ended:
-		if err == nil || err.Error() != "resolving "+slow.Host()+"/app:1: nobody waits for it" {
+		// On a slow machine the time ends before the login is asked for.
+		if err == nil || !strings.HasPrefix(err.Error(), "resolving "+slow.Host()+"/app:1: ") ||
+			!strings.HasSuffix(err.Error(), "nobody waits for it") {
 			t.Errorf("who gave up: %v", err)
 		}
 	case err := <-done:

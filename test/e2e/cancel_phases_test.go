@@ -95,7 +95,7 @@ func whileSending(t *testing.T) *phase {
 			}
 		},
 		reached: isClosed(stalled),
-		want: `it was [^;]*sending DIR to the builder \([0-9.]+[kM]?i?B arrived\) for [^;]*; ` +
+		want: `it was [^;]*sending DIR to the builder \([0-9.]+[kKM]?i?B arrived\) for [^;]*; ` +
 			"nothing was pushed and no tag moved",
 	}
 }

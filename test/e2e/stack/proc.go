@@ -130,8 +130,8 @@ func checkUnmounted(folder string) error {
 	return nil
 }
 
-// WaitUntil calls holds until it returns true: every 20 ms at first, and less often later. It returns an error after the
-// limit.
+// WaitUntil calls holds until it returns true: every 20 ms at first, and less often later. It returns an error after
+// the limit.
 func WaitUntil(ctx context.Context, bound time.Duration, holds func() bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("not within %s", bound))
 	defer cancel()
