@@ -152,7 +152,7 @@ func TestIndexIsCanceled(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := <-done
-	if err == nil || time.Since(began) > 5*time.Second || !strings.Contains(err.Error(), "canceled after") ||
+	if err == nil || time.Since(began) > 15*time.Second || !strings.Contains(err.Error(), "canceled after") ||
 		!strings.Contains(err.Error(), "the tag did not move") {
 		t.Errorf("after %s: %v", time.Since(began), err)
 	}

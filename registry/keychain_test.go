@@ -192,7 +192,7 @@ func TestSlowHelperEndsWithItsContext(t *testing.T) {
 	defer cancel()
 	start := time.Now()
 	_, err := dockerKeychain(t, `{"credsStore":"slow"}`).Lookup(ctx, "ghcr.io")
-	if !errors.Is(err, gone) || time.Since(start) > 5*time.Second {
+	if !errors.Is(err, gone) || time.Since(start) > 20*time.Second {
 		t.Errorf("after %s: %v", time.Since(start), err)
 	}
 }

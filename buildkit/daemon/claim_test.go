@@ -64,7 +64,7 @@ func snapshot(t *testing.T, dir string) string {
 // wantRefused fails the test unless Acquire refuses the folder dir with the fault, and the error has the texts.
 func wantRefused(t *testing.T, dir string, fault daemon.Fault, texts ...string) {
 	t.Helper()
-	lease, err := daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Idle: time.Second, Limit: 5 * time.Second})
+	lease, err := daemon.Acquire(t.Context(), daemon.Options{Dir: dir, Idle: time.Second, Limit: patience})
 	if err == nil {
 		_ = lease.Release()
 		t.Fatal("a daemon was started in the folder")

@@ -59,7 +59,7 @@ func makeForbiddingCgroup(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		eventually(t, 10*time.Second, "no process in "+group, func() bool { return os.Remove(group) == nil })
+		eventually(t, patience, "no process in "+group, func() bool { return os.Remove(group) == nil })
 	})
 	if err := os.WriteFile(group+"/devices.deny", []byte("c 10:200 rwm"), 0); err != nil {
 		t.Fatal(err)

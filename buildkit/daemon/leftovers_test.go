@@ -37,7 +37,7 @@ func TestKillLeavesNothingAndIsRecoveredFrom(t *testing.T) {
 					"sleep "+mark+" | cat")
 				broken <- err
 			}()
-			eventually(t, 20*time.Second, "the step runs", func() bool { return len(processes("sleep "+mark)) > 0 })
+			eventually(t, patience, "the step runs", func() bool { return len(processes("sleep "+mark)) > 0 })
 			if err := syscall.Kill(victim(runningProcesses(t, dir)), syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
@@ -46,10 +46,10 @@ func TestKillLeavesNothingAndIsRecoveredFrom(t *testing.T) {
 				if err == nil {
 					t.Error("the build went on without its daemon")
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(patience):
 				t.Fatal("the daemon outlived its keeper")
 			}
-			eventually(t, 5*time.Second, "no process of the step",
+			eventually(t, patience, "no process of the step",
 				func() bool { return len(processes("sleep "+mark)) == 0 })
 			wantGone(t, dir)
 
@@ -110,7 +110,7 @@ func TestRemovesLeftovers(t *testing.T) {
 	lease, lines := acquire(t, daemon.Options{Dir: dir})
 	select {
 	case <-died:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("a process in the cgroup of an earlier daemon lives")
 	}
 	for _, path := range []string{group, dir + "/tmp/buildkit-mount1", dir + "/root/runc-overlayfs/executor/one"} {

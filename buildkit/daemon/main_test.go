@@ -144,7 +144,7 @@ func stopDaemonAtCleanup(t testing.TB, dir string) {
 				_ = syscall.Kill(p.pid, syscall.SIGTERM)
 			}
 		}
-		eventually(t, 10*time.Second, "the test's daemon is gone", func() bool { return len(processes(dir)) == 0 })
+		eventually(t, patience, "the test's daemon is gone", func() bool { return len(processes(dir)) == 0 })
 		if _, err := os.Stat(filepath.Join(dir, "buildkitd.toml")); err != nil {
 			return
 		}

@@ -80,7 +80,7 @@ func TestRelayThatIsKilled(t *testing.T) {
 		_, err := run(t.Context(), t, lease.Endpoint(), platforms.DefaultString(), "sleep "+mark)
 		broken <- err
 	}()
-	eventually(t, 20*time.Second, "the step runs", func() bool { return len(processes("sleep "+mark)) > 0 })
+	eventually(t, patience, "the step runs", func() bool { return len(processes("sleep "+mark)) > 0 })
 	relays := processes("pulumi-buildkit-network relay " + dir)
 	if len(relays) != 1 {
 		t.Fatalf("relays: %v", relays)
@@ -93,7 +93,7 @@ func TestRelayThatIsKilled(t *testing.T) {
 		if err == nil {
 			t.Error("the step went on without a network")
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the step waits for a network that is gone")
 	}
 	if err := lease.ExitReason(t.Context()); err == nil ||
@@ -141,7 +141,7 @@ func TestStepThatFloodsTheRelay(t *testing.T) {
 			llb.Network(llb.NetModeSandbox), "flood "+address+" 600")
 		flooded <- fmt.Sprint(output, err)
 	}()
-	eventually(t, 20*time.Second, "a relay",
+	eventually(t, patience, "a relay",
 		func() bool { return len(processes("pulumi-buildkit-network relay "+dir)) == 1 })
 	relay := processes("pulumi-buildkit-network relay " + dir)[0]
 	var peak int

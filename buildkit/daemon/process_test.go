@@ -45,6 +45,9 @@ func runningProcesses(t *testing.T, dir string) (keeper, daemon int) {
 	return keeper, daemon
 }
 
+// patience is how long tests wait for what a slow machine does late.
+const patience = 30 * time.Second
+
 // eventually waits until holds returns true. It fails the test if that takes longer than the limit.
 func eventually(t testing.TB, limit time.Duration, what string, holds func() bool) {
 	t.Helper()
@@ -63,15 +66,15 @@ func eventually(t testing.TB, limit time.Duration, what string, holds func() boo
 // wantGone waits until no process and no mount of the daemon of dir is left, and alive.lock is free.
 func wantGone(t *testing.T, dir string) {
 	t.Helper()
-	eventually(t, 10*time.Second, "no process of the daemon", func() bool { return len(processes(dir)) == 0 })
+	eventually(t, patience, "no process of the daemon", func() bool { return len(processes(dir)) == 0 })
 	// A process that was killed still shows its mounts for a moment.
-	eventually(t, 5*time.Second, "no mount of the daemon", func() bool { return mountsBelow(dir) == nil })
+	eventually(t, patience, "no mount of the daemon", func() bool { return mountsBelow(dir) == nil })
 	lock, err := os.OpenFile(filepath.Join(dir, "alive.lock"), os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer lock.Close()
-	eventually(t, time.Second, "alive.lock is free", func() bool {
+	eventually(t, patience, "alive.lock is free", func() bool {
 		return unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
 	})
 }

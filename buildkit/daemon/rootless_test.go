@@ -38,7 +38,7 @@ func offlineReason(t *testing.T, c clientProcess) string {
 func wantOrdinaryGone(t *testing.T, home string) {
 	t.Helper()
 	wantGone(t, filepath.Join(home, "d"))
-	eventually(t, 5*time.Second, "no temporary file of the daemon", func() bool {
+	eventually(t, patience, "no temporary file of the daemon", func() bool {
 		return len(namespaceFolders(t, home)) == 0
 	})
 }

@@ -89,7 +89,7 @@ func TestReadingKeepsAScanShared(t *testing.T) {
 	var scans SharedScans
 	files := project(t)
 	part := Files{Context: files.Context, Inline: []byte("FROM scratch\nCOPY main.go /\n")}
-	tick, limit := time.NewTicker(100*time.Millisecond), time.After(10*time.Second)
+	tick, limit := time.NewTicker(100*time.Millisecond), time.After(time.Minute)
 	defer tick.Stop()
 	for last := loadTree(t, &scans, Plan{Files: files, WatchAll: true}); ; {
 		loadTree(t, nil, Plan{Files: part})

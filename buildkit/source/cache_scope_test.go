@@ -25,7 +25,7 @@ func rememberedNames(dir string, cache *Cache) (names []string) {
 // they are old enough.
 func scanByTurns(t *testing.T, dir string, cache *Cache, parts []string, names ...string) {
 	t.Helper()
-	tick, limit := time.NewTicker(100*time.Millisecond), time.After(3*clockSlack)
+	tick, limit := time.NewTicker(100*time.Millisecond), time.After(20*clockSlack)
 	defer tick.Stop()
 	for !slices.Equal(rememberedNames(dir, cache), names) {
 		for _, part := range parts {

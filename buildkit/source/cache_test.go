@@ -59,7 +59,7 @@ func rememberedFiles(t *testing.T, dir string, cache *Cache) (n int) {
 // ageUntilRemembered scans until the files are old enough for the cache, which looks at their change times.
 func ageUntilRemembered(t *testing.T, dir string, cache *Cache, files int) {
 	t.Helper()
-	tick, limit := time.NewTicker(100*time.Millisecond), time.After(3*clockSlack)
+	tick, limit := time.NewTicker(100*time.Millisecond), time.After(20*clockSlack)
 	defer tick.Stop()
 	for rememberedFiles(t, dir, cache) < files {
 		select {

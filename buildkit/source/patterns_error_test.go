@@ -35,7 +35,7 @@ func TestPatternsHaveABudget(t *testing.T) {
 		if name == "many" && (!errors.As(err, &costly) || costly.patterns != len(patterns) || costly.dir != dir) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if took := time.Since(started); took > 20*time.Second {
+		if took := time.Since(started); took > time.Minute {
 			t.Errorf("%s: %s", name, took)
 		}
 		if !(Scope{Excludes: patterns}).isCostly() {

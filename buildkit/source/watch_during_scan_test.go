@@ -27,7 +27,7 @@ func interrupt(t *testing.T, dir string, kind uint64, nth int, do func() error) 
 	if err := unix.FanotifyMark(fd, unix.FAN_MARK_ADD, kind|unix.FAN_ONDIR, unix.AT_FDCWD, dir); err != nil {
 		t.Skipf("this kernel stops nobody: %v", err)
 	}
-	_ = events.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = events.SetReadDeadline(time.Now().Add(time.Minute))
 	done := make(chan struct{})
 	t.Cleanup(func() { _ = events.Close(); <-done })
 	go func() {

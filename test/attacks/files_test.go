@@ -41,7 +41,7 @@ func TestNoFileIsWaitedForOrReadWithoutEnd(t *testing.T) {
 			test, path := openWithPlanted(t, attack.properties, attack.kind)
 			began := time.Now()
 			r := test.Preview()
-			if took := time.Since(began); took > 40*time.Second {
+			if took := time.Since(began); took > 2*time.Minute {
 				t.Errorf("it took %s", took)
 			}
 			stack.Says(t, r, attack.says, attack.cause)

@@ -19,7 +19,7 @@ func TestNetworkThatDies(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"app/Dockerfile": "FROM BUSYBOX\nRUN sleep 86400.3\n"}
 	test := stack.New(t, stack.Config{Bin: shared.Bin, Program: shared.Project(t, "context: { location: app }", files)})
-	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer stop()
 	var result stack.Result
 	var killed time.Time
@@ -34,7 +34,11 @@ func TestNetworkThatDies(t *testing.T) {
 			t.Fatal("the step does not run")
 		}
 		if pid := findProcess("sleep\x0086400.3\x00"); pid != 0 {
-			if err := syscall.Kill(findProcess("relay\x00"+test.Daemon+"\x00"), syscall.SIGKILL); err != nil {
+			relay := findProcess("relay\x00" + test.Daemon + "\x00")
+			if relay == 0 {
+				t.Fatal("there is no relay")
+			}
+			if err := syscall.Kill(relay, syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
 			killed = time.Now()
@@ -43,7 +47,7 @@ func TestNetworkThatDies(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(killed); took > 10*time.Second {
+	if took := time.Since(killed); took > 30*time.Second {
 		t.Errorf("the build ended after %s", took)
 	}
 	stack.Fails(t, result, "the embedded BuildKit daemon ended during the build: "+

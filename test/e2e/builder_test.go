@@ -67,7 +67,7 @@ func buildkitd(t *testing.T) (unixEndpoint, tcpEndpoint string) {
 		}
 		return err == nil
 	}
-	if err := stack.WaitUntil(t.Context(), 30*time.Second, ready); err != nil {
+	if err := stack.WaitUntil(t.Context(), time.Minute, ready); err != nil {
 		t.Fatal(err)
 	}
 	return unixEndpoint, tcpEndpoint

@@ -25,7 +25,7 @@ func atRequest(want string, kind func(*http.Request) bool) func(t *testing.T) *p
 		return &phase{
 			properties: "context: { location: . }\ntags: [\"" + registry.Host() + "/app:1\"]",
 			// On a slow machine the daemon reports the push after its request.
-			reached:  isClosedFor(interceptRequests(registry, kind, neverAnswer), 500*time.Millisecond),
+			reached:  isClosedFor(interceptRequests(registry, kind, neverAnswer), 2*time.Second),
 			registry: registry,
 			want:     strings.ReplaceAll(want, "HOST", regexp.QuoteMeta(registry.Host())),
 		}
@@ -123,7 +123,7 @@ func whileRateLimited(t *testing.T) *phase {
 	return &phase{
 		properties: "context: { location: . }\ntags: [\"" + registry.Host() + "/app:1\"]",
 		registry:   registry,
-		reached:    isClosedFor(interceptRequests(registry, isTagRequest, busy), 500*time.Millisecond),
+		reached:    isClosedFor(interceptRequests(registry, isTagRequest, busy), 2*time.Second),
 		// On a slow machine Ctrl-C may still come before the answer has arrived.
 		want: "it was moving tags, waiting (?:to ask " + registry.Host() +
 			" again for [^;]* of 1m0s, because: 429 rate limited: " +

@@ -35,7 +35,7 @@ var phases = map[string]func(t *testing.T) *phase{
 	"rate limited":      whileRateLimited,
 }
 
-// Ctrl-C ends an update within 5 s, whatever phase it is in. The error says what the update was doing. The state has no
+// Ctrl-C ends an update soon, whatever phase it is in. The error says what the update was doing. The state has no
 // resource. No tag has moved: the registry of the phase shows that, or the error says it.
 //
 // TestCtrlCEndsALongStep covers steps of the Dockerfile.
@@ -54,19 +54,19 @@ func TestCtrlCEndsEveryPhase(t *testing.T) {
 				c.makeFiles(t, s.Dir)
 			}
 			p := s.StartUp("--skip-preview")
-			if err := stack.WaitUntil(t.Context(), 30*time.Second, func() bool { return c.reached(s) }); err != nil {
+			if err := stack.WaitUntil(t.Context(), 2*time.Minute, func() bool { return c.reached(s) }); err != nil {
 				t.Fatalf("%v: the update never reached the phase %s", err, name)
 			}
 			// This comes too late to pass: it only ends a CLI that hangs.
-			defer time.AfterFunc(20*time.Second, func() { _ = p.Kill() }).Stop()
+			defer time.AfterFunc(2*endLimit, func() { _ = p.Kill() }).Stop()
 			pressed := time.Now()
 			if err := p.Interrupt(); err != nil {
 				t.Fatal(err)
 			}
 			result, err := p.Wait()
-			if took := time.Since(pressed); err != nil || result.Code <= 0 || took > 5*time.Second {
-				t.Errorf("pulumi up exited after %s with exit code %d, %v, want 5 s at most and a failure:\n%s", took,
-					result.Code, err, result.All())
+			if took := time.Since(pressed); err != nil || result.Code <= 0 || took > endLimit {
+				t.Errorf("pulumi up exited after %s with exit code %d, %v, want %s at most and a failure:\n%s", took,
+					result.Code, err, endLimit, result.All())
 			}
 			if !regexp.MustCompile(`error: canceled after [^:]*: ` +
 				strings.ReplaceAll(c.want, "DIR", regexp.QuoteMeta(s.Dir))).MatchString(result.All()) {

@@ -13,6 +13,9 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
+// endLimit is how long an interrupted command may take until it ends on a slow machine. Others take a second.
+const endLimit = 20 * time.Second
+
 const slowBuild = `
 context: { location: . }
 platforms: [linux/amd64]
@@ -27,19 +30,19 @@ func TestCtrlCEndsALongStep(t *testing.T) {
 	p := s.StartUp("--skip-preview")
 	waitForStep(t, step)
 
-	defer time.AfterFunc(20*time.Second, func() { _ = p.Kill() }).Stop() // the test has failed by then
+	defer time.AfterFunc(2*endLimit, func() { _ = p.Kill() }).Stop() // the test has failed by then
 	pressed := time.Now()
 	if err := p.Interrupt(); err != nil {
 		t.Fatal(err)
 	}
 	result, err := p.Wait()
-	if took := time.Since(pressed); err != nil || result.Code == 0 || took > 5*time.Second {
-		t.Errorf("back after %s with exit code %d, %v, want 5 s at most and a failure:\n%s", took, result.Code, err,
-			result.All())
+	if took := time.Since(pressed); err != nil || result.Code == 0 || took > endLimit {
+		t.Errorf("back after %s with exit code %d, %v, want %s at most and a failure:\n%s", took, result.Code, err,
+			endLimit, result.All())
 	}
 	says(t, result, ": it was running step [2/2] RUN "+step+" (linux/amd64) for ",
 		"; nothing was pushed and no tag moved")
-	if err := stack.WaitUntil(t.Context(), 2*time.Second,
+	if err := stack.WaitUntil(t.Context(), endLimit,
 		func() bool { return len(stack.ProcessesWith(step)) == 0 }); err != nil {
 		t.Errorf("the step still runs: %v", stack.ProcessesWith(step))
 	}
@@ -141,7 +144,7 @@ func TestAKilledCLIEndsTheBuild(t *testing.T) {
 	if err := p.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if err := stack.WaitUntil(t.Context(), 5*time.Second,
+	if err := stack.WaitUntil(t.Context(), endLimit,
 		func() bool { return len(stack.ProcessesWith(step)) == 0 }); err != nil {
 		t.Errorf("the step still runs: %v", stack.ProcessesWith(step))
 	}
@@ -149,7 +152,7 @@ func TestAKilledCLIEndsTheBuild(t *testing.T) {
 		return slices.ContainsFunc(s.Plugins(),
 			func(p stack.Proc) bool { return strings.Contains(p.Command, "pulumi-resource-buildkit") })
 	}
-	if err := stack.WaitUntil(t.Context(), 5*time.Second, func() bool { return !plugin() }); err != nil {
+	if err := stack.WaitUntil(t.Context(), endLimit, func() bool { return !plugin() }); err != nil {
 		t.Errorf("the plugin outlives its engine: %v", s.Plugins())
 	}
 	stack.Kill(s.Plugins()) // the language host is Pulumi's own

@@ -54,7 +54,7 @@ func (d *remoteDaemon) startOnce(t testing.TB) {
 	cmd.Env = []string{"PATH=" + shared.Bin + ":" + os.Getenv("PATH")} // runc
 	must(t, cmd.Start())
 	d.cmd = cmd
-	must(t, stack.WaitUntil(t.Context(), 30*time.Second, func() bool {
+	must(t, stack.WaitUntil(t.Context(), time.Minute, func() bool {
 		conn, err := net.Dial("tcp", d.hostPort)
 		if err == nil {
 			_ = conn.Close()

@@ -5,7 +5,6 @@ package e2e
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
@@ -20,7 +19,7 @@ func TestACustomTimeoutEndsALongStep(t *testing.T) {
 		"    options: { customTimeouts: { create: 300ms } }\n    properties:\n", 1)))
 	fails(t, s.Up("--skip-preview"), "stopped after 300ms (customTimeouts.create): it was ",
 		"; nothing was pushed and no tag moved. Raise customTimeouts.create if it only needs more time")
-	if err := stack.WaitUntil(t.Context(), 5*time.Second,
+	if err := stack.WaitUntil(t.Context(), endLimit,
 		func() bool { return len(stack.ProcessesWith(step)) == 0 }); err != nil {
 		t.Errorf("the step still runs: %v", stack.ProcessesWith(step))
 	}

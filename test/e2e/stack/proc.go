@@ -97,10 +97,10 @@ func ownSession() int {
 	return self.session
 }
 
-// AwaitDaemonEnd waits up to 20 s until the daemon in folder and its mounts are gone. It kills the remaining processes
+// AwaitDaemonEnd waits up to 40 s until the daemon in folder and its mounts are gone. It kills the remaining processes
 // and returns an error that names what is left. The daemon's idle time must be shorter than that.
 func AwaitDaemonEnd(ctx context.Context, folder string) error {
-	err := awaitNone(ctx, 20*time.Second, "after the daemon's idle time", func() []Proc { return Daemons(folder) })
+	err := awaitNone(ctx, 40*time.Second, "after the daemon's idle time", func() []Proc { return Daemons(folder) })
 	return errors.Join(err, checkUnmounted(folder))
 }
 

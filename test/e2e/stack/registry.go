@@ -71,8 +71,8 @@ func (r *Registry) Close() error {
 
 // readAddress reads the log until it names the address. It drains the rest of the log until the process has ended.
 func readAddress(ctx context.Context, log io.Reader) (string, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, 20*time.Second,
-		errors.New("the registry named no address within 20 s"))
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute,
+		errors.New("the registry named no address within a minute"))
 	defer cancel()
 	host, last := make(chan string, 1), ""
 	go func() {

@@ -141,10 +141,10 @@ func (s *Stack) Plugins() []Proc {
 	})
 }
 
-// AwaitEnd waits up to 10 s until the processes of the stack have ended. It kills those that have not, and returns an
+// AwaitEnd waits up to 30 s until the processes of the stack have ended. It kills those that have not, and returns an
 // error that names them.
 func (s *Stack) AwaitEnd(ctx context.Context) error {
-	return awaitNone(ctx, 10*time.Second, "after the command", s.Plugins)
+	return awaitNone(ctx, 30*time.Second, "after the command", s.Plugins)
 }
 
 // Resource is one resource in the state of a stack. Secrets in it are encrypted.

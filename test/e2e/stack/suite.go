@@ -40,8 +40,8 @@ func (s *Suite) Main(m *testing.M, root string) int {
 }
 
 func (s *Suite) run(m *testing.M, root string) (code int, err error) {
-	tooSlow := errors.New("preparing the tests took over a minute")
-	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Minute, tooSlow)
+	tooSlow := errors.New("preparing the tests took over three minutes")
+	ctx, cancel := context.WithTimeoutCause(context.Background(), 3*time.Minute, tooSlow)
 	defer cancel()
 	if s.Bin, err = filepath.Abs(filepath.Join(root, "bin")); err != nil {
 		return 1, err

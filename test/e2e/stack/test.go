@@ -27,7 +27,7 @@ func New(t testing.TB, c Config) *Test {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeoutCause(context.Background(), time.Minute, nil)
+		ctx, cancel := context.WithTimeoutCause(context.Background(), 2*time.Minute, nil)
 		defer cancel()
 		if err := s.Close(ctx); err != nil {
 			t.Error(err)
