@@ -1,28 +1,22 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
-	"os"
 	"sync"
 	"time"
+
+	bkclient "github.com/moby/buildkit/client"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/inside"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/tunnel"
 )
-
-// BuilderOptions says what our BuildKit in an engine needs.
-type BuilderOptions struct {
-	// Registries holds, by host, the registries that are not reached by https with the machine's own authorities.
-	Registries map[string]inside.Registry
-	// Hosts are the registries that the build needs. The builder makes a tunnel to a registry on the loopback of this
-	// machine if nothing answers at its port in the network of the engine.
-	Hosts []string
-	// Note is called with a line for each thing that is made in the engine, and with the notes of the daemon.
-	Note func(line string)
-}
 
 // Builder is our BuildKit in a container of an engine. The caller closes it.
 type Builder struct {
@@ -35,7 +29,8 @@ type Builder struct {
 	spare   net.Conn               // a connection to the daemon that nobody uses yet, or nil
 	hello   inside.Greeting        // of the last connection
 
-	tunnelLimit time.Duration
+	noted        map[string]bool // lines
+	tunnelLimits tunnelLimits
 }
 
 // BuilderError says that our BuildKit does not run in an engine that answers.
@@ -92,10 +87,11 @@ func (e *Engine) newBuilder(ctx context.Context, o BuilderOptions) (*Builder, er
 		builderContainer: builderContainer{
 			engine: e, name: "pulumi-buildkit-" + image.key(), image: image, note: o.Note,
 		},
-		settings: append(settings, '\n'), tunnels: map[string]*openTunnel{}, tunnelLimit: tunnelLimit,
+		settings: append(settings, '\n'), tunnels: map[string]*openTunnel{}, noted: map[string]bool{},
+		tunnelLimits: defaultTunnelLimits,
 	}
 	for _, host := range o.Hosts {
-		if target, ok := tunnel.TargetOf(host); ok {
+		if target, ok := tunnel.TargetOf(host, o.port(host)); ok {
 			b.targets = append(b.targets, target)
 		}
 	}
@@ -105,19 +101,102 @@ func (e *Engine) newBuilder(ctx context.Context, o BuilderOptions) (*Builder, er
 // Endpoint returns the endpoint of the builder, as messages name it.
 func (b *Builder) Endpoint() string { return "docker-container://" + b.name }
 
-// inheritedVariables are the environment variables that the daemon in the container inherits from this process.
-var inheritedVariables = []string{
-	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
-	"PULUMI_BUILDKIT_DAEMON_IDLE",
+// startLimitInside bounds how long the daemon in the container takes to answer, which it starts if none runs.
+const startLimitInside = time.Minute
+
+// Dial returns a connection to the daemon, and starts the daemon if none runs. The daemon runs as long as a connection
+// is open. The end of ctx does not end the connection.
+func (b *Builder) Dial(ctx context.Context) (net.Conn, error) {
+	conn, err := b.exec(ctx, inside.ConnectRole)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) //nolint:forbidigo // cannot panic
+	defer stop()
+	greeted := newGreeting(conn)
+	var hello inside.Greeting
+	if err := greeted.exchange(b.settings, &hello); err != nil {
+		err = errors.Join(err, conn.Close())
+		return nil, cmp.Or(context.Cause(ctx), err)
+	}
+	for _, line := range hello.Notes {
+		b.note(b.Endpoint() + ": " + line)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.hello = hello
+	return greeted, nil
 }
 
-// inheritedEnviron returns those of inheritedVariables that are set.
-func inheritedEnviron() map[string]string {
-	found := map[string]string{}
-	for _, name := range inheritedVariables {
-		if value := os.Getenv(name); value != "" {
-			found[name] = value
-		}
+// dialWithin is Dial with a time limit.
+func (b *Builder) dialWithin(ctx context.Context, limit time.Duration) (net.Conn, error) {
+	ctx, stop := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
+	defer stop()
+	return b.Dial(ctx)
+}
+
+// takeSpare returns the connection that StartBuilder has opened, once. Otherwise it returns nil.
+func (b *Builder) takeSpare() net.Conn {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	conn := b.spare
+	b.spare = nil
+	return conn
+}
+
+// OfflineReason returns why steps of the daemon have no network, or "".
+func (b *Builder) OfflineReason() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.hello.Offline
+}
+
+// IsRootless reports whether the daemon runs in a user namespace, where its steps have no cgroups.
+func (b *Builder) IsRootless() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.hello.Rootless
+}
+
+// BuildKit returns a client of the daemon and waits until it answers, a minute at most. It opens the tunnels to
+// registries on this machine first, again if they have ended. The caller closes the client.
+//
+// It returns a *ClaimedError if the port of a registry leads to another machine, an *OccupiedError if something else
+// listens there, a *TunnelError if a tunnel cannot be opened, and a *BuilderError if the daemon does not answer.
+func (b *Builder) BuildKit(ctx context.Context) (*bkclient.Client, error) {
+	if err := b.openTunnels(ctx); err != nil {
+		return nil, err
 	}
-	return found
+	var failed error // of the last connection, which gRPC tells as text only
+	var mu sync.Mutex
+	c, err := newClient(ctx,
+		bkclient.WithGRPCDialOption(grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff: backoff.DefaultConfig, MinConnectTimeout: startLimitInside,
+		})),
+		bkclient.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			if conn := b.takeSpare(); conn != nil {
+				return conn, nil
+			}
+			conn, err := b.Dial(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			failed = err
+			return conn, err
+		}))
+	if err != nil {
+		return nil, err
+	}
+	silent := fmt.Errorf("no answer within %s", startLimitInside)
+	waitCtx, stop := context.WithTimeoutCause(ctx, startLimitInside, silent)
+	defer stop()
+	if _, err := c.Info(waitCtx); err != nil {
+		_ = c.Close()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		return nil, &BuilderError{Host: b.engine.address.Host, Cause: cmp.Or(failed, err)}
+	}
+	return c, nil
 }

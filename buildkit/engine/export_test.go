@@ -2,8 +2,13 @@ package engine
 
 import "time"
 
-// LockStart is lockStart.
-var LockStart = lockStart
+// Functions of this package that tests call.
+var (
+	LockStart          = lockStart
+	IsOnAnotherMachine = isOnAnotherMachine
+)
 
-// SetTunnelLimit makes the tunnels of a builder wait less.
-func (b *Builder) SetTunnelLimit(limit time.Duration) { b.tunnelLimit = limit }
+// SetTunnelLimits makes the tunnels of a builder wait less.
+func (b *Builder) SetTunnelLimits(open, claim time.Duration) {
+	b.tunnelLimits = tunnelLimits{open: open, claim: claim}
+}

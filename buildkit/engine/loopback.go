@@ -17,16 +17,17 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// UnreachableHosts returns those of the registries that listen on the loopback of this machine, unless that is also the
+// UnreachableHosts returns those of the registries that are on the loopback of this machine, unless that is also the
 // engine's loopback. The engine's own BuildKit, which is the same process, does not reach them there. The answer takes
 // 20 s at most.
 //
 // Whether the engine reaches something at the address of a registry says nothing: it may be the registry of somebody
-// else, or the tunnel of another build. Only our BuildKit in a container knows the tunnels.
+// else, or the tunnel of another build. Only our BuildKit in a container knows the tunnels. That also holds for a
+// registry that does not listen now.
 func (e *Engine) UnreachableHosts(ctx context.Context, hosts []string) ([]string, error) {
 	var here []string
 	for _, host := range hosts {
-		if target, ok := tunnel.TargetOf(host); ok && target.Answers(ctx) {
+		if _, ok := tunnel.TargetOf(host, ""); ok {
 			here = append(here, host)
 		}
 	}
@@ -41,31 +42,6 @@ func (e *Engine) UnreachableHosts(ctx context.Context, hosts []string) ([]string
 		return nil, context.Cause(ctx)
 	}
 	return here, nil
-}
-
-// OccupiedError says that something else listens at the address of a registry, on the machine of the engine.
-type OccupiedError struct{ Address, Host string }
-
-// Error names the address and the engine.
-func (e *OccupiedError) Error() string {
-	return fmt.Sprintf("%s: on the machine of the Docker Engine at %s something else listens at this port, so the "+
-		"registry of this machine cannot be reached from there", e.Address, e.Host)
-}
-
-// judgeOccupied decides what to do if something listens already at the address of a registry in the network of the
-// engine. On another machine it is an error, because the image and the login would go to a stranger. A virtual machine
-// of this machine publishes the ports of its containers here, so that is the registry that was meant: it gets a note.
-func (b *Builder) judgeOccupied(ctx context.Context, target tunnel.Target) error {
-	shared, err := b.engine.sharesLoopback(ctx)
-	switch {
-	case shared || err != nil:
-		return err
-	case isOnAnotherMachine(b.engine.address.Host):
-		return &OccupiedError{Address: target.Address, Host: b.engine.address.Host}
-	}
-	b.note(fmt.Sprintf("%s: a registry in the network of the Docker Engine at %s listens there, and is used instead "+
-		"of the one of this machine", target.Address, b.engine.address.Host))
-	return nil
 }
 
 // isOnAnotherMachine tells whether an engine is reached over a network.

@@ -18,6 +18,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if host := os.Getenv(machineVariable); host != "" {
+		runMachine(host, os.Args[1:])
+		return
+	}
 	code := daemontest.Main(m, &embedded)
 	if err := errors.Join(containerd.End(), classic.End(), apart.End()); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -33,7 +33,7 @@ func TestEngineThatStartsNoProcess(t *testing.T) {
 	}
 	defer b.Close()
 	hangs.Store(true)
-	b.SetTunnelLimit(time.Second)
+	b.SetTunnelLimits(time.Second, time.Second)
 	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
 	defer stop()
 	_, err = b.BuildKit(ctx)

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -117,25 +118,41 @@ func TestRegistryOnTheLoopbackOfAnotherNetwork(t *testing.T) {
 	}
 }
 
-// A registry that does not listen is refused as everywhere.
+// A registry that does not listen is refused as everywhere. It is reached when it has started.
 func TestTunnelToNothing(t *testing.T) {
 	t.Parallel()
-	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	host := listener.Addr().String()
-	_ = listener.Close()
+	host := freeHost(t)
 	b := startApart(t, host)
 	daemon, err := b.BuildKit(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = daemon.Close() }()
 	if _, err := solve(t, daemon, newPlan(t, host+"/image")); err == nil ||
 		!strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("got %v", err)
 	}
+	_ = daemon.Close()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveRegistry(t, listener, registrytest.New(t))
+	if daemon, err = b.BuildKit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = daemon.Close() }()
+	if _, err := solve(t, daemon, newPlan(t, host+"/image")); err != nil {
+		t.Error(err)
+	}
+}
+
+// serveRegistry makes a listener lead to a registry, until the end of the test.
+func serveRegistry(t *testing.T, listener net.Listener, registry *registrytest.Registry) {
+	t.Helper()
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: registry.Host()})
+	server := &http.Server{Handler: proxy}
+	t.Cleanup(func() { _ = server.Close() })
+	go func() { _ = server.Serve(listener) }()
 }
 
 // The engine says which registries of this machine its own BuildKit reaches.
@@ -149,7 +166,7 @@ func TestUnreachableHosts(t *testing.T) {
 		want   []string
 	}{
 		"this network":    {engine: dial(t, &containerd)},
-		"another network": {engine: dial(t, &apart), want: []string{registry, byName}},
+		"another network": {engine: dial(t, &apart), want: []string{"127.0.0.1:9", registry, byName}},
 	} {
 		if got, err := c.engine.UnreachableHosts(t.Context(), hosts); err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, %v", name, got, err)
@@ -161,14 +178,7 @@ func TestUnreachableHosts(t *testing.T) {
 func TestRegistryInTheNetworkOfTheEngine(t *testing.T) {
 	t.Parallel()
 	here, there := registrytest.New(t), registrytest.New(t)
-	listener := apart.Listen(t, here.Host())
-	address, err := url.Parse("http://" + there.Host())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: httputil.NewSingleHostReverseProxy(address)}
-	t.Cleanup(func() { _ = server.Close() })
-	go func() { _ = server.Serve(listener) }()
+	serveRegistry(t, apart.Listen(t, here.Host()), there)
 	hosts := []string{here.Host()}
 	if got, err := dial(t, &apart).UnreachableHosts(t.Context(), hosts); err != nil || !slices.Equal(got, hosts) {
 		t.Errorf("got %v, %v: the engine's own BuildKit would use that registry without a word", got, err)
@@ -183,5 +193,51 @@ func TestRegistryInTheNetworkOfTheEngine(t *testing.T) {
 	}
 	if n, m := len(here.Requests()), len(there.Requests()); n != 0 || m == 0 {
 		t.Errorf("%d requests came to this machine, %d to the engine's network", n, m)
+	}
+}
+
+// On another machine, whoever listens at the port of a registry gets no image and no login, whether the registry of
+// this machine listens or not.
+func TestListenerOnAnotherMachine(t *testing.T) {
+	t.Parallel()
+	registry := registrytest.New(t)
+	a := engine.AtHost("tcp://build.internal:2375")
+	apart.Host(t)
+	a.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", apart.Socket())
+	}
+	e, err := engine.Dial(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Close() }()
+	for name, host := range map[string]string{"listens": registry.Host(), "does not listen": freeHost(t)} {
+		serveRegistry(t, apart.Listen(t, host), registry)
+		b, err := e.StartBuilder(t.Context(), engine.BuilderOptions{Hosts: []string{host}, Note: func(string) {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = b.BuildKit(t.Context())
+		if other, ok := errors.AsType[*engine.OccupiedError](err); !ok || other.Address != host {
+			t.Errorf("%s: %v", name, err)
+		}
+		b.Close()
+	}
+	if n := len(registry.Requests()); n != 0 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+func TestIsOnAnotherMachine(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{
+		"unix:///var/run/docker.sock": false, "npipe:////./pipe/docker_engine": false, "tcp://127.0.0.1:2375": false,
+		"tcp://localhost:2375": false, "tcp://[::1]:2375": false, "tcp://10.0.0.1:2375": true,
+		"tcp://docker:2376": true, "ssh://build": true, "ssh://localhost": true, "https://docker:2376": true,
+		"tcp://%": true,
+	} {
+		if engine.IsOnAnotherMachine(host) != want {
+			t.Errorf("%s: want %t", host, want)
+		}
 	}
 }

@@ -133,6 +133,11 @@ func enterNetwork() error {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return err
 	}
+	return RaiseLoopback()
+}
+
+// RaiseLoopback makes the loopback of a new network namespace work.
+func RaiseLoopback() error {
 	loopback, err := netlink.LinkByName("lo")
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 )
 
 // Serve connects what comes through conn to the target on this machine. It returns when conn or ctx ends, and closes
-// conn and all connections.
+// conn. The connections to the target end a moment later.
 func Serve(ctx context.Context, conn net.Conn, t Target) error {
 	listener := &singleListener{conn: conn, ended: make(chan struct{})}
 	server := &http.Server{

@@ -3,11 +3,12 @@ package tunnel
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
 	"net"
-	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,29 +38,56 @@ func serveEcho(t *testing.T, address string) string {
 	return listener.Addr().String()
 }
 
-// open runs both sides of a tunnel from an address of the loopback to another. It returns the state and what ends it.
-func open(t *testing.T, folder, from, machine string, to Target) (state State, stop func() error) {
+// newProof returns a proof that nobody answers. The question is the name of the machine.
+func newProof(machine string) Proof {
+	return Proof{Port: 1, Question: machine, Answer: rand.Text()}
+}
+
+// newVerdict returns what the plugin on a machine says about holders.
+func newVerdict(machine string, holders []Proof, stop bool) Verdict {
+	isHere := func(p Proof) bool { return p.Question == machine }
+	return Verdict{Here: slices.ContainsFunc(holders, isHere), Stop: stop}
+}
+
+// send writes a line of JSON and decodes the line that comes back.
+func send(t *testing.T, conn net.Conn, in *bufio.Reader, message any) (found Answer) {
 	t.Helper()
+	line, err := json.Marshal(message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write(append(line, '\n')); err != nil {
+		t.Fatal(err)
+	}
+	text, err := in.ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(text, &found)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// open runs both sides of a tunnel. It returns the state and what ends the tunnel.
+func open(t *testing.T, folder, machine string, request Request, to Target) (state State, stop func() error) {
+	t.Helper()
+	if request.Proof.Answer == "" {
+		request.Proof = newProof(machine)
+	}
 	inside, outside := net.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- errors.Join(Listen(t.Context(), folder, inside, inside), inside.Close())
+		err := Listen(t.Context(), folder, inside, inside)
+		if errors.Is(err, io.ErrClosedPipe) { // the tunnel ended before HTTP/2 began
+			err = nil
+		}
+		ended <- errors.Join(err, inside.Close())
 	}()
-	line, err := json.Marshal(Request{Address: from, Machine: machine})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := outside.Write(append(line, '\n')); err != nil {
-		t.Fatal(err)
-	}
 	in := bufio.NewReader(outside)
-	text, err := in.ReadBytes('\n')
-	if err != nil {
-		t.Fatal(err, <-ended)
-	}
-	var found Answer
-	if err := json.Unmarshal(text, &found); err != nil {
-		t.Fatal(err)
+	found := send(t, outside, in, request)
+	for found.State == Asking {
+		found = send(t, outside, in, newVerdict(machine, found.Holders, true))
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	served := make(chan error, 1)
@@ -73,6 +101,9 @@ func open(t *testing.T, folder, from, machine string, to Target) (state State, s
 		return errors.Join(<-served, outside.Close(), <-ended)
 	}
 }
+
+// at returns the request for an address.
+func at(addresses ...string) Request { return Request{Addresses: addresses} }
 
 // talk sends a text through a new connection, ends its own half, and returns all that comes back.
 func talk(t *testing.T, address, text string) (string, error) {
@@ -107,9 +138,9 @@ func freeAddress(t *testing.T) string {
 // Many connections pass at once, each half ends by itself, and nothing listens after the end.
 func TestTunnel(t *testing.T) {
 	t.Parallel()
-	target := Target{dials: []string{"127.0.0.1:1", serveEcho(t, "127.0.0.1:0")}}
+	target := Target{[]string{"127.0.0.1:1", serveEcho(t, "127.0.0.1:0")}}
 	from := freeAddress(t)
-	state, stop := open(t, t.TempDir(), from, "one", target)
+	state, stop := open(t, t.TempDir(), "one", at(from), target)
 	if state != Listening {
 		t.Fatalf("got %s", state)
 	}
@@ -141,7 +172,7 @@ func TestTunnel(t *testing.T) {
 func TestTunnelToNobody(t *testing.T) {
 	t.Parallel()
 	from := freeAddress(t)
-	_, stop := open(t, t.TempDir(), from, "one", Target{dials: []string{"127.0.0.1:1"}})
+	_, stop := open(t, t.TempDir(), "one", at(from), Target{[]string{"127.0.0.1:1"}})
 	if got, err := talk(t, from, "text"); got != "" {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -150,66 +181,20 @@ func TestTunnelToNobody(t *testing.T) {
 	}
 }
 
-// What listens in the network of the engine is left alone.
-func TestOccupiedAddress(t *testing.T) {
-	t.Parallel()
-	from := serveEcho(t, "127.0.0.2:0")
-	state, stop := open(t, t.TempDir(), from, "one", Target{})
-	if state != Occupied {
-		t.Errorf("got %s", state)
-	}
-	if err := stop(); err != nil {
-		t.Error(err)
-	}
-}
-
-// Tunnels to one machine share an address, also when the first ends. A tunnel to another machine waits for their end.
-func TestClaims(t *testing.T) {
-	t.Parallel()
-	folder, from := t.TempDir(), freeAddress(t)
-	target := Target{dials: []string{serveEcho(t, "127.0.0.1:0")}}
-	one, stopOne := open(t, folder, from, "one", target)
-	two, stopTwo := open(t, folder, from, "one", target)
-	if one != Listening || two != Listening {
-		t.Fatalf("got %s, %s", one, two)
-	}
-	addr := netip.MustParseAddrPort(from)
-	short, cancel := context.WithTimeout(t.Context(), 3*claimPoll/2)
-	defer cancel()
-	if _, occupied, err := claimAddress(short, folder, addr, "other"); occupied || err == nil {
-		t.Errorf("a tunnel to another machine is open: %t, %v", occupied, err)
-	}
-	if err := stopOne(); err != nil {
-		t.Error(err)
-	}
-	if got, err := talk(t, from, "a"); err != nil || got != "abye" {
-		t.Errorf("the second tunnel: %q, %v", got, err)
-	}
-	claimed := make(chan error, 1)
-	go func() {
-		c, _, err := claimAddress(t.Context(), folder, addr, "other")
-		claimed <- errors.Join(err, c.Close())
-	}()
-	if err := stopTwo(); err != nil {
-		t.Error(err)
-	}
-	if err := <-claimed; err != nil {
-		t.Error(err)
-	}
-}
-
 // Nobody can make the program listen anywhere but on the loopback.
 func TestBadRequests(t *testing.T) {
 	t.Parallel()
-	for _, r := range []Request{
-		{Address: "0.0.0.0:5000", Machine: "one"}, {Address: "10.0.0.1:5000", Machine: "one"},
-		{Address: "[::]:5000", Machine: "one"}, {Address: "localhost:5000", Machine: "one"},
-		{Address: "127.0.0.1:0", Machine: "one"}, {Address: "127.0.0.1", Machine: "one"},
-		{Address: "[::1%lo]:5000", Machine: "one"}, {Address: "127.0.0.1:5000"}, {Machine: "one"},
-		{Address: "127.0.0.1:5000", Machine: strings.Repeat("x", machineLimit+1)},
+	for _, address := range []string{
+		"0.0.0.0:5000", "10.0.0.1:5000", "[::]:5000", "localhost:5000", "127.0.0.1:0", "127.0.0.1", "[::1%lo]:5000", "",
 	} {
-		if addr, err := parseRequest(r); err == nil {
-			t.Errorf("%+v: %s", r, addr)
+		r := Request{Addresses: []string{"127.0.0.1:5000", address}, Proof: newProof("one")}
+		if parsed, err := r.parseAddresses(); err == nil {
+			t.Errorf("%s: %s", address, parsed)
+		}
+	}
+	for _, r := range []Request{{Proof: newProof("one")}, at("127.0.0.1:5000")} {
+		if _, err := r.parseAddresses(); err == nil {
+			t.Errorf("%+v is taken", r)
 		}
 	}
 }
@@ -221,17 +206,9 @@ func TestTargetOf(t *testing.T) {
 		"127.1.2.3:5": "127.1.2.3:5", "[::1]:5000": "[::1]:5000", "registry.localhost:5000": "", "10.0.0.1:5000": "",
 		"docker.io": "", "0.0.0.0:5000": "", "localhost.example.com:5000": "", "": "",
 	} {
-		if got, ok := TargetOf(host); got.Address != want || ok != (want != "") {
+		got, ok := TargetOf(host, "80")
+		if ok != (want != "") || ok && got.Address() != want {
 			t.Errorf("%q: %+v, %t", host, got, ok)
 		}
-	}
-}
-
-func TestMachine(t *testing.T) {
-	t.Parallel()
-	one, err := Machine(t.Context())
-	other, otherErr := Machine(t.Context())
-	if one == "" || one != other || errors.Join(err, otherErr) != nil || len(one) != 64 {
-		t.Errorf("got %q, %q, %v, %v", one, other, err, otherErr)
 	}
 }
