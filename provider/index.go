@@ -89,11 +89,12 @@ func (r *indexResource) run(ctx context.Context, req request) (property.Map, *p.
 // replacement.
 func (r *indexResource) Diff(_ context.Context, req p.DiffRequest) (p.DiffResponse, error) {
 	changes := diffIndex(req.State, req.Inputs, req.IgnoreChanges)
-	if len(changes) == 0 {
+	hasChanges := len(changes) > 0 || isDockerBuildIndex(req.State)
+	if !hasChanges {
 		r.programRefs.add(req.Urn, indexStateOf(req.State).refs)
 		r.notes.dropPromise(req.Urn)
 	}
-	return p.DiffResponse{HasChanges: len(changes) > 0, DetailedDiff: changes}, nil
+	return p.DiffResponse{HasChanges: hasChanges, DetailedDiff: changes}, nil
 }
 
 // Read asks the registry for the index. It is gone only if the registry says so. After any other failure Read keeps the

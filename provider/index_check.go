@@ -41,7 +41,7 @@ func (r *indexResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckR
 	for _, check := range indexChecks {
 		check(c)
 	}
-	if err := fillSourceDigests(ctx, r.settings, c, &res); err != nil {
+	if err := fillSourceDigests(ctx, r.settings, c, req.State, &res); err != nil {
 		return res, err
 	}
 	r.programRefs.set(req.Urn, indexRefs(res.Inputs))
@@ -108,8 +108,13 @@ func checkIndexSources(c *indexChecker) {
 				"from a plain value, or say that it is not a secret (unsecret)")
 			continue
 		}
-		if _, err := registry.ParseReference(source); err != nil {
+		ref, err := registry.ParseReference(source)
+		switch {
+		case err != nil:
 			c.fail(path, "%v", err)
+		case ref.Digest == "" && slices.Contains(indexRefs(c.raw), ref.Tag.String()):
+			c.fail(path, "%s is the tag of the index itself, which would then be made of what it made before. Name "+
+				"another tag, or the image by its digest", ref.Tag)
 		}
 	}
 }

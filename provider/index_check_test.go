@@ -64,6 +64,8 @@ func TestIndexCheck(t *testing.T) {
 		`{"tag": "ghcr.io/x/app:1", "sources": ["ghcr.io/x/a@sha256:12"], "push": false, "bogus": 1}`: "bogus: there " +
 			"is no such property here; there are annotations, platforms, push, registry, sourceDigests, sources, " +
 			"tag\n" + `sources[0]: digest "sha256:12" is not like sha256:<64 hex digits>: `,
+		`{"tag": "HERE/app:1", "sources": ["HERE/app:1", "HERE/app@sha256:` + strings.Repeat("1", 64) + `"]}`: "" +
+			"sources[0]: HERE/app:1 is the tag of the index itself, which would then be made of what it made before",
 		`{"tag": 1, "sources": "x"}`: "sources: it must be a list, and is a text\n" +
 			"tag: it must be a text, and is a number",
 		`{"tag": "?", "sources": ["?"], "platforms": ["?"], "annotations": {"a": "?"}, "registry": "?"}`: "",

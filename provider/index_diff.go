@@ -6,8 +6,6 @@ import (
 )
 
 // diffIndex returns how the new inputs differ from the outputs, by property path, without what ignoreChanges covers.
-//
-// A state of docker-build has no digest. That is an update, which changes nothing in the registry.
 func diffIndex(outputs, inputs property.Map, ignoreChanges []string) map[string]p.PropertyDiff {
 	changes := map[string]p.PropertyDiff{}
 	ignores := ignoreMatcher(ignoreChanges)
@@ -21,8 +19,9 @@ func diffIndex(outputs, inputs property.Map, ignoreChanges []string) map[string]
 			}
 		}
 	}
-	if outputs.Get("digest").IsNull() {
-		changes["digest"] = p.PropertyDiff{Kind: p.Add}
-	}
 	return changes
 }
+
+// isDockerBuildIndex tells whether docker-build wrote the outputs of an index, which have no digest. An update then
+// writes ours, and changes nothing in the registry.
+func isDockerBuildIndex(outputs property.Map) bool { return outputs.Get("digest").IsNull() }

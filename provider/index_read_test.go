@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
@@ -97,6 +98,18 @@ func TestIndexImport(t *testing.T) {
 		if _, err := e.read(t, id); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", id, err)
 		}
+	}
+}
+
+// A state of docker-build is updated even if no input differs. The diff shows no output, which a preview cannot know.
+func TestDiffOfAnIndexOfDockerBuild(t *testing.T) {
+	t.Parallel()
+	inputs := props(t, `{"tag": "ghcr.io/x/app:1", "sources": ["ghcr.io/x/app@sha256:1"], "push": true}`)
+	diff, err := serve(t).Diff(p.DiffRequest{
+		ID: "app", Urn: indexURN, Inputs: inputs, State: inputs.Set("ref", property.New("ghcr.io/x/app:1@sha256:2")),
+	})
+	if err != nil || !diff.HasChanges || len(diff.DetailedDiff) > 0 {
+		t.Errorf("got %+v, %v", diff, err)
 	}
 }
 

@@ -18,9 +18,10 @@ import (
 // fillSourceDigests sets sourceDigests to the current digest of each source with a tag, where the program gives none.
 // It sets an unknown value if they cannot be known yet.
 //
-// A source that cannot be looked up gets no entry. So Diff does not take it for unchanged, and the update asks again.
+// A source that cannot be looked up gets no entry, so the update asks again. But if the program asks for the same index
+// as before, the source keeps its digest: the index is complete without that tag, which somebody may have cleaned up.
 func fillSourceDigests(
-	ctx context.Context, settings *settings, c *indexChecker, res *p.CheckResponse,
+	ctx context.Context, settings *settings, c *indexChecker, old property.Map, res *p.CheckResponse,
 ) error {
 	if isKnown(c.raw, "push") && !pushesIndex(c.raw) || len(c.failures) > 0 {
 		return nil
@@ -43,14 +44,34 @@ func fillSourceDigests(
 		case found.err == nil:
 			digests[source] = property.New(found.digest)
 		default:
+			kept := keptDigest(old, c.raw, source)
+			if !kept.IsNull() {
+				digests[source] = kept
+			}
 			c.warn("%s: whether the image behind it changed is not known: %v", foundPath(c.index, source),
-				explainSource(w.explain(found.err, "")))
+				explainLostSource(w.explain(found.err, ""), !kept.IsNull()))
 		}
 	}
 	if len(digests) > 0 {
 		res.Inputs = res.Inputs.Set("sourceDigests", property.New(digests))
 	}
 	return nil
+}
+
+// keptDigest returns the digest that the old inputs have for a source, if the program asks for the same index as
+// before. Otherwise it returns null. A refresh may have taken the tag out of the old inputs.
+func keptDigest(old, inputs property.Map, source string) property.Value {
+	digests := old.Get("sourceDigests")
+	if !digests.IsMap() || digests.HasComputed() {
+		return property.Value{}
+	}
+	for _, in := range indexInputs {
+		lostTag := in.name == "tag" && old.Get("tag").IsNull()
+		if in.equal != nil && in.name != "sourceDigests" && !lostTag && !in.equal(old, inputs, in.name) {
+			return property.Value{}
+		}
+	}
+	return digests.AsMap().Get(source)
 }
 
 // foundPath returns the property path of a source.
@@ -99,6 +120,16 @@ func lookUpSources(
 		}
 	}
 	return byName
+}
+
+// explainLostSource adds to the error of a source what to do if it is not there. With isKept the index keeps the image
+// that it has of the source.
+func explainLostSource(err error, isKept bool) error {
+	if !isKept || !errors.Is(err, fault.ErrNotFound) || len(remediesOf(err)) > 0 {
+		return explainSource(err)
+	}
+	return &remediedError{error: err, remedy: "the index keeps the image that it has; push a new one there, or name " +
+		"the image by its digest in sources"}
 }
 
 // explainSource adds to the error of a source what to do if it is not there.

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -96,8 +97,42 @@ func TestIndexKeepsGivenDigests(t *testing.T) {
 	}
 }
 
-// What cannot be looked up is neither unchanged nor gone: Check warns, Diff plans an update, and the update says why it
-// fails.
+// If nothing of the program changed, a source that cannot be looked up is a warning: the index has its image.
+func TestIndexOfALostSource(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]string{
+		http.StatusUnauthorized: "401 unauthorized: no credentials for THERE",
+		http.StatusNotFound: "not found: no; the index keeps the image that it has; push a new one there, or name the " +
+			"image by its digest in sources",
+		http.StatusInternalServerError: "500 internal server error",
+	} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			t.Parallel()
+			e := newJoinedEngine(t)
+			e.there.Inject(registrytest.Rule{
+				Path: "/v2/arm/manifests/1", Fault: registrytest.Status(status, "X", "no", ""),
+			})
+			checked, failures := e.check(t, joined)
+			if got := e.diff(t, checked); failures != "" || len(got) > 0 {
+				t.Errorf("got %v, %s", got, failures)
+			}
+			if warning := e.shorten(e.logText()); !strings.Contains(warning, "sources[1]: whether the image behind it "+
+				"changed is not known: ") || !strings.Contains(warning, want) {
+				t.Errorf("it warned: %s", warning)
+			}
+			e.here.Push(t, "app:1", registrytest.Image(t, "linux/386"))
+			if e.refresh(t) || !e.outputs.Get("tag").IsNull() {
+				t.Fatalf("got %v", e.outputs)
+			}
+			if err := e.up(t, joined); err != nil || e.holds(t, "app:1") != text(e.outputs, "digest") {
+				t.Errorf("the tag is not put back: %v", err)
+			}
+		})
+	}
+}
+
+// What cannot be looked up is neither unchanged nor gone if another index is asked for: Check warns, Diff plans an
+// update, and the update says why it fails.
 func TestIndexOfAnUnreadableSource(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -114,16 +149,17 @@ func TestIndexOfAnUnreadableSource(t *testing.T) {
 			e.there.Inject(registrytest.Rule{
 				Path: "/v2/arm/manifests/1", Fault: registrytest.Status(test.status, "X", "no", ""),
 			})
-			checked, failures := e.check(t, joined)
+			changed := strings.TrimSuffix(joined, "}") + `, "annotations": {"a": "b"}}`
+			checked, failures := e.check(t, changed)
 			got := e.diff(t, checked)
-			if failures != "" || len(got) != 1 || !strings.HasPrefix(got[0], "sourceDigests") {
+			if failures != "" || len(got) != 2 || !strings.HasPrefix(got[1], "sourceDigests") {
 				t.Errorf("got %v, %s", got, failures)
 			}
-			promised, err := e.preview(t, joined)
+			promised, err := e.preview(t, changed)
 			if err != nil || !promised.Get("ref").IsComputed() {
 				t.Errorf("the preview promised %s, %v", formatOutputs(promised), err)
 			}
-			err = e.up(t, joined)
+			err = e.up(t, changed)
 			warning := e.shorten(e.logText())
 			if !strings.Contains(warning, "sources[1]: whether the image behind it changed is not known: ") {
 				t.Errorf("it warned: %s", warning)

@@ -65,19 +65,25 @@ func (s *movedStack) importState(t *testing.T) {
 			}
 		}
 	}
+	importResources(t, s.Test, resources)
+}
+
+// importResources makes resources the state of a stack. Their secrets are plain; the import encrypts them.
+func importResources(t *testing.T, s *stack.Test, resources []any) {
+	t.Helper()
 	text, err := json.Marshal(map[string]any{"version": 3, "deployment": map[string]any{
 		"manifest":          map[string]any{"time": time.Now(), "magic": "", "version": ""},
-		"secrets_providers": s.secretsProvider(t),
+		"secrets_providers": secretsProvider(t, s),
 		"resources":         resources,
 	}})
 	must(t, err)
 	path := filepath.Join(t.TempDir(), "state.json")
 	must(t, os.WriteFile(path, text, 0o600))
-	succeeds(t, cli(t, s.Test, "stack", "import", "--file", path))
+	succeeds(t, cli(t, s, "stack", "import", "--file", path))
 }
 
 // secretsProvider returns the secrets provider of the stack, as a state has it.
-func (s *movedStack) secretsProvider(t *testing.T) map[string]any {
+func secretsProvider(t *testing.T, s *stack.Test) map[string]any {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.Dir, "Pulumi.dev.yaml"))
 	must(t, err)
