@@ -139,7 +139,8 @@ func connectionRemedy(err error) string {
 		return ""
 	case !strings.HasPrefix(absent.Endpoint, "unix://") && !strings.HasPrefix(absent.Endpoint, "tcp://"):
 	case absent.Accepted:
-		return "something listens there: start or restart the daemon behind it, or correct builder.endpoint or BUILDKIT_HOST"
+		return "something listens there: start or restart the daemon behind it, or correct builder.endpoint or " +
+			"BUILDKIT_HOST"
 	default:
 		return fmt.Sprintf("start one there (buildkitd --addr %s), or correct builder.endpoint or BUILDKIT_HOST",
 			shell.Quote(absent.Endpoint))
