@@ -41,6 +41,9 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applyResult, e
 			return applyResult{}, err
 		}
 		logWithoutImage(ctx, op)
+		start, end := prepareRegistries(ctx, op)
+		defer end()
+		op.onPush = start
 		built, err := buildImage(ctx, r.settings, r.loader, op)
 		if err != nil {
 			return applyResult{}, err

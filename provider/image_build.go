@@ -192,6 +192,9 @@ func (b *imageBuild) connect(ctx context.Context) (*client.Client, error) {
 func (b *imageBuild) report(e buildkit.Event) {
 	if e.Kind == buildkit.Pushing {
 		b.op.waits.notePush()
+		if b.op.onPush != nil {
+			b.op.onPush()
+		}
 		return
 	}
 	b.progress.report(e)

@@ -44,6 +44,7 @@ type operation struct {
 	waits    *waits
 	keychain *registry.Keychain
 	client   *registry.Client // of the registries of the tags
+	onPush   func()           // is called when the builder begins to push, once or more often; nil: nothing
 }
 
 // newOperation decodes a request and resolves it. It returns an error if a tag is invalid, or if a tag with {hash}

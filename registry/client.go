@@ -53,6 +53,7 @@ type Client struct {
 	mu       sync.Mutex
 	logins   map[string]*lazyAuth
 	sessions map[sessionKey]*session
+	prepared map[string]*preparation // by repository
 	seen     sync.Map
 }
 
@@ -67,6 +68,7 @@ func New(keychain *Keychain, options Options) *Client {
 		options:  options,
 		logins:   map[string]*lazyAuth{},
 		sessions: map[sessionKey]*session{},
+		prepared: map[string]*preparation{},
 	}
 }
 
@@ -74,13 +76,17 @@ func New(keychain *Keychain, options Options) *Client {
 // also open another repository of the registry, mountFrom, to read.
 type sessionKey struct{ repository, actions, mountFrom string }
 
-// session returns the session for repository and actions, and opens it if it is new. Two callers may both log in; the
-// later session stays.
+// session returns the session for repository and actions, and opens it if it is new. It prefers the one of Prepare, and
+// waits for it.
 func (c *Client) session(ctx context.Context, repository, actions string) (*session, error) {
+	if s := c.preparedSession(ctx, repository); s != nil && actions != deletion {
+		return s, nil
+	}
 	return c.sessionFor(ctx, sessionKey{repository: repository, actions: actions})
 }
 
-// sessionFor returns the session of a key, as session does.
+// sessionFor returns the session of a key, and opens it if it is new. Two callers may both log in; the later session
+// stays.
 func (c *Client) sessionFor(ctx context.Context, key sessionKey) (*session, error) {
 	c.mu.Lock()
 	known := c.sessions[key]

@@ -4,6 +4,7 @@
 //
 //	ParseTag          turns what the user wrote into a canonical name    tag.go
 //	Keychain          finds who may act on the host of that name         keychain.go, helper.go, cloud.go
+//	Client.Prepare    opens the repository while the builder pushes      prepare.go
 //	Client.Verify     reads back every byte that was pushed              verify.go
 //	Client.SetTags    moves the tags, last of all, and reads them back   set_tags.go
 //	Client.Resolve    tells which digest a tag holds now                 resolve.go

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
@@ -57,6 +58,7 @@ func checkRepositories(repository string, tags []Tag) error {
 type tagWriter struct {
 	session  *session
 	document document
+	before   func(Tag) (held digest.Digest, ok bool) // what Prepare saw in a tag
 }
 
 // newTagWriter opens the repository and fetches what the tags are to hold, unless Verify just has.
@@ -73,7 +75,7 @@ func (c *Client) newTagWriter(ctx context.Context, repository, digest string) (*
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", digest, err)
 	}
-	return &tagWriter{session: s, document: d}, nil
+	return &tagWriter{session: s, document: d, before: c.heldBefore}, nil
 }
 
 // setTags sets every tag, and returns the failure of each, nil for a success.
@@ -99,13 +101,22 @@ func (w *tagWriter) setTags(ctx context.Context, tags []Tag) []error {
 
 // setTag moves a tag unless it holds the digest, and reads it back.
 func (w *tagWriter) setTag(ctx context.Context, tag Tag) error {
-	// The answer to HEAD only saves a PUT. If HEAD fails, so will the PUT, and with a reason.
-	if held, _, _ := w.session.head(ctx, tag.label); held != w.document.digest {
+	if !w.isThere(ctx, tag) {
 		if err := w.moveTag(ctx, tag); err != nil {
 			return err
 		}
 	}
 	return w.readBack(ctx, tag)
+}
+
+// isThere reports whether the tag holds the digest already. That only saves a PUT, so it takes the word of Prepare for
+// a tag that did not. If HEAD fails, so will the PUT, and with a reason.
+func (w *tagWriter) isThere(ctx context.Context, tag Tag) bool {
+	if held, ok := w.before(tag); ok && held != w.document.digest {
+		return false
+	}
+	held, _, _ := w.session.head(ctx, tag.label)
+	return held == w.document.digest
 }
 
 // moveTag writes the tag. It returns nil for an immutable tag that holds the digest although HEAD did not show it. It

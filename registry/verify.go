@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,10 +38,20 @@ func (c *Client) Verify(ctx context.Context, repository, digest string, want Exp
 	ctx, stop := c.withBudget(ctx)
 	defer stop()
 	image, err := c.verify(ctx, repository, digest, want)
+	if isRefusedOrGone(err) && c.dropPreparation(repository) {
+		// Prepare logged in when there was no such repository yet, and a token may be good only for what is there.
+		image, err = c.verify(ctx, repository, digest, want)
+	}
 	if err != nil {
 		return Image{}, fmt.Errorf("verifying %s@%s: %w", repository, digest, err)
 	}
 	return image, nil
+}
+
+// isRefusedOrGone reports whether another login may change an error.
+func isRefusedOrGone(err error) bool {
+	return errors.Is(err, fault.ErrUnauthorized) || errors.Is(err, fault.ErrDenied) ||
+		errors.Is(err, fault.ErrNotFound) || errors.Is(err, fault.ErrNoRepository)
 }
 
 func (c *Client) verify(ctx context.Context, repository, digest string, want Expected) (Image, error) {
