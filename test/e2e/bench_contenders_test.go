@@ -3,12 +3,15 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/moby/moby/client"
 
@@ -121,4 +124,18 @@ func dialEngine(b *testing.B, e *enginetest.Engine) *engine.Engine {
 	must(b, err)
 	b.Cleanup(func() { _ = dialed.Close() })
 	return dialed
+}
+
+// farRegistryContender pushes to a registry to which each way takes 10 ms.
+func farRegistryContender(b *testing.B) contender {
+	b.Helper()
+	c := unixContender(b)
+	c.registry = startSlowLink(b, shared.Registry.Host, 10*time.Millisecond)
+	return c
+}
+
+// repositoryAt returns the repository of a benchmark at a registry; "" is that of the tests.
+func repositoryAt(b *testing.B, host string) string {
+	b.Helper()
+	return strings.Replace(repository(b), shared.Registry.Host, cmp.Or(host, shared.Registry.Host), 1)
 }

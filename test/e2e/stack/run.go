@@ -58,6 +58,13 @@ func (s *Stack) Exec(ctx context.Context, program string, args ...string) (Resul
 	return other.Run(ctx, args...)
 }
 
+// StartProgram starts another program as Start starts the CLI. output also gets what it prints.
+func (s *Stack) StartProgram(ctx context.Context, output io.Writer, program string, args ...string) (*Process, error) {
+	other := *s
+	other.pulumi, other.output = program, output
+	return other.Start(ctx, args...)
+}
+
 // Start runs pulumi with args in its own process group. When ctx or 5 minutes end, it interrupts the command as Ctrl-C
 // does, and kills it 10 s later. The caller must call Wait.
 func (s *Stack) Start(ctx context.Context, args ...string) (*Process, error) {
