@@ -27,7 +27,8 @@ func startEngine(t *testing.T, e *enginetest.Engine) (host string) {
 func newFinder() *builderFinder {
 	return &builderFinder{
 		hosts: func(context.Context) []string { return nil },
-		note:  func(string) {}, begin: func(string) func() { return func() {} }, log: slog.New(slog.DiscardHandler),
+		note:  func(string) {}, sayOnce: func(string) {}, begin: func(string) func() { return func() {} },
+		log: slog.New(slog.DiscardHandler),
 	}
 }
 

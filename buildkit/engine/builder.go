@@ -24,6 +24,8 @@ type Builder struct {
 	settings []byte // a line of JSON
 	targets  []tunnel.Target
 
+	skippedProxies []string
+
 	mu      sync.Mutex
 	tunnels map[string]*openTunnel // by address
 	spare   net.Conn               // a connection to the daemon that nobody uses yet, or nil
@@ -77,9 +79,11 @@ func (e *Engine) newBuilder(ctx context.Context, o BuilderOptions) (*Builder, er
 	if err != nil {
 		return nil, err
 	}
-	settings, err := json.Marshal(inside.Settings{
-		Key: image.key(), Registries: o.Registries, Environ: inheritedEnviron(),
-	})
+	environ, skipped, err := e.inheritEnviron(ctx)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := json.Marshal(inside.Settings{Key: image.key(), Registries: o.Registries, Environ: environ})
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +91,7 @@ func (e *Engine) newBuilder(ctx context.Context, o BuilderOptions) (*Builder, er
 		builderContainer: builderContainer{
 			engine: e, name: "pulumi-buildkit-" + image.key(), image: image, note: o.Note,
 		},
-		settings: append(settings, '\n'), tunnels: map[string]*openTunnel{}, noted: map[string]bool{},
+		settings: append(settings, '\n'), skippedProxies: skipped, tunnels: map[string]*openTunnel{}, noted: map[string]bool{},
 		tunnelLimits: defaultTunnelLimits,
 	}
 	for _, host := range o.Hosts {
@@ -143,6 +147,10 @@ func (b *Builder) takeSpare() net.Conn {
 	b.spare = nil
 	return conn
 }
+
+// SkippedProxies returns the environment variables that the daemon does not inherit, because they name a proxy on the
+// loopback of this machine, which it does not reach.
+func (b *Builder) SkippedProxies() []string { return b.skippedProxies }
 
 // OfflineReason returns why steps of the daemon have no network, or "".
 func (b *Builder) OfflineReason() string {

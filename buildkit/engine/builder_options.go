@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"context"
+	"net/url"
 	"os"
+	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/inside"
 )
@@ -32,13 +35,38 @@ var inheritedVariables = []string{
 	"PULUMI_BUILDKIT_DAEMON_IDLE",
 }
 
-// inheritedEnviron returns those of inheritedVariables that are set.
-func inheritedEnviron() map[string]string {
-	found := map[string]string{}
+// inheritEnviron returns those of inheritedVariables that are set. It leaves out a proxy on the loopback of this machine
+// unless that is also the engine's loopback, and returns the names of those.
+func (e *Engine) inheritEnviron(ctx context.Context) (found map[string]string, skipped []string, err error) {
+	found = map[string]string{}
 	for _, name := range inheritedVariables {
-		if value := os.Getenv(name); value != "" {
-			found[name] = value
+		value := os.Getenv(name)
+		if value == "" {
+			continue
+		}
+		found[name] = value
+		if !strings.HasPrefix(strings.ToLower(name), "no_") && isProxyHere(value) {
+			skipped = append(skipped, name)
 		}
 	}
-	return found
+	if skipped == nil {
+		return found, nil, nil
+	}
+	shared, err := e.sharesLoopback(ctx)
+	if shared || err != nil {
+		return found, nil, err
+	}
+	for _, name := range skipped {
+		delete(found, name)
+	}
+	return found, skipped, nil
+}
+
+// isProxyHere reports whether a proxy is on the loopback of this machine.
+func isProxyHere(proxy string) bool {
+	if !strings.Contains(proxy, "://") {
+		proxy = "http://" + proxy
+	}
+	u, err := url.Parse(proxy)
+	return err == nil && isLoopback(u.Hostname())
 }

@@ -50,9 +50,14 @@ func isOnAnotherMachine(host string) bool {
 	if err != nil {
 		return true
 	}
-	ip := net.ParseIP(u.Hostname())
-	isLoopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-	return u.Scheme == "ssh" || !isLoopback && (u.Scheme == "tcp" || u.Scheme == "http" || u.Scheme == "https")
+	isTCP := u.Scheme == "tcp" || u.Scheme == "http" || u.Scheme == "https"
+	return u.Scheme == "ssh" || isTCP && !isLoopback(u.Hostname())
+}
+
+// isLoopback reports whether the name of a host alone says that it is on the loopback.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // sharesLoopback reports whether the engine reaches a port on the loopback of this machine.

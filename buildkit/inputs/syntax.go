@@ -1,6 +1,7 @@
 package inputs
 
 import (
+	"context"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
@@ -22,6 +23,27 @@ const frontendMinor = 27
 func IsOwnSyntax(value string) bool {
 	words := strings.Fields(value)
 	return len(words) > 0 && words[0] == ownFrontend
+}
+
+// Frontend returns the reference of the image that interprets the Dockerfile of a plan, and "" if BuildKit itself does.
+// ok is false if the text is not on this machine, so that nobody knows.
+func Frontend(ctx context.Context, plan Plan) (ref string, ok bool) {
+	syntax, isGiven := plan.BuildArgs[syntaxArg]
+	if !isGiven {
+		texts, err := readTexts(ctx, plan.Files)
+		if err != nil || len(texts.Dockerfile) == 0 {
+			return "", false
+		}
+		if _, isServed := officialSyntax(texts.Dockerfile); isServed {
+			return "", true
+		}
+		_, syntax, _, _ = parser.DetectSyntax(texts.Dockerfile)
+	}
+	words := strings.Fields(syntax)
+	if len(words) == 0 || IsOwnSyntax(syntax) {
+		return "", true
+	}
+	return words[0], true
 }
 
 // officialSyntax returns the Dockerfile's "# syntax=" line. It returns false if that line does not ask for the official
