@@ -21,6 +21,10 @@ import (
 type Cache struct {
 	Type    string            // "registry", "local", "s3", "gha", "azblob" or "inline"
 	Options map[string]string // by BuildKit's names
+
+	// Alternative: another cache of the build may be there in its place. A cache that is missing then causes no warning
+	// if any other one was read.
+	Alternative bool
 }
 
 // cacheExports returns the caches that the build writes. It adds an inline cache if the argument BUILDKIT_INLINE_CACHE
@@ -69,6 +73,9 @@ func (s *solve) openLocalCaches(ctx context.Context, caches []Cache) []Cache {
 	for _, c := range caches {
 		if c.Type == "local" {
 			digest, err := s.openCache(ctx, c)
+			if errors.Is(err, fs.ErrNotExist) && c.Alternative {
+				continue
+			}
 			if errors.Is(err, fs.ErrNotExist) {
 				err = fmt.Errorf("there is no cache in the folder %s", c.Options["src"])
 			}

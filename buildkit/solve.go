@@ -10,6 +10,7 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -77,7 +78,8 @@ func (s *solve) solve(ctx context.Context, c *client.Client, in *inputs.Inputs, 
 		return Built{}, &OldDaemonError{Text: "the daemon finished the build but named no image digest: " +
 			"its image exporter is older than BuildKit v0.11"}
 	}
-	return Built{Digest: digest}, nil
+	manifest, err := describeManifest(s.plan, response.ExporterResponse)
+	return Built{Digest: digest, Manifest: manifest}, err
 }
 
 // Built is the result of a solve.
@@ -85,6 +87,10 @@ type Built struct {
 	// Digest is that of the index, or of the manifest if there is one platform: "sha256:…". It is "" if the plan makes
 	// no image.
 	Digest string
+
+	// Manifest is the descriptor of the image in an index of several platforms. It is zero unless the plan has one
+	// platform and makes no index. See PlanFor.
+	Manifest ocispecs.Descriptor
 }
 
 // solve is one run of a plan on a daemon.
@@ -139,6 +145,7 @@ func (s *solve) prepare(ctx context.Context, in *inputs.Inputs, access Access) (
 	if err != nil {
 		return client.SolveOpt{}, err
 	}
+	s.steps.alternatives = slices.ContainsFunc(access.CacheFrom, func(c Cache) bool { return c.Alternative })
 	imports := s.openLocalCaches(ctx, access.CacheFrom)
 	if err := s.checkCacheFolders(access.CacheTo); err != nil {
 		return client.SolveOpt{}, err

@@ -21,6 +21,8 @@ type stepTracker struct {
 	report        func(Event)
 	seen          map[digest.Digest]*stepState
 	cacheFailures []*CacheError
+	alternatives  bool // some of the caches to read stand for one another
+	imported      bool // a cache was read
 	watch         *stallWatch
 	waiting       *waitTracker
 }
@@ -96,8 +98,11 @@ func (s *stepTracker) warn(warning error) {
 	s.report(Event{Kind: Warned, Text: s.redact.hide(warning.Error()), Warning: warning})
 }
 
-// warnOfCaches warns of each failure of a cache once.
+// warnOfCaches warns of each failure of a cache once. It does not warn of a failed import if an alternative succeeded.
 func (s *stepTracker) warnOfCaches() {
+	if s.alternatives && s.imported {
+		s.cacheFailures = slices.DeleteFunc(s.cacheFailures, func(e *CacheError) bool { return !e.Export })
+	}
 	byText := func(a, b *CacheError) int { return strings.Compare(a.Error(), b.Error()) }
 	sameText := func(a, b *CacheError) bool { return a.Error() == b.Error() }
 	for _, failure := range slices.CompactFunc(slices.SortedFunc(slices.Values(s.cacheFailures), byText), sameText) {
@@ -148,6 +153,7 @@ func (s *stepTracker) vertex(v *client.Vertex) {
 		return
 	}
 	s.logCache(v)
+	s.imported = s.imported || strings.HasPrefix(v.Name, cacheImportPrefix)
 	s.report(Event{Kind: Finished, Step: state.Step, Cached: v.Cached, Elapsed: duration(v)})
 }
 

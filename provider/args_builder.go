@@ -31,6 +31,24 @@ func (b *BuilderConfig) Annotate(an infer.Annotator) {
 	an.Describe(&b.TLS, "Certificates for a `tcp://` endpoint. Defaults to no TLS.")
 }
 
+// BuilderNode is one of several builders.
+type BuilderNode struct {
+	Endpoint  *string    `pulumi:"endpoint,optional"`
+	Name      *string    `pulumi:"name,optional"`
+	Platforms []Platform `pulumi:"platforms,optional"`
+	TLS       *TLS       `pulumi:"tls,optional"`
+}
+
+// Annotate documents the type.
+func (n *BuilderNode) Annotate(an infer.Annotator) {
+	an.Describe(n, "One of several builders. Set `endpoint` or `name`, not both.")
+	an.Describe(&n.Endpoint, "Address of the builder, as in `builder.endpoint`.")
+	an.Describe(&n.Name, "Name of a builder of `docker buildx` with one node.")
+	an.Describe(&n.Platforms, "The platforms to build there, such as `linux/arm64`. Defaults to all that the builder "+
+		"says it can build.")
+	an.Describe(&n.TLS, "Certificates for a `tcp://` endpoint. Defaults to no TLS.")
+}
+
 // TLS holds the certificates for a connection to a builder.
 type TLS struct {
 	CA         *string `pulumi:"ca,optional"         provider:"secret"`

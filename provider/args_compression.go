@@ -39,5 +39,6 @@ func (c *LayerCompression) Annotate(an infer.Annotator) {
 	an.Describe(&c.CompressionLevel, "Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the "+
 		"builder's own choice.")
 	an.Describe(&c.ForceCompression, "Whether to compress layers again that exist in another compression, those "+
-		"of the base image too. Defaults to false, and to true if two exports of one image name different compressions.")
+		"of the base image too. Defaults to false, and to true if two exports of one image name different "+
+		"compressions.")
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 )
 
-// connectBuildx returns the builder that buildx knows by a name: of several nodes the first that serves all platforms.
+// connectBuildx returns the builder that buildx knows by a name, which has one node.
 func (f *builderFinder) connectBuildx(ctx context.Context, name string) (builder, error) {
 	known, err := buildx.Open().Builder(ctx, name)
 	if errors.As(err, new(*buildx.NotFoundError)) { // buildx has a builder of the name of each Docker context, too
@@ -24,8 +24,13 @@ func (f *builderFinder) connectBuildx(ctx context.Context, name string) (builder
 	if err != nil {
 		return builder{}, err
 	}
-	node := known.NodeFor(f.platforms)
-	var b builder
+	return f.connectNode(ctx, known, known.Nodes[0])
+}
+
+// connectNode returns the builder on a node of a buildx builder.
+func (f *builderFinder) connectNode(
+	ctx context.Context, known buildx.Builder, node buildx.Node,
+) (b builder, err error) {
 	switch known.Driver {
 	case buildx.Remote:
 		b, err = f.connectRemoteNode(ctx, node)
@@ -39,11 +44,11 @@ func (f *builderFinder) connectBuildx(ctx context.Context, name string) (builder
 		err = &driverError{driver: known.Driver}
 	}
 	if err != nil {
-		return builder{}, fmt.Errorf("the buildx builder %s: %w", name, err)
+		return builder{}, fmt.Errorf("the buildx builder %s: %w", known.Name, err)
 	}
-	b.reason = fmt.Sprintf("the buildx builder %s", name)
+	b.reason = fmt.Sprintf("the buildx builder %s", known.Name)
 	if known.Driver != buildx.Docker {
-		b.prune = "docker buildx --builder " + name + " prune"
+		b.prune = "docker buildx --builder " + known.Name + " prune"
 	}
 	return b, nil
 }

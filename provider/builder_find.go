@@ -16,11 +16,12 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 )
 
-// builderFinder looks for the builder of one image. If the program or the environment names a builder, it takes that
-// one, or fails. Otherwise it takes the first builder that can work. The order is:
+// builderFinder looks for the builders of one image. If the program or the environment names a builder, it takes that
+// one, or fails. Otherwise it takes the first builder that can work. Several builders share the platforms of an image
+// if the program names several. The order is:
 //
 //  1. builder.endpoint or builder.name of the image
-//  2. the provider's host
+//  2. the provider's host or builders
 //  3. BUILDKIT_HOST
 //  4. DOCKER_HOST, DOCKER_CONTEXT: that Docker Engine
 //  5. BUILDX_BUILDER, and the builder of "docker buildx use"
@@ -32,16 +33,35 @@ type builderFinder struct {
 	config    Config
 	embedded  daemon.Options
 	platforms []string
+	whole     bool                           // one builder must build all platforms
+	answers   *nodeAnswers                   // of several builders
 	hosts     func(context.Context) []string // of the registries that the build needs
 	note      func(string)                   // shows a line
 	sayOnce   func(string)                   // shows a line that stays, once in a run
+	warnOnce  func(string)                   // warns once in a run
 	begin     func(waitingFor string) func() // marks a wait and returns what ends it
 	log       *slog.Logger
 }
 
-// find returns the builder. If nobody named one and none can work, it returns a *noBuilderError.
-func (f *builderFinder) find(ctx context.Context) (b builder, err error) {
+// find returns the builders of the image with the platforms that each of them builds. If nobody named a builder and
+// none can work, it returns a *noBuilderError. The caller releases the nodes.
+func (f *builderFinder) find(ctx context.Context) ([]node, error) {
 	named, err := f.choice(ctx)
+	if err == nil && named != nil {
+		if several := f.candidates(ctx, named); len(several) > 0 {
+			nodes, err := f.spread(ctx, several, named.name())
+			return nodes, named.explain(err)
+		}
+	}
+	b, err := f.findOne(ctx, named, err)
+	if err != nil {
+		return nil, err
+	}
+	return []node{{builder: b, platforms: f.platforms}}, nil
+}
+
+// findOne returns the builder that is named, or the first one that can work.
+func (f *builderFinder) findOne(ctx context.Context, named *choice, err error) (b builder, _ error) {
 	if err != nil || named != nil {
 		b, err = f.connectChoice(ctx, named, err)
 	} else {
@@ -64,6 +84,26 @@ type choice struct {
 	tls     *TLS
 	buildx  string // the name of a buildx builder, or ""
 	engine  *engine.Address
+	nodes   []BuilderNode // several builders of the provider's configuration
+}
+
+// name returns where the choice comes from, for people.
+func (c *choice) name() string {
+	switch {
+	case c.source != "":
+		return c.source
+	case c.buildx != "":
+		return "the buildx builder " + c.buildx
+	}
+	return "the builders of the provider"
+}
+
+// explain adds to an error which variable or command led to it.
+func (c *choice) explain(err error) error {
+	if err == nil || c.source == "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", c.source, err)
 }
 
 // choice returns the builder that the program or the environment names, or nil.
@@ -76,6 +116,9 @@ func (f *builderFinder) choice(ctx context.Context) (*choice, error) {
 	}
 	if host := strings.TrimSpace(deref(f.config.Host)); host != "" {
 		return &choice{source: "", address: host, tls: f.config.TLS}, nil
+	}
+	if len(f.config.Builders) > 0 {
+		return &choice{nodes: f.config.Builders}, nil
 	}
 	if host := os.Getenv("BUILDKIT_HOST"); host != "" {
 		return &choice{source: "BUILDKIT_HOST", address: host}, nil
@@ -112,6 +155,8 @@ func (f *builderFinder) connectChoice(ctx context.Context, c *choice, err error)
 	switch {
 	case err != nil:
 		return builder{}, err
+	case len(c.nodes) > 0:
+		b, err = f.nodeCandidate(c.nodes[0]).connect(ctx)
 	case c.buildx != "":
 		b, err = f.connectBuildx(ctx, c.buildx)
 	case c.engine != nil:
@@ -119,11 +164,8 @@ func (f *builderFinder) connectChoice(ctx context.Context, c *choice, err error)
 	default:
 		b, err = f.connectAddress(ctx, c)
 	}
-	if err != nil && c.source != "" {
-		err = fmt.Errorf("%s: %w", c.source, err)
-	}
 	b.reason = cmp.Or(b.reason, c.source)
-	return b, err
+	return b, c.explain(err)
 }
 
 // connectAddress connects to the builder at the address of a choice.

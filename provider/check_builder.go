@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
@@ -44,5 +45,33 @@ func checkTLS(c *checker, path, address string, t *TLS) {
 	}
 	if (deref(t.Cert) == "") != (deref(t.Key) == "") {
 		c.fail(path, "a client certificate has two parts: give cert and key, or neither")
+	}
+}
+
+// checkBuilders validates the text of the builders of the configuration.
+func checkBuilders(c *checker, config Config) {
+	if len(config.Builders) == 0 || !isKnown(c.raw, "builders") {
+		return
+	}
+	if strings.TrimSpace(deref(config.Host)) != "" {
+		c.fail("builders", "host names a builder, too: give host or builders, not both")
+	}
+	mayBeInsecure := config.allowsInsecureTCP() || !isKnown(c.raw, "allowInsecureTcp")
+	for i, n := range config.Builders {
+		path := fmt.Sprintf("builders[%d]", i)
+		switch address, name := deref(n.Endpoint), deref(n.Name); {
+		case address != "" && name != "":
+			c.fail(path+".name", "endpoint names another builder: give one of them")
+		case address == "" && name == "":
+			c.fail(path, "it names no builder: give endpoint or name")
+		case address != "":
+			checkEndpoint(c, path+".endpoint", address, n.TLS != nil || mayBeInsecure)
+		}
+		checkTLS(c, path+".tls", deref(n.Endpoint), n.TLS)
+		for j, platform := range n.Platforms {
+			if _, err := normalizePlatform(string(platform)); err != nil {
+				c.fail(fmt.Sprintf("%s.platforms[%d]", path, j), "%v", err)
+			}
+		}
 	}
 }

@@ -15,13 +15,14 @@ import (
 
 // Config is the configuration of the provider, the default for its images.
 type Config struct {
-	Host              *string    `pulumi:"host,optional"`
-	TLS               *TLS       `pulumi:"tls,optional"`
-	Registries        []Registry `pulumi:"registries,optional"`
-	ECR               *ECR       `pulumi:"ecr,optional"`
-	MaxParallelBuilds *int       `pulumi:"maxParallelBuilds,optional"`
-	Frontends         []string   `pulumi:"frontends,optional"`
-	AllowInsecureTCP  *bool      `pulumi:"allowInsecureTcp,optional"`
+	Host              *string       `pulumi:"host,optional"`
+	TLS               *TLS          `pulumi:"tls,optional"`
+	Builders          []BuilderNode `pulumi:"builders,optional"`
+	Registries        []Registry    `pulumi:"registries,optional"`
+	ECR               *ECR          `pulumi:"ecr,optional"`
+	MaxParallelBuilds *int          `pulumi:"maxParallelBuilds,optional"`
+	Frontends         []string      `pulumi:"frontends,optional"`
+	AllowInsecureTCP  *bool         `pulumi:"allowInsecureTcp,optional"`
 }
 
 // ECR says which AWS credentials the provider uses at Amazon ECR.
@@ -55,6 +56,11 @@ func (c *Config) Annotate(an infer.Annotator) {
 		"`BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then "+
 		"the Docker Engine of this machine.")
 	an.Describe(&c.TLS, "Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.")
+	an.Describe(&c.Builders, "Several builders for images without their own `builder`, in the order of preference. "+
+		"Each platform of an image is built on the first builder whose machine runs it natively; else on the first "+
+		"that `platforms` names for it; else on the first that emulates it. The builders work side by side. One that "+
+		"does not answer is left out with a warning. An image that also writes files or is loaded is built by one of "+
+		"them. Not with `host`.")
 	an.Describe(&c.Registries, "Logins for registries, for every image. An image's own login for the same host "+
 		"comes first.")
 	an.Describe(&c.ECR, "Which AWS credentials to use at Amazon ECR, for every image without its own login. "+
@@ -92,6 +98,7 @@ func (Config) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckRes
 		checkEndpoint(c, "host", host, config.TLS != nil || mayBeInsecure)
 		checkTLS(c, "tls", host, config.TLS)
 	}
+	checkBuilders(c, config)
 	checkFrontends(c, config.Frontends)
 	checkECR(c, config.ECR)
 	if n := config.MaxParallelBuilds; n != nil && *n < 1 && isKnown(c.raw, "maxParallelBuilds") {
@@ -124,7 +131,9 @@ func isHTTP(text string) bool {
 }
 
 // configKeys lists the properties of Config.
-var configKeys = []string{"allowInsecureTcp", "ecr", "frontends", "host", "maxParallelBuilds", "registries", "tls"}
+var configKeys = []string{
+	"allowInsecureTcp", "builders", "ecr", "frontends", "host", "maxParallelBuilds", "registries", "tls",
+}
 
 // splitConfig returns the properties of Config, and the keys that Config does not have. Another version of the provider
 // may know these. It leaves out what the engine adds.

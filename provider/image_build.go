@@ -10,7 +10,6 @@ import (
 	"github.com/moby/buildkit/client"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
@@ -38,98 +37,59 @@ func buildImage(ctx context.Context, settings *settings, loader *inputsLoader, o
 	progress := startProgress(ctx)
 	defer progress.stop()
 	built := image{hash: in.Hash(), inputs: in}
-	b, err := newImageBuild(ctx, settings, op, in, progress)
-	if err != nil {
+	turns := settings.builds.Load()
+	if err := waitForTurn(ctx, turns, op.waits, progress); err != nil {
 		return built, err
 	}
-	defer b.release()
-	err = b.pushWithRetry(ctx)
-	built.digest, built.built = b.built.Digest, err == nil
-	if built.built {
+	defer turns.release()
+	built.digest, err = imageJob{settings: settings, op: op, in: in, progress: progress}.build(ctx)
+	if built.built = err == nil; built.built {
 		userWrittenExports().remember(op.exports, op.hash)
 	}
-	return built, b.explain(ctx, err)
+	return built, err
 }
 
-// imageBuild is the build of one operation on a builder. It may solve several times, because a push may fail.
+// imageBuild is the build of a job on one node. It may solve several times, because a push may fail.
 type imageBuild struct {
-	settings *settings
-	op       operation
-	in       *inputs.Inputs
-	progress *progress
-	builder  builder
-	release  func() // of the builder, and of the turn to build
-	client   *registry.Client
-	access   buildkit.Access
+	imageJob
+	builder builder
+	client  *registry.Client
+	access  buildkit.Access
 
 	built buildkit.Built
 }
 
-// newImageBuild waits for its turn and for the builder. The caller calls release.
-func newImageBuild(
-	ctx context.Context, settings *settings, op operation, in *inputs.Inputs, progress *progress,
-) (*imageBuild, error) {
-	turns := settings.builds.Load()
-	if err := waitForTurn(ctx, turns, op.waits, progress); err != nil {
-		return nil, err
-	}
-	builder, err := findBuilder(ctx, settings, op, progress)
-	if err != nil {
-		turns.release()
-		return nil, explainBuilder(err)
-	}
+// newImageBuild prepares the build of a job on a builder. It returns an error if the builder cannot do what the job
+// needs.
+func newImageBuild(ctx context.Context, job imageJob, on builder) (*imageBuild, error) {
+	settings, op, progress := job.settings, job.op, job.progress
 	b := &imageBuild{
-		settings: settings,
-		op:       op,
-		in:       in,
-		progress: progress,
-		builder:  builder,
-		release:  func() { builder.release(); turns.release() },
+		imageJob: job,
+		builder:  on,
 		client:   settings.registryClient(ctx, op.waits, op.keychain, op.args.pushLimit()),
 	}
+	var err error
 	b.access, err = newAccess(ctx, op, b.client, func(ctx context.Context) (engine.Address, error) {
-		return builder.loadTarget(ctx, settings.configuration())
+		return on.loadTarget(ctx, settings.configuration())
 	})
-	err = cmp.Or(err, checkMachineNetwork(builder, op.plan), checkBuilderLimits(builder, op.plan.Limits))
+	err = cmp.Or(err, checkMachineNetwork(on, op.plan), checkBuilderLimits(on, op.plan.Limits))
 	if err == nil {
 		err = b.resolveGateway(ctx)
 	}
 	if err != nil {
-		b.release()
 		return nil, err
 	}
-	b.access.Proxies = stepProxies(ctx, settings, op, builder, progress.log.warn)
-	warnOfProxies(builder, op.plan, b.access.Proxies, progress.log.warn)
+	b.chooseCaches(ctx)
+	b.access.Proxies = stepProxies(ctx, settings, op, on, progress.log.warn)
+	warnOfProxies(on, op.plan, b.access.Proxies, progress.log.warn)
 	b.access.Log = newDebugLog(ctx)
 	b.access.StallTimeout = cmp.Or(settings.stallTimeout, op.args.stallTimeout())
-	b.access.BytesWritten = buildkit.WriteCounter(ctx, builder.endpoint)
-	b.access.BytesRead = buildkit.ReadCounter(ctx, builder.endpoint)
-	if builder.guarded {
+	b.access.BytesWritten = buildkit.WriteCounter(ctx, on.endpoint)
+	b.access.BytesRead = buildkit.ReadCounter(ctx, on.endpoint)
+	if on.guarded {
 		b.access.Guard = settings.guard(op.args, op.inputs)
 	}
 	return b, nil
-}
-
-// findBuilder returns the builder of the image. The caller releases it.
-func findBuilder(ctx context.Context, settings *settings, op operation, progress *progress) (builder, error) {
-	finder := &builderFinder{
-		input:     op.args.Builder,
-		config:    settings.configuration(),
-		platforms: op.plan.Platforms,
-		hosts:     func(ctx context.Context) []string { return registryHosts(ctx, op, settings.configuration()) },
-		embedded: daemon.Options{
-			Note: progress.showNote, Registries: daemonRegistries(op.keychain), Log: newDebugLog(ctx),
-		},
-		log:   newDebugLog(ctx),
-		note:  progress.showNote,
-		begin: op.waits.begin,
-		sayOnce: func(line string) {
-			if settings.isFirst(line) {
-				progress.log.infof("%s", line)
-			}
-		},
-	}
-	return finder.find(ctx)
 }
 
 // waitForTurn waits until one more image may build.

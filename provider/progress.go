@@ -37,6 +37,7 @@ type progress struct {
 	note     string // about the builder or the push, until a step runs
 	running  map[buildkit.Step]runningStep
 	finished map[buildkit.Step]bool // steps that have had their line
+	warned   map[string]bool        // warnings that were logged: several nodes may give the same one
 }
 
 // runningStep is the state of a step that runs.
@@ -55,6 +56,7 @@ func startProgress(ctx context.Context) *progress {
 		ended:       make(chan struct{}),
 		running:     map[buildkit.Step]runningStep{},
 		finished:    map[buildkit.Step]bool{},
+		warned:      map[string]bool{},
 	}
 	if pr.interactive {
 		pr.interval = statusInterval
@@ -122,10 +124,12 @@ func (pr *progress) statusLine(now time.Time) string {
 	return stepLine(step, elapsed)
 }
 
-// report handles an event of the build.
+// report handles an event of the build. Several nodes may report at the same time.
 func (pr *progress) report(e buildkit.Event) {
 	if e.Kind == buildkit.Warned {
-		pr.log.warn(warningText(e))
+		if text := warningText(e); pr.isFirstWarning(text) {
+			pr.log.warn(text)
+		}
 		return
 	}
 	pr.mu.Lock()
@@ -139,11 +143,23 @@ func (pr *progress) report(e buildkit.Event) {
 		pr.running[e.Step] = runningStep{w.since, e.Text}
 	}
 	again := pr.finished[e.Step] && e.Elapsed < time.Second // a source finishes twice: resolved, fetched
+	ends := e.Kind == buildkit.Finished && !pr.interactive && hasLine(e.Step) && !again
+	if ends {
+		pr.finished[e.Step] = true
+	}
 	pr.mu.Unlock()
-	if e.Kind == buildkit.Finished && !pr.interactive && hasLine(e.Step) && !again {
-		pr.finished[e.Step] = true // only this goroutine writes it
+	if ends {
 		pr.log.status(finishedLine(e))
 	}
+}
+
+// isFirstWarning records a warning, and tells whether it was new.
+func (pr *progress) isFirstWarning(text string) bool {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	before := pr.warned[text]
+	pr.warned[text] = true
+	return !before
 }
 
 // showNote shows a line about the builder or the push.

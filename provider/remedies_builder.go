@@ -62,6 +62,17 @@ func explainBuilder(err error) error {
 		}
 		return withLines(explained, "Or "+elsewhere)
 	}
+	if none, ok := errors.AsType[*noNodeError](err); ok {
+		explained := &noNodeError{platforms: none.platforms, present: none.present}
+		for _, a := range none.absent {
+			explained.absent = append(explained.absent, &absentNode{candidate: a.candidate, err: explainBuilder(a.err)})
+		}
+		if len(none.platforms) == 0 {
+			return explained
+		}
+		return withLines(explained, "Let a builder build "+strings.Join(none.platforms, ", ")+": add it to the "+
+			"platforms of one of builders, or leave these platforms out")
+	}
 	if absent, ok := errors.AsType[*engine.NoEngineError](err); ok {
 		return fmt.Errorf("%w. %s", err, engineRemedy(absent))
 	}

@@ -30,6 +30,7 @@ type settings struct {
 	messages sync.Map // that were logged and shall not be logged again
 	config   atomic.Pointer[Config]
 	builds   atomic.Pointer[semaphore] // nil: no limit
+	nodes    nodeAnswers               // of several builders
 }
 
 // configure stores the configuration, without the properties that this version of the provider does not know.

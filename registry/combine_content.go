@@ -154,14 +154,23 @@ func rootOf(read []indexContent, r IndexRequest, all, chosen []indexEntry) (docu
 		maps.Copy(annotations, read[0].root.content.Annotations)
 	}
 	maps.Copy(annotations, r.Annotations)
-	index := ocispec.Index{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: indexType(chosen, annotations),
-		Manifests: []ocispec.Descriptor{}, Annotations: annotations,
-	}
+	var manifests []ocispec.Descriptor
 	for _, entry := range chosen {
-		index.Manifests = append(index.Manifests, entry.descriptor)
+		manifests = append(manifests, entry.descriptor)
 	}
-	raw, err := json.MarshalIndent(index, "", "  ") // as docker buildx imagetools create writes it, byte for byte
+	return newIndexDocument(manifests, annotations)
+}
+
+// newIndexDocument writes an index as BuildKit and docker buildx imagetools do, byte for byte.
+func newIndexDocument(manifests []ocispec.Descriptor, annotations map[string]string) (document, error) {
+	index := ocispec.Index{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: indexType(manifests, annotations),
+		Manifests: manifests, Annotations: annotations,
+	}
+	if index.Manifests == nil {
+		index.Manifests = []ocispec.Descriptor{}
+	}
+	raw, err := json.MarshalIndent(index, "", "  ")
 	if err != nil {
 		return document{}, err
 	}
@@ -169,11 +178,9 @@ func rootOf(read []indexContent, r IndexRequest, all, chosen []indexEntry) (docu
 }
 
 // indexType returns the media type of an index. That of Docker has no annotations.
-func indexType(entries []indexEntry, annotations map[string]string) string {
-	isDocker := func(e indexEntry) bool {
-		return strings.HasPrefix(e.descriptor.MediaType, "application/vnd.docker.")
-	}
-	other := slices.ContainsFunc(entries, func(e indexEntry) bool { return !isDocker(e) })
+func indexType(manifests []ocispec.Descriptor, annotations map[string]string) string {
+	isDocker := func(d ocispec.Descriptor) bool { return strings.HasPrefix(d.MediaType, "application/vnd.docker.") }
+	other := slices.ContainsFunc(manifests, func(d ocispec.Descriptor) bool { return !isDocker(d) })
 	if other || len(annotations) > 0 {
 		return string(types.OCIImageIndex)
 	}

@@ -12,31 +12,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/containerd/platforms"
-
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/subprocess"
 )
 
 // Container returns the name of the container in which buildx runs the BuildKit of a node.
 func (n Node) Container() string { return "buildx_buildkit_" + n.Name }
-
-// Serves reports whether the node was created for all these platforms. A node without platforms serves any.
-func (n Node) Serves(wanted []string) bool {
-	if len(n.Platforms) == 0 {
-		return true
-	}
-	served := platforms.Any(n.Platforms...)
-	return !slices.ContainsFunc(wanted, func(p string) bool {
-		platform, err := platforms.Parse(p)
-		return err != nil || !served.Match(platform)
-	})
-}
-
-// NodeFor returns the first node that serves all these platforms, or the first node if none does.
-func (b Builder) NodeFor(platforms []string) Node {
-	i := max(0, slices.IndexFunc(b.Nodes, func(n Node) bool { return n.Serves(platforms) }))
-	return b.Nodes[i]
-}
 
 // TLSFiles holds the paths of the certificates of a remote node, "" for a file that is not set.
 type TLSFiles struct{ CA, Cert, Key, ServerName string }

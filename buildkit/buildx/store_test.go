@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/buildx"
@@ -65,27 +64,6 @@ func TestBuilder(t *testing.T) {
 		if _, ok := errors.AsType[*buildx.NotFoundError](err); ok || err == nil {
 			t.Errorf("%s: got %v", name, err)
 		}
-	}
-}
-
-// A node that serves every platform comes first, then the first one.
-func TestNodeFor(t *testing.T) {
-	t.Parallel()
-	s := write(t, store)
-	b, err := s.Builder(t.Context(), "two")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for platforms, want := range map[string]string{
-		"": "two0", "linux/amd64": "two0", "linux/arm64": "two1", "linux/amd64 linux/arm64": "two1",
-		"linux/s390x": "two0",
-	} {
-		if got := b.NodeFor(strings.Fields(platforms)); got.Name != want {
-			t.Errorf("%s: got %s, want %s", platforms, got.Name, want)
-		}
-	}
-	if got := b.Nodes[1].Container(); got != "buildx_buildkit_two1" {
-		t.Error(got)
 	}
 }
 

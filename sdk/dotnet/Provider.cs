@@ -54,6 +54,18 @@ namespace PulumiBuildkit.Buildkit
         [Input("allowInsecureTcp", json: true)]
         public Input<bool>? AllowInsecureTcp { get; set; }
 
+        [Input("builders", json: true)]
+        private InputList<Inputs.BuilderNodeArgs>? _builders;
+
+        /// <summary>
+        /// Several builders for images without their own `builder`, in the order of preference. Each platform of an image is built on the first builder whose machine runs it natively; else on the first that `platforms` names for it; else on the first that emulates it. The builders work side by side. One that does not answer is left out with a warning. An image that also writes files or is loaded is built by one of them. Not with `host`.
+        /// </summary>
+        public InputList<Inputs.BuilderNodeArgs> Builders
+        {
+            get => _builders ?? (_builders = new InputList<Inputs.BuilderNodeArgs>());
+            set => _builders = value;
+        }
+
         /// <summary>
         /// Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.
         /// </summary>

@@ -39,6 +39,7 @@ export class Provider extends pulumi.ProviderResource {
         opts = opts || {};
         {
             resourceInputs["allowInsecureTcp"] = pulumi.output(args?.allowInsecureTcp).apply(JSON.stringify);
+            resourceInputs["builders"] = pulumi.output(args?.builders).apply(JSON.stringify);
             resourceInputs["ecr"] = pulumi.output(args?.ecr).apply(JSON.stringify);
             resourceInputs["frontends"] = pulumi.output(args?.frontends).apply(JSON.stringify);
             resourceInputs["host"] = args?.host;
@@ -59,6 +60,10 @@ export interface ProviderArgs {
      * Whether to build on a daemon of another machine by `tcp://` without TLS. Anybody on the way can then read the secrets of a build and change what is built. `tcp://` to this machine needs no permission. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`.
      */
     allowInsecureTcp?: pulumi.Input<boolean>;
+    /**
+     * Several builders for images without their own `builder`, in the order of preference. Each platform of an image is built on the first builder whose machine runs it natively; else on the first that `platforms` names for it; else on the first that emulates it. The builders work side by side. One that does not answer is left out with a warning. An image that also writes files or is loaded is built by one of them. Not with `host`.
+     */
+    builders?: pulumi.Input<pulumi.Input<inputs.BuilderNodeArgs>[]>;
     /**
      * Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.
      */

@@ -42,6 +42,16 @@ namespace PulumiBuildkit.Buildkit
             set => _allowInsecureTcp.Set(value);
         }
 
+        private static readonly __Value<ImmutableArray<Types.BuilderNode>> _builders = new __Value<ImmutableArray<Types.BuilderNode>>(() => __config.GetObject<ImmutableArray<Types.BuilderNode>>("builders"));
+        /// <summary>
+        /// Several builders for images without their own `builder`, in the order of preference. Each platform of an image is built on the first builder whose machine runs it natively; else on the first that `platforms` names for it; else on the first that emulates it. The builders work side by side. One that does not answer is left out with a warning. An image that also writes files or is loaded is built by one of them. Not with `host`.
+        /// </summary>
+        public static ImmutableArray<Types.BuilderNode> Builders
+        {
+            get => _builders.Get();
+            set => _builders.Set(value);
+        }
+
         private static readonly __Value<Types.ECR?> _ecr = new __Value<Types.ECR?>(() => __config.GetObject<Types.ECR>("ecr"));
         /// <summary>
         /// Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.
@@ -105,6 +115,46 @@ namespace PulumiBuildkit.Buildkit
         public static class Types
         {
 
+             public class BuilderNode
+             {
+            /// <summary>
+            /// Address of the builder, as in `builder.endpoint`.
+            /// </summary>
+                public string? Endpoint { get; set; } = null!;
+            /// <summary>
+            /// Name of a builder of `docker buildx` with one node.
+            /// </summary>
+                public string? Name { get; set; } = null!;
+            /// <summary>
+            /// The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
+            /// </summary>
+                public ImmutableArray<PulumiBuildkit.Buildkit.Platform> Platforms { get; set; }
+            /// <summary>
+            /// Certificates for a `tcp://` endpoint. Defaults to no TLS.
+            /// </summary>
+                public Types.TLS? Tls { get; set; } = null!;
+            }
+
+             public class TLS
+             {
+            /// <summary>
+            /// The certificate of the authority that signed the builder's certificate. Defaults to the authorities of this machine.
+            /// </summary>
+                public string? Ca { get; set; } = null!;
+            /// <summary>
+            /// The client certificate. It needs `key`.
+            /// </summary>
+                public string? Cert { get; set; } = null!;
+            /// <summary>
+            /// The private key of `cert`.
+            /// </summary>
+                public string? Key { get; set; } = null!;
+            /// <summary>
+            /// The name in the builder's certificate. Defaults to the host of the endpoint.
+            /// </summary>
+                public string? ServerName { get; set; } = null!;
+            }
+
              public class ECR
              {
             /// <summary>
@@ -151,26 +201,6 @@ namespace PulumiBuildkit.Buildkit
             /// User name.
             /// </summary>
                 public string? Username { get; set; } = null!;
-            }
-
-             public class TLS
-             {
-            /// <summary>
-            /// The certificate of the authority that signed the builder's certificate. Defaults to the authorities of this machine.
-            /// </summary>
-                public string? Ca { get; set; } = null!;
-            /// <summary>
-            /// The client certificate. It needs `key`.
-            /// </summary>
-                public string? Cert { get; set; } = null!;
-            /// <summary>
-            /// The private key of `cert`.
-            /// </summary>
-                public string? Key { get; set; } = null!;
-            /// <summary>
-            /// The name in the builder's certificate. Defaults to the host of the endpoint.
-            /// </summary>
-                public string? ServerName { get; set; } = null!;
             }
         }
     }

@@ -350,6 +350,133 @@ func (o BuilderConfigPtrOutput) Tls() TLSPtrOutput {
 	}).(TLSPtrOutput)
 }
 
+// One of several builders. Set `endpoint` or `name`, not both.
+type BuilderNode struct {
+	// Address of the builder, as in `builder.endpoint`.
+	Endpoint *string `pulumi:"endpoint"`
+	// Name of a builder of `docker buildx` with one node.
+	Name *string `pulumi:"name"`
+	// The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
+	Platforms []Platform `pulumi:"platforms"`
+	// Certificates for a `tcp://` endpoint. Defaults to no TLS.
+	Tls *TLS `pulumi:"tls"`
+}
+
+// BuilderNodeInput is an input type that accepts BuilderNodeArgs and BuilderNodeOutput values.
+// You can construct a concrete instance of `BuilderNodeInput` via:
+//
+//	BuilderNodeArgs{...}
+type BuilderNodeInput interface {
+	pulumi.Input
+
+	ToBuilderNodeOutput() BuilderNodeOutput
+	ToBuilderNodeOutputWithContext(context.Context) BuilderNodeOutput
+}
+
+// One of several builders. Set `endpoint` or `name`, not both.
+type BuilderNodeArgs struct {
+	// Address of the builder, as in `builder.endpoint`.
+	Endpoint pulumi.StringPtrInput `pulumi:"endpoint"`
+	// Name of a builder of `docker buildx` with one node.
+	Name pulumi.StringPtrInput `pulumi:"name"`
+	// The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
+	Platforms PlatformArrayInput `pulumi:"platforms"`
+	// Certificates for a `tcp://` endpoint. Defaults to no TLS.
+	Tls TLSPtrInput `pulumi:"tls"`
+}
+
+func (BuilderNodeArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*BuilderNode)(nil)).Elem()
+}
+
+func (i BuilderNodeArgs) ToBuilderNodeOutput() BuilderNodeOutput {
+	return i.ToBuilderNodeOutputWithContext(context.Background())
+}
+
+func (i BuilderNodeArgs) ToBuilderNodeOutputWithContext(ctx context.Context) BuilderNodeOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(BuilderNodeOutput)
+}
+
+// BuilderNodeArrayInput is an input type that accepts BuilderNodeArray and BuilderNodeArrayOutput values.
+// You can construct a concrete instance of `BuilderNodeArrayInput` via:
+//
+//	BuilderNodeArray{ BuilderNodeArgs{...} }
+type BuilderNodeArrayInput interface {
+	pulumi.Input
+
+	ToBuilderNodeArrayOutput() BuilderNodeArrayOutput
+	ToBuilderNodeArrayOutputWithContext(context.Context) BuilderNodeArrayOutput
+}
+
+type BuilderNodeArray []BuilderNodeInput
+
+func (BuilderNodeArray) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]BuilderNode)(nil)).Elem()
+}
+
+func (i BuilderNodeArray) ToBuilderNodeArrayOutput() BuilderNodeArrayOutput {
+	return i.ToBuilderNodeArrayOutputWithContext(context.Background())
+}
+
+func (i BuilderNodeArray) ToBuilderNodeArrayOutputWithContext(ctx context.Context) BuilderNodeArrayOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(BuilderNodeArrayOutput)
+}
+
+// One of several builders. Set `endpoint` or `name`, not both.
+type BuilderNodeOutput struct{ *pulumi.OutputState }
+
+func (BuilderNodeOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*BuilderNode)(nil)).Elem()
+}
+
+func (o BuilderNodeOutput) ToBuilderNodeOutput() BuilderNodeOutput {
+	return o
+}
+
+func (o BuilderNodeOutput) ToBuilderNodeOutputWithContext(ctx context.Context) BuilderNodeOutput {
+	return o
+}
+
+// Address of the builder, as in `builder.endpoint`.
+func (o BuilderNodeOutput) Endpoint() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v BuilderNode) *string { return v.Endpoint }).(pulumi.StringPtrOutput)
+}
+
+// Name of a builder of `docker buildx` with one node.
+func (o BuilderNodeOutput) Name() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v BuilderNode) *string { return v.Name }).(pulumi.StringPtrOutput)
+}
+
+// The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
+func (o BuilderNodeOutput) Platforms() PlatformArrayOutput {
+	return o.ApplyT(func(v BuilderNode) []Platform { return v.Platforms }).(PlatformArrayOutput)
+}
+
+// Certificates for a `tcp://` endpoint. Defaults to no TLS.
+func (o BuilderNodeOutput) Tls() TLSPtrOutput {
+	return o.ApplyT(func(v BuilderNode) *TLS { return v.Tls }).(TLSPtrOutput)
+}
+
+type BuilderNodeArrayOutput struct{ *pulumi.OutputState }
+
+func (BuilderNodeArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]BuilderNode)(nil)).Elem()
+}
+
+func (o BuilderNodeArrayOutput) ToBuilderNodeArrayOutput() BuilderNodeArrayOutput {
+	return o
+}
+
+func (o BuilderNodeArrayOutput) ToBuilderNodeArrayOutputWithContext(ctx context.Context) BuilderNodeArrayOutput {
+	return o
+}
+
+func (o BuilderNodeArrayOutput) Index(i pulumi.IntInput) BuilderNodeOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) BuilderNode {
+		return vs[0].([]BuilderNode)[vs[1].(int)]
+	}).(BuilderNodeOutput)
+}
+
 // A cache to import: exactly one kind.
 type CacheFrom struct {
 	// A container of Azure Blob Storage.
@@ -6953,6 +7080,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*BuildContextPtrInput)(nil)).Elem(), BuildContextArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*BuilderConfigInput)(nil)).Elem(), BuilderConfigArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*BuilderConfigPtrInput)(nil)).Elem(), BuilderConfigArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*BuilderNodeInput)(nil)).Elem(), BuilderNodeArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*BuilderNodeArrayInput)(nil)).Elem(), BuilderNodeArray{})
 	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromInput)(nil)).Elem(), CacheFromArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromArrayInput)(nil)).Elem(), CacheFromArray{})
 	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromAzureBlobInput)(nil)).Elem(), CacheFromAzureBlobArgs{})
@@ -7022,6 +7151,8 @@ func init() {
 	pulumi.RegisterOutputType(BuildContextPtrOutput{})
 	pulumi.RegisterOutputType(BuilderConfigOutput{})
 	pulumi.RegisterOutputType(BuilderConfigPtrOutput{})
+	pulumi.RegisterOutputType(BuilderNodeOutput{})
+	pulumi.RegisterOutputType(BuilderNodeArrayOutput{})
 	pulumi.RegisterOutputType(CacheFromOutput{})
 	pulumi.RegisterOutputType(CacheFromArrayOutput{})
 	pulumi.RegisterOutputType(CacheFromAzureBlobOutput{})

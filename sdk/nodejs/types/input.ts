@@ -39,6 +39,28 @@ export interface BuilderConfigArgs {
 }
 
 /**
+ * One of several builders. Set `endpoint` or `name`, not both.
+ */
+export interface BuilderNodeArgs {
+    /**
+     * Address of the builder, as in `builder.endpoint`.
+     */
+    endpoint?: pulumi.Input<string>;
+    /**
+     * Name of a builder of `docker buildx` with one node.
+     */
+    name?: pulumi.Input<string>;
+    /**
+     * The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
+     */
+    platforms?: pulumi.Input<pulumi.Input<enums.Platform>[]>;
+    /**
+     * Certificates for a `tcp://` endpoint. Defaults to no TLS.
+     */
+    tls?: pulumi.Input<inputs.TLSArgs>;
+}
+
+/**
  * A cache to import: exactly one kind.
  */
 export interface CacheFromArgs {

@@ -39,6 +39,28 @@ export interface BuilderConfig {
 }
 
 /**
+ * One of several builders. Set `endpoint` or `name`, not both.
+ */
+export interface BuilderNode {
+    /**
+     * Address of the builder, as in `builder.endpoint`.
+     */
+    endpoint?: string;
+    /**
+     * Name of a builder of `docker buildx` with one node.
+     */
+    name?: string;
+    /**
+     * The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
+     */
+    platforms?: enums.Platform[];
+    /**
+     * Certificates for a `tcp://` endpoint. Defaults to no TLS.
+     */
+    tls?: outputs.TLS;
+}
+
+/**
  * A cache to import: exactly one kind.
  */
 export interface CacheFrom {

@@ -20,6 +20,8 @@ __all__ = [
     'BuildContextArgsDict',
     'BuilderConfigArgs',
     'BuilderConfigArgsDict',
+    'BuilderNodeArgs',
+    'BuilderNodeArgsDict',
     'CacheFromAzureBlobArgs',
     'CacheFromAzureBlobArgsDict',
     'CacheFromGitHubActionsArgs',
@@ -200,6 +202,100 @@ class BuilderConfigArgs:
     @name.setter
     def name(self, value: Optional[pulumi.Input[_builtins.str]]):
         pulumi.set(self, "name", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def tls(self) -> Optional[pulumi.Input['TLSArgs']]:
+        """
+        Certificates for a `tcp://` endpoint. Defaults to no TLS.
+        """
+        return pulumi.get(self, "tls")
+
+    @tls.setter
+    def tls(self, value: Optional[pulumi.Input['TLSArgs']]):
+        pulumi.set(self, "tls", value)
+
+
+class BuilderNodeArgsDict(TypedDict):
+    """
+    One of several builders. Set `endpoint` or `name`, not both.
+    """
+    endpoint: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Address of the builder, as in `builder.endpoint`.
+    """
+    name: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    Name of a builder of `docker buildx` with one node.
+    """
+    platforms: NotRequired[pulumi.Input[Sequence[pulumi.Input['Platform']]]]
+    """
+    The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
+    """
+    tls: NotRequired[pulumi.Input['TLSArgsDict']]
+    """
+    Certificates for a `tcp://` endpoint. Defaults to no TLS.
+    """
+
+@pulumi.input_type
+class BuilderNodeArgs:
+    def __init__(__self__, *,
+                 endpoint: Optional[pulumi.Input[_builtins.str]] = None,
+                 name: Optional[pulumi.Input[_builtins.str]] = None,
+                 platforms: Optional[pulumi.Input[Sequence[pulumi.Input['Platform']]]] = None,
+                 tls: Optional[pulumi.Input['TLSArgs']] = None):
+        """
+        One of several builders. Set `endpoint` or `name`, not both.
+
+        :param pulumi.Input[_builtins.str] endpoint: Address of the builder, as in `builder.endpoint`.
+        :param pulumi.Input[_builtins.str] name: Name of a builder of `docker buildx` with one node.
+        :param pulumi.Input[Sequence[pulumi.Input['Platform']]] platforms: The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
+        :param pulumi.Input['TLSArgs'] tls: Certificates for a `tcp://` endpoint. Defaults to no TLS.
+        """
+        if endpoint is not None:
+            pulumi.set(__self__, "endpoint", endpoint)
+        if name is not None:
+            pulumi.set(__self__, "name", name)
+        if platforms is not None:
+            pulumi.set(__self__, "platforms", platforms)
+        if tls is not None:
+            pulumi.set(__self__, "tls", tls)
+
+    @_builtins.property
+    @pulumi.getter
+    def endpoint(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Address of the builder, as in `builder.endpoint`.
+        """
+        return pulumi.get(self, "endpoint")
+
+    @endpoint.setter
+    def endpoint(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "endpoint", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        Name of a builder of `docker buildx` with one node.
+        """
+        return pulumi.get(self, "name")
+
+    @name.setter
+    def name(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "name", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def platforms(self) -> Optional[pulumi.Input[Sequence[pulumi.Input['Platform']]]]:
+        """
+        The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
+        """
+        return pulumi.get(self, "platforms")
+
+    @platforms.setter
+    def platforms(self, value: Optional[pulumi.Input[Sequence[pulumi.Input['Platform']]]]):
+        pulumi.set(self, "platforms", value)
 
     @_builtins.property
     @pulumi.getter

@@ -19,6 +19,7 @@ from ._enums import *
 __all__ = [
     'BuildContext',
     'BuilderConfig',
+    'BuilderNode',
     'CacheFrom',
     'CacheFromAzureBlob',
     'CacheFromGitHubActions',
@@ -127,6 +128,66 @@ class BuilderConfig(dict):
         Name of a builder of `docker buildx`, as `docker buildx ls` lists it.
         """
         return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter
+    def tls(self) -> Optional['outputs.TLS']:
+        """
+        Certificates for a `tcp://` endpoint. Defaults to no TLS.
+        """
+        return pulumi.get(self, "tls")
+
+
+@pulumi.output_type
+class BuilderNode(dict):
+    """
+    One of several builders. Set `endpoint` or `name`, not both.
+    """
+    def __init__(__self__, *,
+                 endpoint: Optional[_builtins.str] = None,
+                 name: Optional[_builtins.str] = None,
+                 platforms: Optional[Sequence['Platform']] = None,
+                 tls: Optional['outputs.TLS'] = None):
+        """
+        One of several builders. Set `endpoint` or `name`, not both.
+
+        :param _builtins.str endpoint: Address of the builder, as in `builder.endpoint`.
+        :param _builtins.str name: Name of a builder of `docker buildx` with one node.
+        :param Sequence['Platform'] platforms: The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
+        :param 'TLS' tls: Certificates for a `tcp://` endpoint. Defaults to no TLS.
+        """
+        if endpoint is not None:
+            pulumi.set(__self__, "endpoint", endpoint)
+        if name is not None:
+            pulumi.set(__self__, "name", name)
+        if platforms is not None:
+            pulumi.set(__self__, "platforms", platforms)
+        if tls is not None:
+            pulumi.set(__self__, "tls", tls)
+
+    @_builtins.property
+    @pulumi.getter
+    def endpoint(self) -> Optional[_builtins.str]:
+        """
+        Address of the builder, as in `builder.endpoint`.
+        """
+        return pulumi.get(self, "endpoint")
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> Optional[_builtins.str]:
+        """
+        Name of a builder of `docker buildx` with one node.
+        """
+        return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter
+    def platforms(self) -> Optional[Sequence['Platform']]:
+        """
+        The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
+        """
+        return pulumi.get(self, "platforms")
 
     @_builtins.property
     @pulumi.getter

@@ -13,6 +13,7 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import NotRequired, TypedDict, TypeAlias
 from . import _utilities
+from ._enums import *
 from ._inputs import *
 
 __all__ = ['ProviderArgs', 'Provider']
@@ -21,6 +22,7 @@ __all__ = ['ProviderArgs', 'Provider']
 class ProviderArgs:
     def __init__(__self__, *,
                  allow_insecure_tcp: Optional[pulumi.Input[_builtins.bool]] = None,
+                 builders: Optional[pulumi.Input[Sequence[pulumi.Input['BuilderNodeArgs']]]] = None,
                  ecr: Optional[pulumi.Input['ECRArgs']] = None,
                  frontends: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  host: Optional[pulumi.Input[_builtins.str]] = None,
@@ -31,6 +33,7 @@ class ProviderArgs:
         The set of arguments for constructing a Provider resource.
 
         :param pulumi.Input[_builtins.bool] allow_insecure_tcp: Whether to build on a daemon of another machine by `tcp://` without TLS. Anybody on the way can then read the secrets of a build and change what is built. `tcp://` to this machine needs no permission. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`.
+        :param pulumi.Input[Sequence[pulumi.Input['BuilderNodeArgs']]] builders: Several builders for images without their own `builder`, in the order of preference. Each platform of an image is built on the first builder whose machine runs it natively; else on the first that `platforms` names for it; else on the first that emulates it. The builders work side by side. One that does not answer is left out with a warning. An image that also writes files or is loaded is built by one of them. Not with `host`.
         :param pulumi.Input['ECRArgs'] ecr: Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] frontends: Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so the plugin's own daemon refuses others.
         :param pulumi.Input[_builtins.str] host: The BuildKit daemon or Docker Engine for images without their own `builder`: an address, as in `builder.endpoint`. Defaults to what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
@@ -40,6 +43,8 @@ class ProviderArgs:
         """
         if allow_insecure_tcp is not None:
             pulumi.set(__self__, "allow_insecure_tcp", allow_insecure_tcp)
+        if builders is not None:
+            pulumi.set(__self__, "builders", builders)
         if ecr is not None:
             pulumi.set(__self__, "ecr", ecr)
         if frontends is not None:
@@ -64,6 +69,18 @@ class ProviderArgs:
     @allow_insecure_tcp.setter
     def allow_insecure_tcp(self, value: Optional[pulumi.Input[_builtins.bool]]):
         pulumi.set(self, "allow_insecure_tcp", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def builders(self) -> Optional[pulumi.Input[Sequence[pulumi.Input['BuilderNodeArgs']]]]:
+        """
+        Several builders for images without their own `builder`, in the order of preference. Each platform of an image is built on the first builder whose machine runs it natively; else on the first that `platforms` names for it; else on the first that emulates it. The builders work side by side. One that does not answer is left out with a warning. An image that also writes files or is loaded is built by one of them. Not with `host`.
+        """
+        return pulumi.get(self, "builders")
+
+    @builders.setter
+    def builders(self, value: Optional[pulumi.Input[Sequence[pulumi.Input['BuilderNodeArgs']]]]):
+        pulumi.set(self, "builders", value)
 
     @_builtins.property
     @pulumi.getter
@@ -145,6 +162,7 @@ class Provider(pulumi.ProviderResource):
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
                  allow_insecure_tcp: Optional[pulumi.Input[_builtins.bool]] = None,
+                 builders: Optional[pulumi.Input[Sequence[pulumi.Input[Union['BuilderNodeArgs', 'BuilderNodeArgsDict']]]]] = None,
                  ecr: Optional[pulumi.Input[Union['ECRArgs', 'ECRArgsDict']]] = None,
                  frontends: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  host: Optional[pulumi.Input[_builtins.str]] = None,
@@ -158,6 +176,7 @@ class Provider(pulumi.ProviderResource):
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.bool] allow_insecure_tcp: Whether to build on a daemon of another machine by `tcp://` without TLS. Anybody on the way can then read the secrets of a build and change what is built. `tcp://` to this machine needs no permission. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['BuilderNodeArgs', 'BuilderNodeArgsDict']]]] builders: Several builders for images without their own `builder`, in the order of preference. Each platform of an image is built on the first builder whose machine runs it natively; else on the first that `platforms` names for it; else on the first that emulates it. The builders work side by side. One that does not answer is left out with a warning. An image that also writes files or is loaded is built by one of them. Not with `host`.
         :param pulumi.Input[Union['ECRArgs', 'ECRArgsDict']] ecr: Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] frontends: Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so the plugin's own daemon refuses others.
         :param pulumi.Input[_builtins.str] host: The BuildKit daemon or Docker Engine for images without their own `builder`: an address, as in `builder.endpoint`. Defaults to what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
@@ -190,6 +209,7 @@ class Provider(pulumi.ProviderResource):
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
                  allow_insecure_tcp: Optional[pulumi.Input[_builtins.bool]] = None,
+                 builders: Optional[pulumi.Input[Sequence[pulumi.Input[Union['BuilderNodeArgs', 'BuilderNodeArgsDict']]]]] = None,
                  ecr: Optional[pulumi.Input[Union['ECRArgs', 'ECRArgsDict']]] = None,
                  frontends: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  host: Optional[pulumi.Input[_builtins.str]] = None,
@@ -206,6 +226,7 @@ class Provider(pulumi.ProviderResource):
             __props__ = ProviderArgs.__new__(ProviderArgs)
 
             __props__.__dict__["allow_insecure_tcp"] = pulumi.Output.from_input(allow_insecure_tcp).apply(pulumi.runtime.to_json) if allow_insecure_tcp is not None else None
+            __props__.__dict__["builders"] = pulumi.Output.from_input(builders).apply(pulumi.runtime.to_json) if builders is not None else None
             __props__.__dict__["ecr"] = pulumi.Output.from_input(ecr).apply(pulumi.runtime.to_json) if ecr is not None else None
             __props__.__dict__["frontends"] = pulumi.Output.from_input(frontends).apply(pulumi.runtime.to_json) if frontends is not None else None
             __props__.__dict__["host"] = host

@@ -13,11 +13,17 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import NotRequired, TypedDict, TypeAlias
 from .. import _utilities
+from .. import _enums as _root_enums
 from .. import outputs as _root_outputs
 
 allowInsecureTcp: Optional[bool]
 """
 Whether to build on a daemon of another machine by `tcp://` without TLS. Anybody on the way can then read the secrets of a build and change what is built. `tcp://` to this machine needs no permission. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`.
+"""
+
+builders: Optional[str]
+"""
+Several builders for images without their own `builder`, in the order of preference. Each platform of an image is built on the first builder whose machine runs it natively; else on the first that `platforms` names for it; else on the first that emulates it. The builders work side by side. One that does not answer is left out with a warning. An image that also writes files or is loaded is built by one of them. Not with `host`.
 """
 
 ecr: Optional[str]

@@ -9,6 +9,25 @@ return await Deployment.RunAsync(() =>
     var configured = new Buildkit.Provider("configured", new()
     {
         AllowInsecureTcp = true,
+        Builders = new[]
+        {
+            new Buildkit.Inputs.BuilderNodeArgs
+            {
+                Endpoint = "endpoint",
+                Name = "name",
+                Platforms = new[]
+                {
+                    Buildkit.Platform.Linux_amd64_v3,
+                },
+                Tls = new Buildkit.Inputs.TLSArgs
+                {
+                    Ca = Output.CreateSecret("ca"),
+                    Cert = Output.CreateSecret("cert"),
+                    Key = Output.CreateSecret("key"),
+                    ServerName = "serverName",
+                },
+            },
+        },
         Ecr = new Buildkit.Inputs.ECRArgs
         {
             Endpoint = "endpoint",

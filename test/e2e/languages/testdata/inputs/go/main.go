@@ -10,6 +10,21 @@ func main() {
 	pulumi.Run(func(ctx *pulumi.Context) error {
 		_, err := buildkit.NewProvider(ctx, "configured", &buildkit.ProviderArgs{
 			AllowInsecureTcp: pulumi.Bool(true),
+			Builders: buildkit.BuilderNodeArray{
+				&buildkit.BuilderNodeArgs{
+					Endpoint: pulumi.String("endpoint"),
+					Name:     pulumi.String("name"),
+					Platforms: buildkit.PlatformArray{
+						buildkit.Platform_Linux_amd64_v3,
+					},
+					Tls: &buildkit.TLSArgs{
+						Ca:         pulumi.ToSecret("ca").(pulumi.StringOutput),
+						Cert:       pulumi.ToSecret("cert").(pulumi.StringOutput),
+						Key:        pulumi.ToSecret("key").(pulumi.StringOutput),
+						ServerName: pulumi.String("serverName"),
+					},
+				},
+			},
 			Ecr: &buildkit.ECRArgs{
 				Endpoint: pulumi.String("endpoint"),
 				Hosts: pulumi.StringArray{

@@ -6,9 +6,10 @@ import com.pulumi.Pulumi;
 import com.pulumi.core.Output;
 import io.github.pulumibuildkit.buildkit.Provider;
 import io.github.pulumibuildkit.buildkit.ProviderArgs;
+import io.github.pulumibuildkit.buildkit.inputs.BuilderNodeArgs;
+import io.github.pulumibuildkit.buildkit.inputs.TLSArgs;
 import io.github.pulumibuildkit.buildkit.inputs.ECRArgs;
 import io.github.pulumibuildkit.buildkit.inputs.RegistryArgs;
-import io.github.pulumibuildkit.buildkit.inputs.TLSArgs;
 import io.github.pulumibuildkit.buildkit.Image;
 import io.github.pulumibuildkit.buildkit.ImageArgs;
 import io.github.pulumibuildkit.buildkit.inputs.BuilderConfigArgs;
@@ -58,6 +59,17 @@ public class App {
     public static void stack(Context ctx) {
         var configured = new Provider("configured", ProviderArgs.builder()
             .allowInsecureTcp(true)
+            .builders(BuilderNodeArgs.builder()
+                .endpoint("endpoint")
+                .name("name")
+                .platforms(Platform.Linux_amd64_v3)
+                .tls(TLSArgs.builder()
+                    .ca(Output.ofSecret("ca"))
+                    .cert(Output.ofSecret("cert"))
+                    .key(Output.ofSecret("key"))
+                    .serverName("serverName")
+                    .build())
+                .build())
             .ecr(ECRArgs.builder()
                 .endpoint("endpoint")
                 .hosts("hosts")

@@ -4,6 +4,17 @@ import * as buildkit from "@pulumi-buildkit/buildkit";
 
 const configured = new buildkit.Provider("configured", {
     allowInsecureTcp: true,
+    builders: [{
+        endpoint: "endpoint",
+        name: "name",
+        platforms: [buildkit.Platform.Linux_amd64_v3],
+        tls: {
+            ca: pulumi.secret("ca"),
+            cert: pulumi.secret("cert"),
+            key: pulumi.secret("key"),
+            serverName: "serverName",
+        },
+    }],
     ecr: {
         endpoint: "endpoint",
         hosts: ["hosts"],

@@ -4,6 +4,17 @@ import pulumi_buildkit as buildkit
 
 configured = buildkit.Provider("configured",
     allow_insecure_tcp=True,
+    builders=[{
+        "endpoint": "endpoint",
+        "name": "name",
+        "platforms": [buildkit.Platform.LINUX_AMD64_V3],
+        "tls": {
+            "ca": pulumi.Output.secret("ca"),
+            "cert": pulumi.Output.secret("cert"),
+            "key": pulumi.Output.secret("key"),
+            "server_name": "serverName",
+        },
+    }],
     ecr={
         "endpoint": "endpoint",
         "hosts": ["hosts"],

@@ -5,6 +5,7 @@ package io.github.pulumibuildkit.buildkit;
 
 import com.pulumi.core.TypeShape;
 import com.pulumi.core.internal.Codegen;
+import io.github.pulumibuildkit.buildkit.inputs.BuilderNode;
 import io.github.pulumibuildkit.buildkit.inputs.ECR;
 import io.github.pulumibuildkit.buildkit.inputs.Registry;
 import io.github.pulumibuildkit.buildkit.inputs.TLS;
@@ -23,6 +24,13 @@ public final class Config {
  */
     public Optional<Boolean> allowInsecureTcp() {
         return Codegen.booleanProp("allowInsecureTcp").config(config).get();
+    }
+/**
+ * Several builders for images without their own `builder`, in the order of preference. Each platform of an image is built on the first builder whose machine runs it natively; else on the first that `platforms` names for it; else on the first that emulates it. The builders work side by side. One that does not answer is left out with a warning. An image that also writes files or is loaded is built by one of them. Not with `host`.
+ * 
+ */
+    public Optional<List<BuilderNode>> builders() {
+        return Codegen.objectProp("builders", TypeShape.<List<BuilderNode>>builder(List.class).addParameter(BuilderNode.class).build()).config(config).get();
     }
 /**
  * Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.

@@ -5,6 +5,7 @@ package io.github.pulumibuildkit.buildkit;
 
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
+import io.github.pulumibuildkit.buildkit.inputs.BuilderNodeArgs;
 import io.github.pulumibuildkit.buildkit.inputs.ECRArgs;
 import io.github.pulumibuildkit.buildkit.inputs.RegistryArgs;
 import io.github.pulumibuildkit.buildkit.inputs.TLSArgs;
@@ -34,6 +35,21 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Output<Boolean>> allowInsecureTcp() {
         return Optional.ofNullable(this.allowInsecureTcp);
+    }
+
+    /**
+     * Several builders for images without their own `builder`, in the order of preference. Each platform of an image is built on the first builder whose machine runs it natively; else on the first that `platforms` names for it; else on the first that emulates it. The builders work side by side. One that does not answer is left out with a warning. An image that also writes files or is loaded is built by one of them. Not with `host`.
+     * 
+     */
+    @Import(name="builders", json=true)
+    private @Nullable Output<List<BuilderNodeArgs>> builders;
+
+    /**
+     * @return Several builders for images without their own `builder`, in the order of preference. Each platform of an image is built on the first builder whose machine runs it natively; else on the first that `platforms` names for it; else on the first that emulates it. The builders work side by side. One that does not answer is left out with a warning. An image that also writes files or is loaded is built by one of them. Not with `host`.
+     * 
+     */
+    public Optional<Output<List<BuilderNodeArgs>>> builders() {
+        return Optional.ofNullable(this.builders);
     }
 
     /**
@@ -130,6 +146,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
 
     private ProviderArgs(ProviderArgs $) {
         this.allowInsecureTcp = $.allowInsecureTcp;
+        this.builders = $.builders;
         this.ecr = $.ecr;
         this.frontends = $.frontends;
         this.host = $.host;
@@ -175,6 +192,37 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder allowInsecureTcp(Boolean allowInsecureTcp) {
             return allowInsecureTcp(Output.of(allowInsecureTcp));
+        }
+
+        /**
+         * @param builders Several builders for images without their own `builder`, in the order of preference. Each platform of an image is built on the first builder whose machine runs it natively; else on the first that `platforms` names for it; else on the first that emulates it. The builders work side by side. One that does not answer is left out with a warning. An image that also writes files or is loaded is built by one of them. Not with `host`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder builders(@Nullable Output<List<BuilderNodeArgs>> builders) {
+            $.builders = builders;
+            return this;
+        }
+
+        /**
+         * @param builders Several builders for images without their own `builder`, in the order of preference. Each platform of an image is built on the first builder whose machine runs it natively; else on the first that `platforms` names for it; else on the first that emulates it. The builders work side by side. One that does not answer is left out with a warning. An image that also writes files or is loaded is built by one of them. Not with `host`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder builders(List<BuilderNodeArgs> builders) {
+            return builders(Output.of(builders));
+        }
+
+        /**
+         * @param builders Several builders for images without their own `builder`, in the order of preference. Each platform of an image is built on the first builder whose machine runs it natively; else on the first that `platforms` names for it; else on the first that emulates it. The builders work side by side. One that does not answer is left out with a warning. An image that also writes files or is loaded is built by one of them. Not with `host`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder builders(BuilderNodeArgs... builders) {
+            return builders(List.of(builders));
         }
 
         /**

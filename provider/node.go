@@ -1,0 +1,112 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/containerd/platforms"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+// node is a builder with the platforms of an image that it builds.
+type node struct {
+	builder
+	platforms []string // none: the builder's own
+}
+
+// candidate is one of several builders over which the platforms of an image can be spread.
+type candidate struct {
+	name      string   // for people
+	platforms []string // those that it may build, normalized; none: all that it can
+	connect   func(context.Context) (builder, error)
+}
+
+// may tells whether the program lets a candidate build a platform.
+func (c candidate) may(platform string) bool {
+	if len(c.platforms) == 0 {
+		return true
+	}
+	wanted, err := platforms.Parse(platform)
+	return err == nil && slices.ContainsFunc(c.platforms, func(given string) bool {
+		p, err := platforms.Parse(given)
+		return err == nil && platforms.NewMatcher(p).Match(wanted)
+	})
+}
+
+// measured is a candidate that answers, with what its daemon says of itself.
+type measured struct {
+	candidate
+	served buildkit.Served
+}
+
+// fitness says how well a builder suits a platform. The lowest is the best.
+type fitness int
+
+const (
+	native   fitness = iota // its machine runs the platform
+	named                   // the program names it for the platform, which it emulates
+	emulated                // it emulates the platform
+	unserved                // it runs no steps for the platform, and can build an image without RUN only
+	excluded                // the program does not let it build the platform
+)
+
+// fitnessFor returns how well a candidate suits a platform.
+func (m measured) fitnessFor(platform string) fitness {
+	switch {
+	case !m.may(platform):
+		return excluded
+	case m.served.Natively(platform):
+		return native
+	case !m.served.Serves(platform):
+		return unserved
+	case len(m.platforms) > 0:
+		return named
+	}
+	return emulated
+}
+
+// assign returns for each platform the best of the candidates, by its number, and of equal ones the first. It returns
+// the platforms that no candidate may build.
+func assign(wanted []string, among []measured) (chosen map[string]int, none []string) {
+	chosen = map[string]int{}
+	for _, platform := range wanted {
+		best := excluded
+		for i, m := range among {
+			if f := m.fitnessFor(platform); f < best {
+				best, chosen[platform] = f, i
+			}
+		}
+		if best == excluded {
+			none = append(none, platform)
+		}
+	}
+	return chosen, none
+}
+
+// assignWhole returns the number of the candidate that suits all platforms best, and of equal ones the first. It
+// returns -1 if each may build only a part.
+func assignWhole(wanted []string, among []measured) int {
+	best, number := excluded, -1
+	for i, m := range among {
+		worst := native
+		for _, platform := range wanted {
+			worst = max(worst, m.fitnessFor(platform))
+		}
+		if worst < best {
+			best, number = worst, i
+		}
+	}
+	return number
+}
+
+// describe returns what a candidate may and can build, for an error.
+func (m measured) describe() string {
+	text := m.name + " serves " + strings.Join(m.served.Platforms(), ", ")
+	if len(m.platforms) > 0 {
+		text += fmt.Sprintf(" and may build %s only", strings.Join(m.platforms, ", "))
+	}
+	return text
+}

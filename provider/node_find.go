@@ -1,0 +1,239 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
+)
+
+// How long the answer of a node holds, and how long that of a node that did not answer. Later images of a run do not
+// wait for the same node again.
+const (
+	servedLifetime  = 10 * time.Minute
+	absenceLifetime = time.Minute
+)
+
+// nodeAnswers remembers what the nodes of a provider have answered, by the names of the nodes.
+type nodeAnswers struct {
+	mu    sync.Mutex
+	known map[string]*nodeAnswer
+}
+
+// nodeAnswer is what a node has answered. Those who ask at the same time wait for one answer.
+type nodeAnswer struct {
+	mu     sync.Mutex
+	until  time.Time
+	served buildkit.Served
+	err    error
+}
+
+// of returns the place for the answer of a node.
+func (a *nodeAnswers) of(name string) *nodeAnswer {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.known == nil {
+		a.known = map[string]*nodeAnswer{}
+	}
+	if a.known[name] == nil {
+		a.known[name] = &nodeAnswer{}
+	}
+	return a.known[name]
+}
+
+// forget drops the answers, because a node has just failed.
+func (a *nodeAnswers) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.known = nil
+}
+
+// ask returns what the daemon of a candidate serves. It asks once in the lifetime of an answer.
+func (a *nodeAnswer) ask(ctx context.Context, c candidate) (buildkit.Served, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if time.Now().Before(a.until) {
+		return a.served, a.err
+	}
+	a.served, a.err = askNode(ctx, c)
+	if ctx.Err() != nil {
+		return a.served, context.Cause(ctx) // this is no answer to remember
+	}
+	lifetime := servedLifetime
+	if a.err != nil {
+		lifetime = absenceLifetime
+	}
+	a.until = time.Now().Add(lifetime)
+	return a.served, a.err
+}
+
+// askNode connects to a candidate and asks what it serves.
+func askNode(ctx context.Context, c candidate) (buildkit.Served, error) {
+	b, err := c.connect(ctx)
+	if err != nil {
+		return buildkit.Served{}, err
+	}
+	defer b.release()
+	daemon, err := b.connect(ctx)
+	if err != nil {
+		return buildkit.Served{}, err
+	}
+	defer func() { _ = daemon.Close() }()
+	return buildkit.AskServed(ctx, daemon)
+}
+
+// absentNode is a node that does not answer.
+type absentNode struct {
+	candidate
+	err error
+}
+
+// Error names the node and the cause.
+func (e *absentNode) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *absentNode) Unwrap() error { return e.err }
+
+// noNodeError says that no node of several can build a part of an image.
+type noNodeError struct {
+	platforms []string // that nobody may build; none: nobody answers
+	present   []measured
+	absent    []*absentNode
+}
+
+// Error returns a line for each node.
+func (e *noNodeError) Error() string {
+	var lines []string
+	for _, m := range e.present {
+		lines = append(lines, "- "+m.describe())
+	}
+	for _, a := range e.absent {
+		lines = append(lines, "- "+strings.ReplaceAll(a.Error(), "\n", "\n  "))
+	}
+	what := "none of the builders answers"
+	if len(e.present) > 0 {
+		what = "no builder may build " + strings.Join(e.platforms, ", ")
+	}
+	return what + ":\n" + strings.Join(lines, "\n")
+}
+
+// Unwrap returns the errors of the nodes that do not answer.
+func (e *noNodeError) Unwrap() []error {
+	var all []error
+	for _, a := range e.absent {
+		all = append(all, a)
+	}
+	return all
+}
+
+// measure asks all candidates at once what they serve.
+func (f *builderFinder) measure(ctx context.Context, all []candidate) (present []measured, absent []*absentNode) {
+	answers := make([]measured, len(all))
+	errs := make([]error, len(all))
+	var group sync.WaitGroup
+	for i, c := range all {
+		rescue.GoGroup(&group, func(err error) { errs[i] = err }, func() {
+			defer f.begin("waiting for the builder " + c.name + " to answer")()
+			served, err := f.answers.of(c.name).ask(ctx, c)
+			answers[i], errs[i] = measured{candidate: c, served: served}, err
+		})
+	}
+	group.Wait()
+	for i, c := range all {
+		if errs[i] != nil {
+			absent = append(absent, &absentNode{candidate: c, err: errs[i]})
+			continue
+		}
+		present = append(present, answers[i])
+	}
+	return present, absent
+}
+
+// spread returns the nodes that build the image: each platform is built where it is native, if the program does not say
+// otherwise. It warns of nodes that do not answer. It returns a *noNodeError if a platform cannot be built.
+func (f *builderFinder) spread(ctx context.Context, all []candidate, source string) ([]node, error) {
+	present, absent := f.measure(ctx, all)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	chosen, none := f.assign(present)
+	if len(present) == 0 || len(none) > 0 {
+		return nil, &noNodeError{platforms: none, present: present, absent: absent}
+	}
+	for _, a := range absent {
+		f.warnOnce(fmt.Sprintf("%s is left out: %v", a.name, a.err))
+	}
+	nodes, err := connectNodes(ctx, present, chosen, f.platforms)
+	if err == nil {
+		f.sayOnce(describeNodes(nodes, source))
+	}
+	return nodes, err
+}
+
+// assign returns the number of the builder of each platform. An image that goes anywhere but to a registry is built by
+// one builder.
+func (f *builderFinder) assign(present []measured) (chosen map[string]int, none []string) {
+	if len(f.platforms) == 0 {
+		return map[string]int{}, nil
+	}
+	if !f.whole {
+		return assign(f.platforms, present)
+	}
+	number := assignWhole(f.platforms, present)
+	if number < 0 {
+		return nil, f.platforms
+	}
+	chosen = map[string]int{}
+	for _, platform := range f.platforms {
+		chosen[platform] = number
+	}
+	return chosen, nil
+}
+
+// connectNodes connects to the chosen candidates, in their order. Without platforms it connects to the first.
+func connectNodes(
+	ctx context.Context, present []measured, chosen map[string]int, wanted []string,
+) (nodes []node, err error) {
+	for i, m := range present {
+		var own []string
+		for _, platform := range wanted {
+			if chosen[platform] == i {
+				own = append(own, platform)
+			}
+		}
+		if len(own) == 0 && (len(wanted) > 0 || i > 0) {
+			continue
+		}
+		b, err := m.connect(ctx)
+		if err != nil {
+			releaseNodes(nodes)
+			return nil, err
+		}
+		nodes = append(nodes, node{builder: b, platforms: own})
+	}
+	return nodes, nil
+}
+
+// releaseNodes releases the builders of nodes.
+func releaseNodes(nodes []node) {
+	for _, n := range nodes {
+		n.release()
+	}
+}
+
+// describeNodes says which node builds what.
+func describeNodes(nodes []node, source string) string {
+	var parts []string
+	for _, n := range nodes {
+		if len(n.platforms) == 0 {
+			parts = append(parts, "on "+n.name())
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("%s on %s", strings.Join(n.platforms, " and "), n.name()))
+	}
+	return fmt.Sprintf("building %s: %s", strings.Join(parts, ", "), source)
+}

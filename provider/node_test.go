@@ -1,0 +1,139 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/containerd/platforms"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+)
+
+// answering returns a candidate whose daemon says that it serves platforms, its own first.
+func answering(name, serves string, only ...string) measured {
+	var all []ocispecs.Platform
+	for _, p := range strings.Fields(serves) {
+		all = append(all, platforms.MustParse(p))
+	}
+	return measured{candidate{name: name, platforms: only}, buildkit.NewServed(all)}
+}
+
+// Each platform goes to the first builder that has it natively, then to one that is named for it, then to one that
+// emulates it, then to any.
+func TestAssign(t *testing.T) {
+	t.Parallel()
+	const x86, arm = "linux/amd64 linux/amd64/v2 linux/386 linux/arm64", "linux/arm64 linux/arm/v7 linux/amd64"
+	for name, c := range map[string]struct {
+		among []measured
+		want  map[string]string
+		whole string
+		none  []string
+	}{
+		"each natively": {
+			among: []measured{answering("a", x86), answering("b", arm)},
+			want:  map[string]string{"linux/amd64": "a", "linux/arm64": "b"}, whole: "a",
+		},
+		"natively, whatever the order": {
+			among: []measured{answering("a", arm), answering("b", x86)},
+			want:  map[string]string{"linux/amd64": "b", "linux/arm64": "a"}, whole: "a",
+		},
+		"the first of two": {
+			among: []measured{answering("a", x86), answering("b", x86)},
+			want:  map[string]string{"linux/amd64": "a", "linux/arm64": "a"}, whole: "a",
+		},
+		"named before emulated": {
+			among: []measured{answering("a", x86), answering("b", x86, "linux/arm64")},
+			want:  map[string]string{"linux/amd64": "a", "linux/arm64": "b"}, whole: "a",
+		},
+		"native before named": {
+			among: []measured{answering("a", x86, "linux/arm64"), answering("b", arm), answering("c", x86)},
+			want:  map[string]string{"linux/amd64": "c", "linux/arm64": "b"}, whole: "b",
+		},
+		"variants are native": {
+			among: []measured{answering("a", arm), answering("b", x86)},
+			want: map[string]string{
+				"linux/arm/v7": "a", "linux/386": "b", "linux/amd64/v2": "b",
+			}, whole: "a",
+		},
+		"nobody serves it": {
+			among: []measured{answering("a", x86, "linux/amd64"), answering("b", x86)},
+			want:  map[string]string{"linux/riscv64": "b"}, whole: "b",
+		},
+		"nobody may": {
+			among: []measured{answering("a", x86, "linux/amd64"), answering("b", arm, "linux/arm64")},
+			want:  map[string]string{"linux/amd64": "a"}, none: []string{"linux/s390x"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wanted := append(slices.Sorted(maps.Keys(c.want)), c.none...)
+			chosen, none := assign(wanted, c.among)
+			got := map[string]string{}
+			for platform, number := range chosen {
+				got[platform] = c.among[number].name
+			}
+			if !maps.Equal(got, c.want) || !slices.Equal(none, c.none) {
+				t.Errorf("got %v, and nobody for %v", got, none)
+			}
+			whole := ""
+			if number := assignWhole(wanted, c.among); number >= 0 {
+				whole = c.among[number].name
+			}
+			if whole != c.whole {
+				t.Errorf("%q builds all platforms, want %q", whole, c.whole)
+			}
+		})
+	}
+}
+
+// A node is asked once, also by images that start at the same time, and a failure is asked for again after one.
+func TestNodesAreAskedOnce(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	c := candidate{name: "a", connect: func(context.Context) (builder, error) {
+		asked++
+		return builder{}, errors.New("refused")
+	}}
+	f := &builderFinder{
+		answers: &nodeAnswers{}, log: slog.New(slog.DiscardHandler), begin: func(string) func() { return func() {} },
+	}
+	for range 3 {
+		if _, absent := f.measure(t.Context(), []candidate{c}); len(absent) != 1 {
+			t.Fatalf("absent: %v", absent)
+		}
+	}
+	f.answers.forget()
+	f.measure(t.Context(), []candidate{c})
+	if asked != 2 {
+		t.Errorf("asked %d times, want 2", asked)
+	}
+}
+
+// Places of caches differ by platform.
+func TestCachesOfPlatform(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[string]buildkit.Cache{
+		"ref=h:5/a:c-linux-arm-v7":      {Type: "registry", Options: map[string]string{"ref": "h:5/a:c"}},
+		"ref=h:5/a:latest-linux-arm-v7": {Type: "registry", Options: map[string]string{"ref": "h:5/a"}},
+		"dest=kept/linux-arm-v7":        {Type: "local", Options: map[string]string{"dest": "kept"}},
+		"scope=buildkit-linux-arm-v7":   {Type: "gha"},
+		"name=n-linux-arm-v7":           {Type: "s3", Options: map[string]string{"name": "n"}},
+		"":                              {Type: "inline"},
+	} {
+		_, to := cachesOfPlatform(nil, []buildkit.Cache{c}, "linux/arm/v7")
+		got := ""
+		for name, value := range to[0].Options {
+			got = name + "=" + value
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", c.Type, got, want)
+		}
+	}
+}

@@ -1,0 +1,164 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
+)
+
+// onTwoPlatforms are the properties of an image that the builders of a provider share.
+const onTwoPlatforms = "context: { location: ./app }\nplatforms: [linux/arm64, linux/amd64]\ntags: [\"REPO:1\"]\n"
+
+// openNodes opens a program whose builders are the embedded daemon and then the daemon second, which builds linux/arm64
+// only.
+func openNodes(t *testing.T, properties, dockerfile, second string) *stack.Test {
+	t.Helper()
+	s := open(t, project(t, properties, map[string]string{"app/Dockerfile": dockerfile}))
+	cli(t, s, "config", "set-all", "--path", "--plaintext", "buildkit:builders[0].endpoint=local://",
+		"--plaintext", "buildkit:builders[1].endpoint="+second,
+		"--plaintext", "buildkit:builders[1].platforms[0]=linux/arm64")
+	return s
+}
+
+// Each platform is built where the program says, and the image is the one that a single builder makes. A preview knows
+// its digest.
+func TestTwoNodes(t *testing.T) {
+	t.Parallel()
+	const properties = onTwoPlatforms + "sourceDateEpoch: 0\nannotations: { org.opencontainers.image.vendor: me }\n"
+	const dockerfile = "FROM BUSYBOX\nARG TARGETARCH\nRUN uname -m >/machine && echo $TARGETARCH >/arch\n"
+	second := "unix://" + elsewhere.start(t).socket
+	s := openNodes(t, properties, dockerfile, second)
+	shares := []string{"building linux/amd64 on the embedded BuildKit daemon, linux/arm64 on " + second +
+		": the builders of the provider"}
+	succeeds(t, s.Preview(), append(shares, `digest    : "sha256:`)...)
+	succeeds(t, s.Up("--skip-preview"), shares...)
+	shared := image(t, s).Outputs
+	succeeds(t, s.Up("--expect-no-changes"))
+	succeeds(t, s.Destroy("--skip-preview"))
+
+	alone := open(t, project(t, properties, map[string]string{"app/Dockerfile": dockerfile}))
+	succeeds(t, alone.Up("--skip-preview"))
+	if whole := image(t, alone).Outputs; whole["digest"] != shared["digest"] {
+		t.Errorf("two nodes make %v, one makes %v", shared, whole)
+	}
+	succeeds(t, alone.Destroy("--skip-preview"))
+}
+
+// A builder that does not answer is left out, unless nobody is left.
+func TestNodesThatAreDown(t *testing.T) {
+	t.Parallel()
+	s := openNodes(t, onTwoPlatforms, "FROM scratch\nCOPY Dockerfile /\n", "unix:///nowhere/b.sock")
+	succeeds(t, s.Up("--skip-preview"),
+		"unix:///nowhere/b.sock is left out: no BuildKit daemon answers at unix:///nowhere/b.sock",
+		"building linux/amd64 and linux/arm64 on the embedded BuildKit daemon")
+	cli(t, s, "config", "set", "--path", "buildkit:builders[0].endpoint", "unix:///nowhere/a.sock")
+	must(t, s.Write("app/Dockerfile", "FROM scratch\nCOPY Dockerfile /a\n"))
+	fails(t, s.Up("--skip-preview"), "none of the builders answers", "- no BuildKit daemon answers at "+
+		"unix:///nowhere/a.sock", "- no BuildKit daemon answers at unix:///nowhere/b.sock")
+	cli(t, s, "config", "set", "--path", "buildkit:builders[0].endpoint", "local://")
+	cli(t, s, "config", "set", "--path", "buildkit:builders[0].platforms[0]", "linux/arm64")
+	fails(t, s.Up("--skip-preview"), "no builder may build linux/amd64",
+		"and may build linux/arm64 only", "Let a builder build linux/amd64")
+	succeeds(t, s.Destroy("--skip-preview"))
+}
+
+// A step that fails on one node stops the other one, and no tag moves.
+func TestAStepFailsOnOneNode(t *testing.T) {
+	t.Parallel()
+	const dockerfile = "FROM BUSYBOX\nARG TARGETARCH\nRUN if [ $TARGETARCH = arm64 ]; then exit 7; fi; sleep 300\n"
+	second := "unix://" + elsewhere.start(t).socket
+	s := openNodes(t, onTwoPlatforms, dockerfile, second)
+	began := time.Now()
+	fails(t, s.Up("--skip-preview"), "on "+second+": linux/arm64: step [2/2]", "exit code 7")
+	if took := time.Since(began); took > 2*time.Minute {
+		t.Errorf("the other node went on for %s", took)
+	}
+	if fetchManifest(t, repository(t)+":1") != nil {
+		t.Error("the tag moved")
+	}
+}
+
+// Nothing is pushed before the test targets of all platforms are built.
+func TestATestTargetFailsOnOneNode(t *testing.T) {
+	t.Parallel()
+	const dockerfile = "FROM BUSYBOX AS test\nARG TARGETARCH\n" +
+		"RUN if [ $TARGETARCH = arm64 ]; then sleep 3; exit 7; fi\nFROM BUSYBOX\nCOPY Dockerfile /\n"
+	s := openNodes(t, onTwoPlatforms+"testTargets: [test]\n", dockerfile, "unix://"+elsewhere.start(t).socket)
+	fails(t, s.Up("--skip-preview"), "linux/arm64: step [test 2/2]", "exit code 7")
+	host, path, _ := strings.Cut(repository(t), "/")
+	response, err := http.Get("http://" + host + "/v2/" + path + "/tags/list")
+	must(t, err)
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusNotFound {
+		t.Errorf("something was pushed to %s: %s", repository(t), response.Status)
+	}
+	program, err := os.ReadFile(filepath.Join(s.Dir, "app/Dockerfile"))
+	must(t, err)
+	must(t, s.Write("app/Dockerfile", strings.ReplaceAll(string(program), "exit 7", "exit 0")))
+	succeeds(t, s.Up("--skip-preview"))
+	succeeds(t, s.Destroy("--skip-preview"))
+}
+
+// A node that ends while it builds is replaced by one that can do its work, once.
+func TestANodeIsKilled(t *testing.T) {
+	t.Parallel()
+	var second remoteDaemon
+	defer func() { must(t, second.end()) }()
+	const dockerfile = "FROM BUSYBOX\nARG TARGETARCH\nRUN if [ $TARGETARCH = arm64 ]; then sleep 20; fi\n"
+	s := openNodes(t, onTwoPlatforms, dockerfile, "unix://"+second.start(t).socket)
+	timer := time.AfterFunc(8*time.Second, func() { _ = second.cmd.Process.Kill() })
+	defer timer.Stop()
+	succeeds(t, s.Up("--skip-preview"), "trying once more", "is left out: no BuildKit daemon answers")
+	if manifest := fetchManifest(t, repository(t)+":1"); manifest == nil {
+		t.Error("the tag did not move")
+	}
+	succeeds(t, s.Destroy("--skip-preview"))
+}
+
+// Each node keeps a cache of its own, so that nothing is overwritten. The caches of nodes serve a single builder, and
+// that of a single builder serves nodes.
+func TestCachesOfNodes(t *testing.T) {
+	t.Parallel()
+	const dockerfile = "FROM BUSYBOX\nARG TARGETARCH\nRUN cat /proc/sys/kernel/random/uuid >/$TARGETARCH\n"
+	const caches = "cacheFrom: [{ registry: { ref: \"REPO:cache\" } }]\n" +
+		"cacheTo: [{ registry: { ref: \"REPO:cache\", mode: max } }]\n"
+	var daemons [5]remoteDaemon
+	at := func(i int) string { return "unix://" + daemons[i].start(t).socket }
+	for i := range daemons {
+		defer func() { must(t, daemons[i].end()) }()
+	}
+	apply := func(builders ...string) (digest any, output string) {
+		s := open(t, project(t, onTwoPlatforms+caches, map[string]string{"app/Dockerfile": dockerfile}))
+		args := []string{"config", "set-all", "--path"}
+		for i, b := range builders {
+			args = append(args, "--plaintext", fmt.Sprintf("buildkit:builders[%d].endpoint=%s", i, b))
+		}
+		if len(builders) > 1 {
+			args = append(args, "--plaintext", "buildkit:builders[1].platforms[0]=linux/arm64")
+		}
+		cli(t, s, args...)
+		r := s.Up("--skip-preview")
+		succeeds(t, r)
+		return image(t, s).Outputs["digest"], r.All()
+	}
+	byNodes, _ := apply(at(0), at(1))
+	for _, tag := range []string{"cache-linux-amd64", "cache-linux-arm64"} {
+		if fetchManifest(t, repository(t)+":"+tag) == nil {
+			t.Errorf("there is no cache %s", tag)
+		}
+	}
+	for name, builders := range map[string][]string{"other nodes": {at(2), at(3)}, "a single builder": {at(4)}} {
+		digest, output := apply(builders...)
+		if digest != byNodes || strings.Contains(output, "not found") {
+			t.Errorf("%s did not use the caches of the nodes: %v, want %v\n%s", name, digest, byNodes, output)
+		}
+	}
+}
