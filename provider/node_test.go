@@ -16,8 +16,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 )
 
-// answering returns a candidate whose daemon says that it serves platforms, its own first.
-func answering(name, serves string, only ...string) measured {
+// candidateWith returns a candidate whose daemon says that it serves platforms, its own first.
+func candidateWith(name, serves string, only ...string) measured {
 	var all []ocispecs.Platform
 	for _, p := range strings.Fields(serves) {
 		all = append(all, platforms.MustParse(p))
@@ -37,37 +37,37 @@ func TestAssign(t *testing.T) {
 		none  []string
 	}{
 		"each natively": {
-			among: []measured{answering("a", x86), answering("b", arm)},
+			among: []measured{candidateWith("a", x86), candidateWith("b", arm)},
 			want:  map[string]string{"linux/amd64": "a", "linux/arm64": "b"}, whole: "a",
 		},
 		"natively, whatever the order": {
-			among: []measured{answering("a", arm), answering("b", x86)},
+			among: []measured{candidateWith("a", arm), candidateWith("b", x86)},
 			want:  map[string]string{"linux/amd64": "b", "linux/arm64": "a"}, whole: "a",
 		},
 		"the first of two": {
-			among: []measured{answering("a", x86), answering("b", x86)},
+			among: []measured{candidateWith("a", x86), candidateWith("b", x86)},
 			want:  map[string]string{"linux/amd64": "a", "linux/arm64": "a"}, whole: "a",
 		},
 		"named before emulated": {
-			among: []measured{answering("a", x86), answering("b", x86, "linux/arm64")},
+			among: []measured{candidateWith("a", x86), candidateWith("b", x86, "linux/arm64")},
 			want:  map[string]string{"linux/amd64": "a", "linux/arm64": "b"}, whole: "a",
 		},
 		"native before named": {
-			among: []measured{answering("a", x86, "linux/arm64"), answering("b", arm), answering("c", x86)},
+			among: []measured{candidateWith("a", x86, "linux/arm64"), candidateWith("b", arm), candidateWith("c", x86)},
 			want:  map[string]string{"linux/amd64": "c", "linux/arm64": "b"}, whole: "b",
 		},
 		"variants are native": {
-			among: []measured{answering("a", arm), answering("b", x86)},
+			among: []measured{candidateWith("a", arm), candidateWith("b", x86)},
 			want: map[string]string{
 				"linux/arm/v7": "a", "linux/386": "b", "linux/amd64/v2": "b",
 			}, whole: "a",
 		},
 		"nobody serves it": {
-			among: []measured{answering("a", x86, "linux/amd64"), answering("b", x86)},
+			among: []measured{candidateWith("a", x86, "linux/amd64"), candidateWith("b", x86)},
 			want:  map[string]string{"linux/riscv64": "b"}, whole: "b",
 		},
 		"nobody may": {
-			among: []measured{answering("a", x86, "linux/amd64"), answering("b", arm, "linux/arm64")},
+			among: []measured{candidateWith("a", x86, "linux/amd64"), candidateWith("b", arm, "linux/arm64")},
 			want:  map[string]string{"linux/amd64": "a"}, none: []string{"linux/s390x"},
 		},
 	} {

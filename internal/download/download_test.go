@@ -18,7 +18,10 @@ const text = "FROM scratch\n"
 // get downloads a URL within the bounds of the tests.
 func get(t *testing.T, url string, before *download.Text) (*download.Text, error) {
 	t.Helper()
-	options := download.Options{Limit: 1000, Timeout: 300 * time.Millisecond, Before: before}
+	options := download.Options{Limit: 1000, Timeout: time.Minute, Before: before}
+	if strings.HasSuffix(url, "/silent") {
+		options.Timeout = 300 * time.Millisecond
+	}
 	return download.Get(t.Context(), url, options)
 }
 
