@@ -110,13 +110,16 @@ func TestATestTargetFailsOnOneNode(t *testing.T) {
 // A node that ends while it builds is replaced by one that can do its work, once.
 func TestANodeIsKilled(t *testing.T) {
 	t.Parallel()
-	var second remoteDaemon
+	second := remoteDaemon{apart: true}
 	defer func() { must(t, second.end()) }()
-	const dockerfile = "FROM BUSYBOX\nARG TARGETARCH\nRUN if [ $TARGETARCH = arm64 ]; then sleep 20; fi\n"
+	const dockerfile = "FROM BUSYBOX\nARG TARGETARCH\nRUN if [ $TARGETARCH = arm64 ]; then sleep 7.77; fi\n"
 	s := openNodes(t, onTwoPlatforms, dockerfile, "unix://"+second.start(t).socket)
-	timer := time.AfterFunc(8*time.Second, func() { _ = second.cmd.Process.Kill() })
-	defer timer.Stop()
-	succeeds(t, s.Up("--skip-preview"), "trying once more", "is left out: no BuildKit daemon answers")
+	up := s.StartUp("--skip-preview")
+	must(t, stack.WaitUntil(t.Context(), time.Minute, func() bool { return len(stack.ProcessesWith("sleep 7.77")) > 0 }))
+	must(t, second.cmd.Process.Kill())
+	r, err := up.Wait()
+	must(t, err)
+	succeeds(t, r, "trying once more", "is left out: no BuildKit daemon answers")
 	if manifest := fetchManifest(t, repository(t)+":1"); manifest == nil {
 		t.Error("the tag did not move")
 	}

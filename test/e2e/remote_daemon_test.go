@@ -23,6 +23,7 @@ var elsewhere remoteDaemon
 type remoteDaemon struct {
 	certificates certificates
 	socket       string
+	apart        bool // with its own PID and mount namespaces, so that nothing of it outlives it
 	hostPort     string
 
 	once sync.Once
@@ -47,10 +48,14 @@ func (d *remoteDaemon) startOnce(t testing.TB) {
 	must(t, err)
 	d.certificates = newCertificates(t, d.dir)
 	d.socket, d.hostPort = filepath.Join(d.dir, "b.sock"), freePort(t)
-	cmd := exec.Command(filepath.Join(shared.Bin, "buildkitd"), "--root", filepath.Join(d.dir, "root"),
-		"--addr", "unix://"+d.socket, "--addr", "tcp://"+d.hostPort, "--containerd-worker=false",
+	args := []string{filepath.Join(shared.Bin, "buildkitd"), "--root", filepath.Join(d.dir, "root"),
+		"--addr", "unix://" + d.socket, "--addr", "tcp://" + d.hostPort, "--containerd-worker=false",
 		"--tlscacert", d.certificates.path("ca"), "--tlscert", d.certificates.path("builder"),
-		"--tlskey", d.certificates.path("builder-key"))
+		"--tlskey", d.certificates.path("builder-key")}
+	if d.apart {
+		args = append([]string{"unshare", "--pid", "--fork", "--kill-child", "--mount-proc"}, args...)
+	}
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = []string{"PATH=" + shared.Bin + ":" + os.Getenv("PATH")} // runc
 	must(t, cmd.Start())
 	d.cmd = cmd
@@ -67,6 +72,9 @@ func (d *remoteDaemon) startOnce(t testing.TB) {
 func (d *remoteDaemon) end() error {
 	if d.cmd == nil {
 		return nil
+	}
+	if d.apart {
+		_ = d.cmd.Process.Kill()
 	}
 	_ = d.cmd.Process.Signal(syscall.SIGTERM)
 	defer time.AfterFunc(10*time.Second, func() { _ = d.cmd.Process.Kill() }).Stop()
