@@ -147,7 +147,8 @@ func TestBudget(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %s", err, c.want)
 			}
-			if took := time.Since(start); took > 12*cpuLimit {
+			// Two cases run at a time, and the others wait for them.
+			if took := time.Since(start); took > 60*cpuLimit {
 				t.Errorf("it took %s", took)
 			}
 		})
