@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,11 @@ func watchEngine(t *testing.T, api *client.Client) (end func() map[string]bool) 
 	return func() map[string]bool { close(stop); return <-seen }
 }
 
+// engineAddress returns an address with the port of engines with TLS. Each run of the tests on this machine has its own.
+func engineAddress(network int) string {
+	return fmt.Sprintf("127.%d.%d.1:2376", network, os.Getpid()%256)
+}
+
 // A Docker Engine shows and stores no secret, no password of a registry, no key of a client and no login of a proxy. No
 // process has one in its arguments. That holds for our BuildKit in a container of the engine and for its own BuildKit.
 // The suite fails for each canary that the test finds.
@@ -93,8 +99,8 @@ func TestSecretsInAnEngine(t *testing.T) {
 		address   string // of a port with TLS
 		container bool   // our BuildKit runs in one
 	}{
-		"our BuildKit":           {engine: &classicEngine, address: "127.77.0.1:2376", container: true},
-		"BuildKit of the engine": {engine: &ownEngine, address: "127.77.0.2:2376"},
+		"our BuildKit":           {engine: &classicEngine, address: engineAddress(77), container: true},
+		"BuildKit of the engine": {engine: &ownEngine, address: engineAddress(78)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

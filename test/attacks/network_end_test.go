@@ -4,6 +4,8 @@ package attacks
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,7 +19,8 @@ import (
 // daemon.
 func TestNetworkThatDies(t *testing.T) {
 	t.Parallel()
-	files := map[string]string{"app/Dockerfile": "FROM BUSYBOX\nRUN sleep 86400.3\n"}
+	mark := fmt.Sprintf("86400.%d", os.Getpid()) // of this run of the tests
+	files := map[string]string{"app/Dockerfile": "FROM BUSYBOX\nRUN sleep " + mark + "\n"}
 	test := stack.New(t, stack.Config{Bin: shared.Bin, Program: shared.Project(t, "context: { location: app }", files)})
 	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer stop()
@@ -36,7 +39,7 @@ func TestNetworkThatDies(t *testing.T) {
 			t.Fatal("the step does not run")
 		}
 		relay := findProcess("relay\x00" + test.Daemon + "\x00")
-		if relay == 0 || relay == first || findProcess("sleep\x0086400.3\x00") == 0 {
+		if relay == 0 || relay == first || findProcess("sleep\x00" + mark + "\x00") == 0 {
 			continue
 		}
 		if err := syscall.Kill(relay, syscall.SIGKILL); err != nil {

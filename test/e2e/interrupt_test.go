@@ -3,8 +3,10 @@
 package e2e
 
 import (
+	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -25,7 +27,7 @@ buildOnPreview: false
 
 func TestCtrlCEndsALongStep(t *testing.T) {
 	t.Parallel()
-	const step = "sleep 86411"
+	step := longStep(86411)
 	s := open(t, project(t, slowBuild, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
 	p := s.StartUp("--skip-preview")
 	waitForStep(t, step)
@@ -57,7 +59,7 @@ func TestCtrlCEndsALongStep(t *testing.T) {
 // If the daemon of a build is lost, the error says what it did.
 func TestALostDaemonNamesTheStep(t *testing.T) {
 	t.Parallel()
-	const step = "sleep 86455"
+	step := longStep(86455)
 	_, endpoint := buildkitd(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -104,7 +106,7 @@ func relayUntil(from net.Conn, address string, cut <-chan struct{}) {
 // After kill -9 of the plugin and the CLI, the daemon and its steps end by themselves.
 func TestKilledPluginAndCLILeaveNothing(t *testing.T) {
 	t.Parallel()
-	const step = "sleep 86422"
+	step := longStep(86422)
 	s := stack.New(t, stack.Config{
 		Bin: shared.Bin, Idle: 3 * time.Second,
 		Program: project(t, slowBuild, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}),
@@ -137,7 +139,7 @@ func TestKilledPluginAndCLILeaveNothing(t *testing.T) {
 // After kill -9 of the CLI, the build and the plugin end, although the language host runs on.
 func TestAKilledCLIEndsTheBuild(t *testing.T) {
 	t.Parallel()
-	const step = "sleep 86433"
+	step := longStep(86433)
 	s := open(t, project(t, slowBuild, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
 	p := s.StartUp("--skip-preview")
 	waitForStep(t, step)
@@ -163,6 +165,10 @@ func TestAKilledCLIEndsTheBuild(t *testing.T) {
 		t.Errorf("the tag is at %s", moved.Digest)
 	}
 }
+
+// longStep returns the command of a step that runs for at least these seconds. No other run of the tests on this machine
+// has the same command.
+func longStep(seconds int) string { return fmt.Sprintf("sleep %d.%d", seconds, os.Getpid()) }
 
 // waitForStep waits until the command of a step runs.
 func waitForStep(t *testing.T, step string) {

@@ -12,7 +12,7 @@ import (
 // customTimeouts below a second work, and the error names them.
 func TestACustomTimeoutEndsALongStep(t *testing.T) {
 	t.Parallel()
-	const step = "sleep 86444"
+	step := longStep(86444)
 	text := readProgram(t, project(t, slowBuild, nil))
 	s := open(t, project(t, slowBuild, map[string]string{"Dockerfile": "FROM BUSYBOX\nRUN " + step + "\n"}))
 	must(t, s.Write("Pulumi.yaml", strings.Replace(text, "    properties:\n",
