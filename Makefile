@@ -57,13 +57,13 @@ demo: build tools qemu ## a real pulumi up for two platforms: push, pull back, r
 # The example is a separate module. One invocation tests all packages, so that they compile once and run in parallel.
 # make lint runs vet, which would visit every dependency here. Without debug symbols, linking takes half the time.
 #
-# Packages that take long come first, and run four tests at a time, because these tests wait as often as they compute.
+# Packages that take long come first. Two tests run for each core, because most tests wait as much as they compute.
 SLOWEST := ./test/e2e ./test/attacks ./provider ./test/e2e/archive ./test/e2e/languages
 test: build tools fixtures languages uidmap ## every test: unit, in-process engine, end to end against the real CLI, daemon and registry
 	cd examples/go-server && go test -race ./...
 	cd .tools/archive && go test -race ./...
 	go test -vet=off -ldflags='-s -w' -run 'Bound|Budget|Child' ./buildkit/dockerfile # without -race: see raceDetector
-	go test -race -shuffle=on -vet=off -ldflags='-s -w' -timeout 30m -p 3 -parallel 4 $(SLOWEST) ./...
+	go test -race -shuffle=on -vet=off -ldflags='-s -w' -timeout 30m -parallel $$((2 * $$(nproc))) $(SLOWEST) ./...
 
 # Unit tests of every package, on any operating system, by any user. Tests that need root, a daemon or a tool are
 # skipped; -v shows which.

@@ -84,7 +84,7 @@ func watchEngine(t *testing.T, api *client.Client) (end func() map[string]bool) 
 	return func() map[string]bool { close(stop); return <-seen }
 }
 
-// engineAddress returns an address with the port of engines with TLS. Each run of the tests on this machine has its own.
+// engineAddress returns an address with the port of engines with TLS. Each run of the tests on a machine has its own.
 func engineAddress(network int) string {
 	return fmt.Sprintf("127.%d.%d.1:2376", network, os.Getpid()%256)
 }

@@ -166,7 +166,7 @@ func TestAKilledCLIEndsTheBuild(t *testing.T) {
 	}
 }
 
-// longStep returns the command of a step that runs for at least these seconds. No other run of the tests on this machine
+// longStep returns the command of a step that runs for at least these seconds. No other run of the tests on the machine
 // has the same command.
 func longStep(seconds int) string { return fmt.Sprintf("sleep %d.%d", seconds, os.Getpid()) }
 
