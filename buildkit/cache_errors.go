@@ -1,5 +1,10 @@
 package buildkit
 
+import (
+	"fmt"
+	"regexp"
+)
+
 // CacheError is a build cache that cannot be read or written. Its text is that of its cause.
 type CacheError struct {
 	Export bool // the cache is written, else it is read
@@ -18,4 +23,38 @@ type CacheFileError struct{ Path string }
 // Error names the file.
 func (e *CacheFileError) Error() string {
 	return e.Path + ": it is a link or another kind of file than a cache has"
+}
+
+// CacheSetupError is a cache that the daemon cannot begin to write: it does not know the type, or the options lead
+// nowhere. The daemon then builds nothing, even if the cache has ignore-error.
+type CacheSetupError struct {
+	Type string // of Cache
+	Text string // what the daemon says of it
+}
+
+// Error names the type of the cache and what the daemon says.
+func (e *CacheSetupError) Error() string {
+	return fmt.Sprintf("the builder cannot write a cache of type %s: %s", e.Type, e.Text)
+}
+
+// cacheSetupPatterns match the daemon's text about such a cache (control/control.go).
+var cacheSetupPatterns = []*regexp.Regexp{
+	regexp.MustCompile(`(?s)^failed to configure (\S+) cache exporter: (.*)$`),
+	regexp.MustCompile(`^unknown cache exporter: "([^"]+)"()$`),
+}
+
+// cacheSetupError returns the cache that the daemon's text is about. ok is false for any other text.
+func (s *stepTracker) cacheSetupError(text string) (failure *CacheSetupError, ok bool) {
+	for _, pattern := range cacheSetupPatterns {
+		found := pattern.FindStringSubmatch(text)
+		if found == nil {
+			continue
+		}
+		cause := "it does not know this type"
+		if found[2] != "" {
+			cause = s.redact.hide(readableText(found[2]))
+		}
+		return &CacheSetupError{Type: found[1], Text: cause}, true
+	}
+	return nil, false
 }

@@ -97,18 +97,26 @@ func findTag(text []byte, tag string) (string, error) {
 	return "", fmt.Errorf("there is no cache with the tag %q in it", tag)
 }
 
-// checkCacheFolders opens the folders of the caches that the build writes. It returns a *CacheError for the first
-// folder that cannot be written to.
-func (s *solve) checkCacheFolders(caches []Cache) error {
+// openCacheFolders opens the folders of the caches that the build writes, and returns the caches that can be written.
+// It leaves out a folder that cannot be written to if the cache has ignore-error, and warns of it. Otherwise it returns
+// a *CacheError for the first one.
+func (s *solve) openCacheFolders(caches []Cache) (usable []Cache, err error) {
 	for _, c := range caches {
 		if c.Type != "local" {
+			usable = append(usable, c)
 			continue
 		}
-		if _, err := s.openStore(c.Options["dest"], s.plan.Files.ProjectBounds().MakeRoot); err != nil {
-			return &CacheError{Export: true, Err: err}
+		_, err := s.openStore(c.Options["dest"], s.plan.Files.ProjectBounds().MakeRoot)
+		switch {
+		case err == nil:
+			usable = append(usable, c)
+		case c.Options["ignore-error"] == "true":
+			s.steps.warn(&CacheError{Export: true, Err: fmt.Errorf("%w: the image is built without this cache", err)})
+		default:
+			return nil, &CacheError{Export: true, Err: err}
 		}
 	}
-	return nil
+	return usable, nil
 }
 
 // checkCacheFolder looks at the files and folders that BuildKit's client and containerd's store open, write and make.

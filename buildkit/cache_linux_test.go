@@ -135,6 +135,26 @@ func TestCacheErrors(t *testing.T) {
 		"GitHub's, ignored": {
 			buildkit.Access{CacheTo: []buildkit.Cache{gitHubCache("true")}}, "", "exporting to GitHub Actions Cache: ",
 		},
+		"a type that the daemon does not know": {
+			buildkit.Access{CacheTo: []buildkit.Cache{{Type: "tape", Options: map[string]string{"ignore-error": "true"}}}},
+			"the builder cannot write a cache of type tape: it does not know this type", "",
+		},
+		"GitHub's, with a token that is none": {
+			buildkit.Access{CacheTo: []buildkit.Cache{{Type: "gha", Options: map[string]string{
+				"url": "http://127.0.0.1:1/", "token": "canary", "ignore-error": "true",
+			}}}},
+			"the builder cannot write a cache of type gha: ", "",
+		},
+		"a folder that cannot be written": {
+			buildkit.Access{CacheTo: []buildkit.Cache{{Type: "local", Options: map[string]string{"dest": "/dev/null"}}}},
+			"/dev/null", "",
+		},
+		"a folder that cannot be written, ignored": {
+			buildkit.Access{CacheTo: []buildkit.Cache{{Type: "local", Options: map[string]string{
+				"dest": "/dev/null", "ignore-error": "true",
+			}}}},
+			"", "open /dev/null: not a directory: the image is built without this cache",
+		},
 		"S3, ignored": {
 			buildkit.Access{CacheTo: []buildkit.Cache{{Type: "s3", Options: map[string]string{
 				"bucket": "b", "region": "r", "endpoint_url": "http://127.0.0.1:1", "access_key_id": "AKIA",

@@ -14,11 +14,14 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
-// explain turns the daemon's error of a solve into a *PushError, a *BaseImageError or a *StepError. It returns a
-// *DaemonError if the error is about none of these.
+// explain turns the daemon's error of a solve into a *PushError, a *CacheSetupError, a *BaseImageError or a *StepError.
+// It returns a *DaemonError if the error is about none of these.
 func (s *stepTracker) explain(err error, plan inputs.Plan) error {
 	text := innerMessage(err)
 	if failure, ok := s.pushError(text, plan.Repositories); ok {
+		return failure
+	}
+	if failure, ok := s.cacheSetupError(text); ok {
 		return failure
 	}
 	state, excerpt := s.failedStep(err), s.redact.hide(excerptOf(err))

@@ -147,7 +147,8 @@ func (s *solve) prepare(ctx context.Context, in *inputs.Inputs, access Access) (
 	}
 	s.steps.alternatives = slices.ContainsFunc(access.CacheFrom, func(c Cache) bool { return c.Alternative })
 	imports := s.openLocalCaches(ctx, access.CacheFrom)
-	if err := s.checkCacheFolders(access.CacheTo); err != nil {
+	caches, err := s.openCacheFolders(access.CacheTo)
+	if err != nil {
 		return client.SolveOpt{}, err
 	}
 	options := s.plan.FrontendOptions(in.Texts)
@@ -157,7 +158,7 @@ func (s *solve) prepare(ctx context.Context, in *inputs.Inputs, access Access) (
 		Exports:              exports,
 		Session:              attachables,
 		CacheImports:         cacheEntries(imports),
-		CacheExports:         cacheEntries(cacheExports(s.plan, access.CacheTo)),
+		CacheExports:         cacheEntries(cacheExports(s.plan, caches)),
 		SharedKey:            in.TransferKey(s.plan.Epoch),
 		AllowedEntitlements:  neededEntitlements(s.plan),
 		CompatibilityVersion: CompatibilityVersion,

@@ -134,8 +134,8 @@ func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine)
 	b.endpoint, b.guarded, b.connect, b.container = container.Endpoint(), true, container.BuildKit, container
 	b.rootless = b.rootless || container.IsRootless()
 	for _, name := range container.SkippedProxies() {
-		f.sayOnce(fmt.Sprintf("%s names a proxy on the loopback of this machine, which our BuildKit in the Docker Engine "+
-			"at %s does not reach: it connects without", name, a.Host))
+		f.sayOnce(fmt.Sprintf("%s names a proxy on the loopback of this machine, which our BuildKit in the Docker "+
+			"Engine at %s does not reach: it connects without", name, a.Host))
 	}
 	b.release = func() { container.Close(); _ = e.Close() }
 	where := cmp.Or(b.reason, "the Docker Engine at "+a.Host)

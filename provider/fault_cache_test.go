@@ -2,6 +2,7 @@ package provider
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,5 +46,48 @@ func TestASilentCache(t *testing.T) {
 				t.Errorf("logged: %s", w.logText())
 			}
 		})
+	}
+}
+
+// A cache that the builder cannot even begin to write does not fail the build with ignoreError. The others are written.
+// The token of this one is none.
+func TestACacheThatTheBuilderCannotWrite(t *testing.T) {
+	const canary = "canary-token"
+	t.Setenv("ACTIONS_RUNTIME_TOKEN", canary)
+	t.Setenv("ACTIONS_CACHE_URL", "http://127.0.0.1:1/")
+	embedded.Endpoint(t)
+	registry := registrytest.New(t)
+	for ignored, want := range map[string]string{
+		"true":  "",
+		"false": "cacheTo: the builder cannot write a cache of type gha: ",
+	} {
+		w := dial(t, newProvider(&settings{}), `{}`)
+		cache := "/cache-" + ignored
+		checked, err := w.Check(t.Context(), &pulumirpc.CheckRequest{
+			Urn: string(urn), News: marshalProperties(t, props(t, `{
+			"platforms": ["linux/amd64"], "tags": ["`+registry.Host()+`/app:1"],
+			"context": {"location": "`+t.TempDir()+`"},
+			"dockerfile": {"inline": "FROM scratch\nCOPY <<EOF /a\n`+t.Name()+`\nEOF\n"},
+			"cacheTo": [{"registry": {"ref": "`+registry.Host()+cache+`"}}, {"gha": {"ignoreError": `+ignored+`}}]}`)),
+		})
+		if err != nil || len(checked.GetFailures()) > 0 {
+			t.Fatal(err, checked.GetFailures())
+		}
+		_, err = w.Create(t.Context(), &pulumirpc.CreateRequest{Urn: string(urn), Properties: checked.GetInputs()})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("ignoreError %s: %v, want %q", ignored, err, want)
+		}
+		if warned := strings.Contains(w.logText(), "built without"); warned != (want == "") {
+			t.Errorf("ignoreError %s: logged %s", ignored, w.logText())
+		}
+		if strings.Contains(w.logText(), canary) || err != nil && strings.Contains(err.Error(), canary) {
+			t.Errorf("the token is in %s, %v", w.logText(), err)
+		}
+		written := slices.ContainsFunc(registry.Requests(), func(r registrytest.Request) bool {
+			return r.Method == http.MethodPut && strings.HasPrefix(r.Path, "/v2"+cache+"/manifests/")
+		})
+		if written != (want == "") {
+			t.Errorf("ignoreError %s: the other cache is written: %t", ignored, written)
+		}
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 
 	"github.com/moby/buildkit/client"
 
@@ -106,12 +104,7 @@ func waitForTurn(ctx context.Context, turns *semaphore, w *waits, progress *prog
 // is repeated.
 func (b *imageBuild) pushWithRetry(ctx context.Context) error {
 	for retry := b.client.PushRetry(); ; {
-		err := b.buildOnce(ctx)
-		if stalled, ok := errors.AsType[*buildkit.StalledCacheError](err); ok {
-			if err = b.dropCaches(stalled); err == nil {
-				err = b.buildOnce(ctx)
-			}
-		}
+		err := b.buildWithoutCaches(ctx)
 		if err == nil {
 			return nil
 		}
@@ -158,21 +151,6 @@ func (b *imageBuild) report(e buildkit.Event) {
 		return
 	}
 	b.progress.report(e)
-}
-
-// dropCaches removes the cache exports, one of which did not answer. It returns an error if the program does not
-// ignore the errors of all of them. An inline cache stays, because it is written with the image.
-func (b *imageBuild) dropCaches(stalled error) error {
-	isInline := func(c buildkit.Cache) bool { return c.Type == "inline" }
-	for _, c := range b.access.CacheTo {
-		if c.Options["ignore-error"] != "true" && !isInline(c) {
-			return fmt.Errorf("cacheTo: %w; look at the registry or the storage that it goes to, or set ignoreError "+
-				"for it", stalled)
-		}
-	}
-	b.progress.log.warnf("cacheTo: %v; built without", stalled)
-	b.access.CacheTo = slices.DeleteFunc(b.access.CacheTo, func(c buildkit.Cache) bool { return !isInline(c) })
-	return nil
 }
 
 // explain adds to the error of a build what to do about it.
