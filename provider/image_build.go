@@ -131,6 +131,7 @@ func (b *imageBuild) buildOnce(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = daemon.Close() }()
+	b.warnOfVersion(ctx, daemon)
 	b.built, err = buildkit.Solve(ctx, daemon, b.op.plan, b.in, b.access, b.report)
 	b.op.plan.NoCache, b.op.plan.NoCacheOf = false, nil
 	return withTargetOfBuild(err)
