@@ -76,6 +76,9 @@ func setReferences(out property.Map, digest string, refs, repositories []string)
 func manifestsValue(of []registry.Manifest, repositories []string) property.Value {
 	byPlatform := map[string]property.Value{}
 	for _, m := range of {
+		if _, twice := byPlatform[m.Platform]; twice { // engines take the first, too
+			continue
+		}
 		repoDigest := ""
 		if len(repositories) > 0 {
 			repoDigest = repositories[0] + "@" + m.Digest

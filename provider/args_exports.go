@@ -5,7 +5,9 @@ import "github.com/pulumi/pulumi-go-provider/infer"
 func describeExports(a *ImageArgs, an infer.Annotator) {
 	an.Describe(&a.Exports, "What a build writes beside the image that it pushes, and how it writes that image. "+
 		"A preview that builds writes files and folders too, so that the same program can read them. What was "+
-		"written is written again if it is missing, such as on another machine; an empty folder counts as missing. "+
+		"written is written again if it is missing, such as on another machine. An empty folder counts as missing, "+
+		"unless this machine knows that the image has no files. The build that writes it again leaves the pushed "+
+		"image as it is, and may take newer base images than that has, unless `baseDigests` or `pull` say which. "+
 		"Deleting the resource keeps what was written.")
 	an.Describe(&a.Load, "Whether to load the image into a Docker Engine, under its `tags`: the engine that "+
 		"`DOCKER_HOST` names, or that of the current Docker context. An engine with the containerd image store also "+
@@ -82,7 +84,8 @@ func (ExportMode) Values() []infer.EnumValue[ExportMode] {
 	return []infer.EnumValue[ExportMode]{
 		{Name: "Copy", Value: ExportModeCopy, Description: "They stay."},
 		{Name: "Delete", Value: ExportModeDelete, Description: "They are removed, so the folder has the files of the " +
-			"image and no others. An older builder refuses it."},
+			"image and no others. A preview removes them only if an update has done so on this machine before. An " +
+			"older builder refuses it."},
 	}
 }
 

@@ -74,6 +74,10 @@ func (f getImageFunction) Invoke(ctx context.Context, req p.InvokeRequest) (p.In
 	if err != nil {
 		return p.InvokeResponse{}, w.explain(err, "")
 	}
+	if found.ReferrersErr != nil {
+		loggerOf(ctx).warnf("getImage: referrers of %s is empty, because the registry does not tell: %v", ref,
+			found.ReferrersErr)
+	}
 	return p.InvokeResponse{Return: describedImage(ref, found)}, nil
 }
 

@@ -62,7 +62,8 @@ func (r *GetImageResult) Annotate(an infer.Annotator) {
 	an.Describe(&r.Annotations, "The annotations of the index, or of the only manifest.")
 	an.Describe(&r.Platforms, "The image of each platform, by platform, such as `linux/amd64`. Attestations are not "+
 		"among them.")
-	an.Describe(&r.Referrers, "The artifacts that refer to the digest, such as signatures.")
+	an.Describe(&r.Referrers, "The artifacts that refer to the digest, such as signatures. If the registry refuses "+
+		"to list them, they are empty and a warning says so.")
 }
 
 // PlatformImage is the image of one platform with its configuration.

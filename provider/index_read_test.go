@@ -9,6 +9,7 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -98,6 +99,17 @@ func TestIndexImport(t *testing.T) {
 		if _, err := e.read(t, id); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", id, err)
 		}
+	}
+}
+
+// An index with two images of one platform, as of two versions of Windows, has the one that engines take: the first.
+func TestManifestsOfOnePlatform(t *testing.T) {
+	t.Parallel()
+	got := manifestsValue([]registry.Manifest{
+		{Platform: "windows/amd64", Digest: "sha256:1"}, {Platform: "windows/amd64", Digest: "sha256:2"},
+	}, []string{"a.io/b"})
+	if digest := text(got.AsMap().Get("windows/amd64").AsMap(), "repoDigest"); digest != "a.io/b@sha256:1" {
+		t.Errorf("it has %s", digest)
 	}
 }
 

@@ -102,8 +102,8 @@ func TestIndexOfALostSource(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]string{
 		http.StatusUnauthorized: "401 unauthorized: no credentials for THERE",
-		http.StatusNotFound: "not found: no; the index keeps the image that it has; push a new one there, or name the " +
-			"image by its digest in sources",
+		http.StatusNotFound: "not found: no; the index keeps the image that it has; push a new one there, or name " +
+			"the image by its digest in sources",
 		http.StatusInternalServerError: "500 internal server error",
 	} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {

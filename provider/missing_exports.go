@@ -33,7 +33,7 @@ func fillMissingExports(req p.CheckRequest, c *checker, res *p.CheckResponse) {
 			continue
 		}
 		count := missingCount(req.State, form.dest)
-		if form.isMissing() || hash != "" && userWrittenExports().areOfOthers(form, hash) {
+		if userWrittenExports().areMissing(form, hash) {
 			count++
 		}
 		if count > 0 {

@@ -179,7 +179,9 @@ func (op operation) withoutOutput() operation { return op.withExports(export.isI
 // withoutPush does what withoutOutput does, except that the build writes the files that the program asks for: the
 // program may read them.
 func (op operation) withoutPush() operation {
-	return op.withExports(func(e export) bool { return e.isImage() || e.dest != "" })
+	build := op.withExports(func(e export) bool { return e.isImage() || e.dest != "" })
+	build.exports = withOthersKept(op.old.outputs, build.exports)
+	return build
 }
 
 // withExports returns the operation of a build with the exports of a choice. It pushes nothing, loads nothing, and

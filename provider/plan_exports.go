@@ -18,6 +18,8 @@ type export struct {
 	options optionMap // by BuildKit's names
 	dest    string    // path; "" loads a "docker" into the engine
 	folder  bool      // write the OCI layout to a folder, not to an archive
+
+	keepsOthers bool // a preview writes it, and removes no other files in spite of the mode
 }
 
 // isImage tells whether the export says how to write the image that is pushed.

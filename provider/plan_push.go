@@ -51,7 +51,7 @@ func imageEntries(m property.Map) (entries []imageEntry) {
 		return nil
 	}
 	for i, e := range exports.AsArray().All {
-		if !e.IsMap() || e.AsMap().Get("disabled").IsBool() && e.AsMap().Get("disabled").AsBool() {
+		if !e.IsMap() || isDisabled(e.AsMap()) {
 			continue
 		}
 		path := fmt.Sprintf("exports[%d].", i)
@@ -65,6 +65,12 @@ func imageEntries(m property.Map) (entries []imageEntry) {
 		}
 	}
 	return entries
+}
+
+// isDisabled tells whether an export is known to be disabled.
+func isDisabled(entry property.Map) bool {
+	disabled := entry.Get("disabled")
+	return disabled.IsBool() && disabled.AsBool()
 }
 
 // typedImageEntry returns an export of the kind registry or image.
@@ -182,25 +188,34 @@ func withNames(m property.Map, keep func(string) bool) property.Map {
 		return m
 	}
 	entries := make([]property.Value, 0, exports.AsArray().Len())
+	pushed := slices.ContainsFunc(imageEntries(m), func(e imageEntry) bool { return e.push && len(e.names) > 0 })
 	for _, e := range exports.AsArray().All {
-		if e.IsMap() {
-			e = property.New(withEntryNames(e.AsMap(), filter))
+		if e.IsMap() && !isDisabled(e.AsMap()) {
+			e = property.New(withEntryNames(e.AsMap(), pushed, filter))
 		}
 		entries = append(entries, e)
 	}
 	return m.Set("exports", property.New(entries))
 }
 
-// withEntryNames returns an export with filtered names of the image.
-func withEntryNames(entry property.Map, filter func([]string) []string) property.Map {
+// withEntryNames returns an export with filtered names of the image. With pushed, only those of an export that pushes
+// are filtered: namesOf takes no others.
+func withEntryNames(entry property.Map, pushed bool, filter func([]string) []string) property.Map {
 	for _, kind := range []string{"registry", "image"} {
-		if member := entry.Get(kind); member.IsMap() && !member.AsMap().Get("names").IsNull() {
-			names := list(filter(texts(member.AsMap(), "names")))
-			entry = entry.Set(kind, property.New(member.AsMap().Set("names", names)))
+		member := entry.Get(kind)
+		if !member.IsMap() || member.AsMap().Get("names").IsNull() ||
+			pushed && !typedImageEntry("", kind, member.AsMap()).push {
+			continue
 		}
+		names := list(filter(texts(member.AsMap(), "names")))
+		entry = entry.Set(kind, property.New(member.AsMap().Set("names", names)))
+	}
+	raw, ok := rawImageEntry("", text(entry, "raw"))
+	if !ok || len(raw.names) == 0 || pushed && !raw.push {
+		return entry
 	}
 	kind, options, err := parseRaw(text(entry, "raw"))
-	if err != nil || kind != "registry" && kind != "image" || options["name"] == "" {
+	if err != nil {
 		return entry
 	}
 	options["name"] = strings.Join(filter(strings.Split(options["name"], ",")), ",")

@@ -167,12 +167,20 @@ func TestRefOfALocalImage(t *testing.T) {
 func TestNamesThatMovedLeaveExports(t *testing.T) {
 	t.Parallel()
 	given := props(t, `{"exports": [{"registry": {"names": ["a.io/b:1", "a.io/c:1"]}}, {"tar": {"dest": "a"}},
-		{"raw": "type=registry,\"name=a.io/b:1,a.io/c:1\",store=true"}, {"raw": "type=image,name=a.io/c:1"}]}`)
+		{"raw": "type=registry,\"name=a.io/b:1,a.io/c:1\",store=true"}, {"raw": "type=image,name=a.io/c:1"},
+		{"image": {"names": ["local/c:1"]}}, {"registry": {"names": ["a.io/c:1"]}, "disabled": true}]}`)
 	left := withNames(given, func(name string) bool { return name == "a.io/b:1" })
 	want := props(t, `{"exports": [{"registry": {"names": ["a.io/b:1"]}}, {"tar": {"dest": "a"}},
-		{"raw": "type=registry,name=a.io/b:1,store=true"}, {"raw": "type=image"}]}`)
+		{"raw": "type=registry,name=a.io/b:1,store=true"}, {"raw": "type=image,name=a.io/c:1"},
+		{"image": {"names": ["local/c:1"]}}, {"registry": {"names": ["a.io/c:1"]}, "disabled": true}]}`)
 	if !property.New(left).Equals(property.New(want)) {
 		t.Errorf("left: %v", left)
+	}
+	stored := withNames(props(t, `{"exports": [{"image": {"names": ["a", "b"]}}]}`), func(name string) bool {
+		return name == "b"
+	})
+	if names := knownNames(stored); !slices.Equal(names, []string{"b"}) {
+		t.Errorf("names of an image that is not pushed: %v", names)
 	}
 	tags := withNames(props(t, `{"tags": ["a", "b"]}`), func(name string) bool { return name == "b" })
 	if names := knownNames(tags); !slices.Equal(names, []string{"b"}) {

@@ -27,7 +27,7 @@ func userWrittenExports() writtenExports {
 	return writtenExports{dir: filepath.Join(base, "exports")}
 }
 
-// remember notes that the files of the exports are of these inputs.
+// remember notes that the files of the exports are of these inputs, and which of them wrote nothing.
 func (w writtenExports) remember(exports []export, hash string) {
 	if w.dir == "" {
 		return
@@ -39,24 +39,60 @@ func (w writtenExports) remember(exports []export, hash string) {
 	defer func() { _ = dir.Close() }()
 	for _, e := range exports {
 		if e.dest != "" {
-			_ = dir.Write(writtenExportName(e.dest), []byte(hash))
+			_ = dir.Write(writtenExportName(e.dest), []byte(e.writtenMark(hash)))
 		}
 	}
 	dir.KeepNewest(maxWrittenExports, maxWrittenExports*writtenExportSize)
 }
 
-// areOfOthers tells whether the files of the export are known to be of other inputs.
-func (w writtenExports) areOfOthers(e export, hash string) bool {
+// writtenMark returns what stands for the files that an export has just written of these inputs. It is the hash of the
+// inputs, or a digest of it if nothing was written or if other files were left beside them.
+func (e export) writtenMark(hash string) string {
+	switch {
+	case e.keepsOthers:
+		return digestOf("others kept", hash)
+	case e.isMissing():
+		return emptyMark(hash)
+	}
+	return hash
+}
+
+// emptyMark stands for inputs of which an export writes nothing.
+func emptyMark(hash string) string { return digestOf("empty", hash) }
+
+// read returns what stands for the files of an export, or "" if nothing is known of them.
+func (w writtenExports) read(e export) string {
 	if w.dir == "" {
-		return false
+		return ""
 	}
 	dir, err := private.Find(w.dir)
 	if err != nil {
-		return false
+		return ""
 	}
 	defer func() { _ = dir.Close() }()
 	written, err := dir.Read(writtenExportName(e.dest), writtenExportSize)
-	return err == nil && string(written) != hash
+	if err != nil {
+		return ""
+	}
+	return string(written)
+}
+
+// has tells whether the export is known to have written on this machine.
+func (w writtenExports) has(e export) bool { return w.read(e) != "" }
+
+// areMissing tells whether the files of an export are not on this machine, or are known to be of other inputs. The hash
+// is that of the inputs; "" means that they changed, and then only what is not there counts.
+func (w writtenExports) areMissing(e export, hash string) bool {
+	if hash == "" {
+		return e.isMissing()
+	}
+	switch w.read(e) {
+	case emptyMark(hash):
+		return false
+	case hash, "":
+		return e.isMissing()
+	}
+	return true
 }
 
 // writtenExportName returns the name of the entry of a destination.

@@ -2,10 +2,13 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // Description is what a registry tells of an image that anybody may have built.
@@ -16,6 +19,8 @@ type Description struct {
 	// Platforms are the images, in the order of the index. Attestations are not among them.
 	Platforms []PlatformImage
 	Referrers []Referrer
+	// ReferrersErr is why the registry refuses to list the referrers; nil if it lists them.
+	ReferrersErr error
 }
 
 // PlatformImage is the image of one platform with its configuration.
@@ -34,7 +39,8 @@ type Referrer struct {
 // Describe reads an image, the configuration of each platform, and what refers to the image. It reads no layer, and
 // compares each byte that it reads with the digests.
 //
-// It returns the errors of Resolve and of Inspect.
+// It returns the errors of Resolve and of Inspect. A registry that refuses to list the referrers is no error; see
+// Description.ReferrersErr.
 func (c *Client) Describe(ctx context.Context, ref Reference) (Description, error) {
 	ctx, stop := c.withBudget(ctx)
 	defer stop()
@@ -60,10 +66,14 @@ func (c *Client) describe(ctx context.Context, ref Reference) (Description, erro
 	if description.Platforms, err = describePlatforms(ctx, s, root); err != nil {
 		return Description{}, err
 	}
-	if description.Referrers, err = s.referrers(ctx, root.digest); err != nil {
-		return Description{}, fmt.Errorf("what refers to it: %w", err)
+	description.Referrers, err = s.referrers(ctx, root.digest)
+	if err != nil {
+		err = fmt.Errorf("what refers to it: %w", err)
 	}
-	return description, nil
+	if errors.Is(err, fault.ErrDenied) || errors.Is(err, fault.ErrUnauthorized) {
+		description.ReferrersErr, err = err, nil
+	}
+	return description, err
 }
 
 // fetchReference returns the document of a reference.

@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -49,8 +50,10 @@ func TestDescribeReferrers(t *testing.T) {
 			}
 			_, _ = w.Write([]byte(page("two")))
 		}, true, "application/one application/two", nil},
-		"denied": {refuse(http.StatusForbidden, "DENIED", "no"), true, "", fault.ErrDenied},
-		"broken": {refuse(http.StatusInternalServerError, "X", "no"), true, "", nil},
+		"denied, with a tag": {refuse(http.StatusForbidden, "DENIED", "no"), true, "application/tagged", nil},
+		"denied":             {refuse(http.StatusForbidden, "DENIED", "no"), false, "", fault.ErrDenied},
+		"unauthorized":       {refuse(http.StatusUnauthorized, "UNAUTHORIZED", "no"), false, "", fault.ErrUnauthorized},
+		"broken":             {refuse(http.StatusInternalServerError, "X", "no"), true, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -64,7 +67,7 @@ func TestDescribeReferrers(t *testing.T) {
 				r.Wrap(registrytest.Intercept(http.MethodGet, "/referrers/"+digest, test.api))
 			}
 			got, err := describe(t, r.Host()+"/app:1")
-			if name == "denied" || name == "broken" {
+			if name == "broken" {
 				if err == nil || !strings.Contains(err.Error(), "/app:1: what refers to it: ") {
 					t.Errorf("got %v", err)
 				}
@@ -74,7 +77,8 @@ func TestDescribeReferrers(t *testing.T) {
 			for _, referrer := range got.Referrers {
 				kinds = append(kinds, referrer.ArtifactType)
 			}
-			if err != nil || strings.Join(kinds, " ") != test.want || got.Digest != digest {
+			if err != nil || strings.Join(kinds, " ") != test.want || got.Digest != digest ||
+				!errors.Is(got.ReferrersErr, test.is) {
 				t.Errorf("got %+v, %v", got, err)
 			}
 		})

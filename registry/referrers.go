@@ -26,9 +26,14 @@ var noReferrersAPI = []int{
 	http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented,
 }
 
+// refusedReferrers are the statuses of a registry, or of a proxy before it, that refuses routes that it does not know.
+var refusedReferrers = []int{http.StatusUnauthorized, http.StatusForbidden}
+
 // referrers returns what refers to a digest. It asks the API of the specification, and a registry without it for the
 // tag that clients keep instead:
 // https://github.com/opencontainers/distribution-spec/blob/main/spec.md#unavailable-referrers-api.
+//
+// If the API is refused and the tag lists nothing, it returns the refusal: there may be some.
 func (s *session) referrers(ctx context.Context, of digest.Digest) ([]Referrer, error) {
 	var all []Referrer
 	path := "referrers/" + of.String()
@@ -37,6 +42,11 @@ func (s *session) referrers(ctx context.Context, of digest.Digest) ([]Referrer, 
 		switch {
 		case err != nil && len(all) == 0 && slices.Contains(noReferrersAPI, resp.status):
 			return s.taggedReferrers(ctx, of)
+		case err != nil && len(all) == 0 && slices.Contains(refusedReferrers, resp.status):
+			if tagged, tagErr := s.taggedReferrers(ctx, of); tagErr == nil && len(tagged) > 0 {
+				return tagged, nil
+			}
+			return nil, err
 		case err != nil:
 			return nil, err
 		}

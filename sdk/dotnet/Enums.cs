@@ -98,7 +98,7 @@ namespace PulumiBuildkit.Buildkit
         /// </summary>
         public static ExportMode Copy { get; } = new ExportMode("copy");
         /// <summary>
-        /// They are removed, so the folder has the files of the image and no others. An older builder refuses it.
+        /// They are removed, so the folder has the files of the image and no others. A preview removes them only if an update has done so on this machine before. An older builder refuses it.
         /// </summary>
         public static ExportMode Delete { get; } = new ExportMode("delete");
 

@@ -109,7 +109,7 @@ namespace PulumiBuildkit.Buildkit
         /// </summary>
         public readonly string Ref;
         /// <summary>
-        /// The artifacts that refer to the digest, such as signatures.
+        /// The artifacts that refer to the digest, such as signatures. If the registry refuses to list them, they are empty and a warning says so.
         /// </summary>
         public readonly ImmutableArray<Outputs.Referrer> Referrers;
         /// <summary>

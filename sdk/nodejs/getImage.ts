@@ -51,7 +51,7 @@ export interface GetImageResult {
      */
     readonly ref: string;
     /**
-     * The artifacts that refer to the digest, such as signatures.
+     * The artifacts that refer to the digest, such as signatures. If the registry refuses to list them, they are empty and a warning says so.
      */
     readonly referrers: outputs.Referrer[];
     /**

@@ -407,7 +407,7 @@ export interface ImageArgs {
      */
     exec?: pulumi.Input<boolean>;
     /**
-     * What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine; an empty folder counts as missing. Deleting the resource keeps what was written.
+     * What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine. An empty folder counts as missing, unless this machine knows that the image has no files. The build that writes it again leaves the pushed image as it is, and may take newer base images than that has, unless `baseDigests` or `pull` say which. Deleting the resource keeps what was written.
      */
     exports?: pulumi.Input<pulumi.Input<inputs.ExportArgs>[]>;
     /**

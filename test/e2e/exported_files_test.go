@@ -141,3 +141,52 @@ exports: [{ docker: { dest: ../image.tar } }]
 	succeeds(t, s.Up("--expect-no-changes"))
 	succeeds(t, s.Destroy("--skip-preview"))
 }
+
+// A preview removes files beside those of the image only from a folder that an update has written like that.
+func TestPreviewRemovesNoFilesOfOthers(t *testing.T) {
+	t.Parallel()
+	s := open(t, project(t, "context: { location: src }\nplatforms: [linux/amd64]\n"+
+		"exports: [{ local: { dest: public, mode: delete } }]\n", map[string]string{
+		"src/Dockerfile": "FROM scratch\nCOPY file /\n", "src/file": "one", "public/mine": "",
+	}))
+	files := func(want string) {
+		t.Helper()
+		var names []string
+		found, err := os.ReadDir(filepath.Join(s.Dir, "public"))
+		must(t, err)
+		for _, f := range found {
+			names = append(names, f.Name())
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("public has %s, want %s", got, want)
+		}
+	}
+	succeeds(t, s.Preview(), "+ 2 to create")
+	files("file mine")
+	succeeds(t, s.Up(), "+ 2 created")
+	files("file")
+	succeeds(t, s.Up("--expect-no-changes"))
+	must(t, s.Write("src/file", "two"))
+	must(t, s.Write("public/left", ""))
+	succeeds(t, s.Preview(), "~ 1 to update")
+	files("file")
+	succeeds(t, s.Destroy("--skip-preview"))
+}
+
+// An image without files is exported once, and its empty folder is no change.
+func TestExportOfNoFiles(t *testing.T) {
+	t.Parallel()
+	s := open(t, project(t, "context: { location: src }\nplatforms: [linux/amd64]\n"+
+		"exports: [{ local: { dest: out } }]\n", map[string]string{
+		"src/Dockerfile": "FROM BUSYBOX AS test\nRUN mkdir /empty\nFROM scratch\nCOPY --from=test /empty /\n",
+	}))
+	succeeds(t, s.Up(), "+ 2 created")
+	succeeds(t, s.Up("--expect-no-changes"))
+	must(t, os.RemoveAll(filepath.Join(s.Dir, "out")))
+	succeeds(t, s.Up("--expect-no-changes"))
+	must(t, s.Write("src/Dockerfile", "FROM scratch\nCOPY Dockerfile /\n"))
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
+	must(t, os.RemoveAll(filepath.Join(s.Dir, "out")))
+	succeeds(t, s.Up("--skip-preview"), "~ 1 updated")
+	succeeds(t, s.Destroy("--skip-preview"))
+}

@@ -40,7 +40,7 @@ type LookupImageResult struct {
 	Platforms map[string]PlatformImage `pulumi:"platforms"`
 	// The reference in full: `host/repository:tag`, or `host/repository@sha256:…` if it has a digest.
 	Ref string `pulumi:"ref"`
-	// The artifacts that refer to the digest, such as signatures.
+	// The artifacts that refer to the digest, such as signatures. If the registry refuses to list them, they are empty and a warning says so.
 	Referrers []Referrer `pulumi:"referrers"`
 	// The repository with the digest: `host/repository@sha256:…`. Name this in a deployment.
 	RepoDigest string `pulumi:"repoDigest"`
@@ -105,7 +105,7 @@ func (o LookupImageResultOutput) Ref() pulumi.StringOutput {
 	return o.ApplyT(func(v LookupImageResult) string { return v.Ref }).(pulumi.StringOutput)
 }
 
-// The artifacts that refer to the digest, such as signatures.
+// The artifacts that refer to the digest, such as signatures. If the registry refuses to list them, they are empty and a warning says so.
 func (o LookupImageResultOutput) Referrers() ReferrerArrayOutput {
 	return o.ApplyT(func(v LookupImageResult) []Referrer { return v.Referrers }).(ReferrerArrayOutput)
 }

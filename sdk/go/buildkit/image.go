@@ -265,7 +265,7 @@ type imageArgs struct {
 	Dockerfile *Dockerfile `pulumi:"dockerfile"`
 	// Without effect, for programs that were written for docker-build: there it runs the command `docker buildx build`. The plugin connects to the builder itself. True gives a warning. Defaults to false.
 	Exec *bool `pulumi:"exec"`
-	// What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine; an empty folder counts as missing. Deleting the resource keeps what was written.
+	// What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine. An empty folder counts as missing, unless this machine knows that the image has no files. The build that writes it again leaves the pushed image as it is, and may take newer base images than that has, unless `baseDigests` or `pull` say which. Deleting the resource keeps what was written.
 	Exports []Export `pulumi:"exports"`
 	// Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
 	IgnoreSecretsInDiffCalculation []string `pulumi:"ignoreSecretsInDiffCalculation"`
@@ -345,7 +345,7 @@ type ImageArgs struct {
 	Dockerfile DockerfilePtrInput
 	// Without effect, for programs that were written for docker-build: there it runs the command `docker buildx build`. The plugin connects to the builder itself. True gives a warning. Defaults to false.
 	Exec pulumi.BoolPtrInput
-	// What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine; an empty folder counts as missing. Deleting the resource keeps what was written.
+	// What a build writes beside the image that it pushes, and how it writes that image. A preview that builds writes files and folders too, so that the same program can read them. What was written is written again if it is missing, such as on another machine. An empty folder counts as missing, unless this machine knows that the image has no files. The build that writes it again leaves the pushed image as it is, and may take newer base images than that has, unless `baseDigests` or `pull` say which. Deleting the resource keeps what was written.
 	Exports ExportArrayInput
 	// Without effect, for programs that were written for docker-build: there it lists secrets that cause no build when they change. Here no secret causes one.
 	IgnoreSecretsInDiffCalculation pulumi.StringArrayInput

@@ -92,7 +92,7 @@ class GetImageResult:
     @pulumi.getter
     def referrers(self) -> Sequence['outputs.Referrer']:
         """
-        The artifacts that refer to the digest, such as signatures.
+        The artifacts that refer to the digest, such as signatures. If the registry refuses to list them, they are empty and a warning says so.
         """
         return pulumi.get(self, "referrers")
 

@@ -16,7 +16,7 @@ import java.util.StringJoiner;
          */
         Copy("copy"),
         /**
-         * They are removed, so the folder has the files of the image and no others. An older builder refuses it.
+         * They are removed, so the folder has the files of the image and no others. A preview removes them only if an update has done so on this machine before. An older builder refuses it.
          * 
          */
         Delete("delete");

@@ -40,7 +40,7 @@ public final class GetImageResult {
      */
     private String ref;
     /**
-     * @return The artifacts that refer to the digest, such as signatures.
+     * @return The artifacts that refer to the digest, such as signatures. If the registry refuses to list them, they are empty and a warning says so.
      * 
      */
     private List<Referrer> referrers;
@@ -87,7 +87,7 @@ public final class GetImageResult {
         return this.ref;
     }
     /**
-     * @return The artifacts that refer to the digest, such as signatures.
+     * @return The artifacts that refer to the digest, such as signatures. If the registry refuses to list them, they are empty and a warning says so.
      * 
      */
     public List<Referrer> referrers() {
