@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"reflect"
 	"slices"
@@ -15,6 +16,11 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
+// getImageExamples are programs in every language. make sdk writes them.
+//
+//go:embed get_image_examples.md
+var getImageExamples string
+
 // GetImage reads an image in a registry. infer derives its schema and its token from this type. getImageFunction serves
 // the engine.
 type GetImage struct{}
@@ -22,8 +28,9 @@ type GetImage struct{}
 // Annotate documents the function.
 func (g *GetImage) Annotate(an infer.Annotator) {
 	an.Describe(g, "Reads an image in a registry, whoever has built it: its digest, its platforms with their "+
-		"configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews. "+
-		"A reference that is not known yet gives unknown results. An image that is not there is an error.")
+		"configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews: an "+
+		"image that the update will push has its digest there, and the rest of the image before. A reference that is "+
+		"not known yet gives unknown results. An image that is not there is an error.\n\n"+getImageExamples)
 }
 
 // Invoke returns an error. infer needs the method, but getImageFunction serves every request.
@@ -37,10 +44,14 @@ func (*GetImage) Invoke(
 type getImageFunction struct {
 	infer.InferredFunction
 	settings *settings
+	notes    *notes // shared with the images
 }
 
-func newGetImageFunction(settings *settings) getImageFunction {
-	return getImageFunction{InferredFunction: infer.Function(&GetImage{}), settings: settings}
+// newGetImageFunction returns the function of a provider that has images too.
+func newGetImageFunction(images *imageResource) getImageFunction {
+	return getImageFunction{
+		InferredFunction: infer.Function(&GetImage{}), settings: images.settings, notes: images.notes,
+	}
 }
 
 // Invoke reads the image. It reports every mistake in the arguments at once.
@@ -69,7 +80,7 @@ func (f getImageFunction) Invoke(ctx context.Context, req p.InvokeRequest) (p.In
 	client := f.settings.registryClient(ctx, w, f.settings.keychain(ctx, w, args.logins()), readLimit)
 	found, err := client.Describe(ctx, ref)
 	if errors.Is(err, fault.ErrNotFound) {
-		err = &remediedError{error: err, remedy: "correct its name, or push it first"}
+		found, err = f.describePromise(ctx, client, ref, err)
 	}
 	if err != nil {
 		return p.InvokeResponse{}, w.explain(err, "")

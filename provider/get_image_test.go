@@ -1,12 +1,14 @@
 package provider
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
@@ -59,6 +61,53 @@ func TestGetImageOfAnUnknownReference(t *testing.T) {
 		res, err := serve(t).Invoke(p.InvokeRequest{Token: getImage, Args: props(t, args)})
 		if err != nil || len(res.Failures) > 0 || !res.Return.Get("digest").IsComputed() || res.Return.Len() != 7 {
 			t.Errorf("%s: got %v, %v, %v", args, res.Return, res.Failures, err)
+		}
+	}
+}
+
+// In a preview, an image that the update will push has its digest, and the platforms of the image in the state and of
+// the inputs. Any other image must exist.
+func TestGetImageOfAnImageThatTheUpdateWillPush(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	past := r.Host() + "/app@" + r.Push(t, "app:1", registrytest.Image(t, "linux/arm64"))
+	coming := "sha256:" + strings.Repeat("a", 64)
+	for name, c := range map[string]struct {
+		promised promise
+		sizes    map[string]bool // whether there is one, by platform; nil: an error
+	}{
+		"an update": {
+			promised: promise{Digest: coming, Past: past, Platforms: []string{"linux/amd64", "linux/arm64"}},
+			sizes:    map[string]bool{"linux/amd64": false, "linux/arm64": true},
+		},
+		"a new image": {
+			promised: promise{Digest: coming, Platforms: []string{"linux/amd64"}},
+			sizes:    map[string]bool{"linux/amd64": false},
+		},
+		"a lost past image": {promised: promise{Digest: coming, Past: r.Host() + "/app@" + coming},
+			sizes: map[string]bool{}},
+		"another image": {promised: promise{Digest: coming[:70] + "b", Past: past}},
+	} {
+		images := newImageResource(&settings{})
+		images.notes = &notes{images: map[resource.URN]note{}}
+		c.promised.Refs = []string{r.Host() + "/app:1"}
+		images.notes.notePromise(urnOf("app"), c.promised)
+		res, err := newGetImageFunction(images).Invoke(t.Context(), p.InvokeRequest{
+			Args: props(t, `{"ref": "`+r.Host()+"/app:1@"+coming+`"}`),
+		})
+		if c.sizes == nil {
+			if err == nil || !strings.Contains(err.Error(), "push it first") {
+				t.Errorf("%s: got %v", name, err)
+			}
+			continue
+		}
+		got := map[string]bool{}
+		for platform, image := range res.Return.Get("platforms").AsMap().All {
+			got[platform] = image.AsMap().Get("size").AsNumber() > 0
+		}
+		if err != nil || !maps.Equal(got, c.sizes) || text(res.Return, "digest") != coming ||
+			text(res.Return, "repoDigest") != r.Host()+"/app@"+coming {
+			t.Errorf("%s: got %v, %v", name, res.Return, err)
 		}
 	}
 }

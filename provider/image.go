@@ -57,7 +57,16 @@ func newImageResource(settings *settings) *imageResource {
 // Create builds and pushes the image. In a preview it says what it would do.
 func (r *imageResource) Create(ctx context.Context, req p.CreateRequest) (p.CreateResponse, error) {
 	outputs, partial, err := r.run(ctx, request{urn: req.Urn, inputs: req.Properties, preview: req.DryRun})
-	return p.CreateResponse{ID: req.Urn.Name(), Properties: outputs, PartialState: partial}, err
+	return p.CreateResponse{ID: createdID(req), Properties: outputs, PartialState: partial}, err
+}
+
+// createdID returns the ID of a new resource, which is its name. In a preview it is unknown, so that the engine holds
+// back the functions which read what the update will push.
+func createdID(req p.CreateRequest) string {
+	if req.DryRun {
+		return ""
+	}
+	return req.Urn.Name()
 }
 
 // Update does the same as Create, and knows the state.

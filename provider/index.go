@@ -59,7 +59,7 @@ func newIndexResource(images *imageResource) *indexResource {
 // Create makes the index and tags it. In a preview it says what it would do.
 func (r *indexResource) Create(ctx context.Context, req p.CreateRequest) (p.CreateResponse, error) {
 	outputs, partial, err := r.run(ctx, request{urn: req.Urn, inputs: req.Properties, preview: req.DryRun})
-	return p.CreateResponse{ID: req.Urn.Name(), Properties: outputs, PartialState: partial}, err
+	return p.CreateResponse{ID: createdID(req), Properties: outputs, PartialState: partial}, err
 }
 
 // Update does the same as Create, and knows the state.

@@ -24,7 +24,10 @@ func (op indexOperation) preview(ctx context.Context, notes *notes) (property.Ma
 	if err != nil {
 		return property.Map{}, err
 	}
-	promised := promise{Digest: index.Digest}
+	promised := promise{Digest: index.Digest, Past: text(op.old.outputs, "repoDigest")}
+	for _, m := range index.Manifests {
+		promised.Platforms = append(promised.Platforms, m.Platform)
+	}
 	if op.tag != (registry.Tag{}) {
 		promised.Refs = []string{op.tag.String()}
 	}

@@ -20,6 +20,9 @@ type promise struct {
 	Digest string       // of the image; "" if the preview does not know it
 	Refs   []string     // references that will hold the image, each as registry.Tag prints it
 	Paths  []string     // absolute paths of the files and folders that the exports will write
+	Past   string       // repository@digest of the image in the state; "" without one
+	// Platforms are those of the inputs, in canonical form.
+	Platforms []string
 }
 
 // resourceName returns the name of the resource, for a sentence.
@@ -127,7 +130,7 @@ func isInFolder(path, folder string) bool {
 // writes tells whether the update will write the exports. It does not if the image need not be built. If the preview
 // has built the image, the files are there already.
 func newPromise(op operation, digest string, writes bool) promise {
-	made := promise{Digest: digest}
+	made := promise{Digest: digest, Past: text(op.old.outputs, "repoDigest"), Platforms: op.platforms}
 	if !isKnown(op.inputs, "push") { // without a push the references keep what they hold now
 		made.Digest = ""
 	}

@@ -44,7 +44,7 @@ func newProvider(settings *settings) p.Provider {
 		Metadata:  metadata(),
 		Config:    infer.Config(Config{}),
 		Resources: []infer.InferredResource{images, newIndexResource(images)},
-		Functions: []infer.InferredFunction{newGetImageFunction(settings)},
+		Functions: []infer.InferredFunction{newGetImageFunction(images)},
 		ModuleMap: map[tokens.ModuleName]tokens.ModuleName{"provider": "index"},
 	})
 	provider.GetSchema = withAliases(provider.GetSchema, formerTypes)

@@ -13,10 +13,11 @@ import (
 	"github.com/pulumi/pulumi/pkg/v3/codegen/schema"
 )
 
-// generateJavaProgram generates a Java program and corrects four mistakes of the generator.
+// generateJavaProgram generates a Java program and corrects five mistakes of the generator.
 //
 // The generator imports types of members from its own group instead of the package's, and types of maps not at all. It
-// writes enums as text. It does not rename an input or an output called builder. It names the file after another class.
+// writes enums as text. It does not rename an input or an output called builder. It reads what a function returns as if
+// that were no output. It names the file after another class.
 func generateJavaProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnostics, error) {
 	files, diagnostics, err := java.GenerateProgram(program)
 	if err != nil || len(files) != 1 {
@@ -27,7 +28,7 @@ func generateJavaProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnosti
 		text = strings.Replace(text, "\nimport java.",
 			"\nimport "+javaPackage+".enums.*;\nimport "+javaPackage+".inputs.*;\nimport java.", 1)
 		text = strings.ReplaceAll(text, ".builder(BuilderConfigArgs.", ".builder_(BuilderConfigArgs.")
-		text = builderOutput.ReplaceAllString(text, "$1.builder_()")
+		text = withResults(builderOutput.ReplaceAllString(text, "$1.builder_()"))
 		text = strings.Replace(text, "package generated_program;", "package program;", 1)
 		enums := map[string]string{}
 		for _, ref := range program.PackageReferences() {
@@ -44,6 +45,18 @@ func generateJavaProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnosti
 
 // builderOutput finds the output called builder of a variable. The builders of classes begin with a capital.
 var builderOutput = regexp.MustCompile(`\b([a-z]\w*)\.builder\(\)`)
+
+// functionCall finds the call of a function, with the variable of what it returns.
+var functionCall = regexp.MustCompile(`final var (\w+) = \w+Functions\.`)
+
+// withResults reads the results of functions inside of an applyValue, because a function returns an output.
+func withResults(text string) string {
+	for _, call := range functionCall.FindAllStringSubmatch(text, -1) {
+		read := regexp.MustCompile(`\b` + call[1] + `\.(\w+)\(\)`)
+		text = read.ReplaceAllString(text, call[1]+".applyValue(_"+call[1]+" -> _"+call[1]+".$1())")
+	}
+	return text
+}
 
 const javaPackage = "io.github.pulumibuildkit.buildkit"
 

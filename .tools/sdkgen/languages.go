@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"embed"
 	"net/http"
+	"regexp"
 
 	"github.com/hashicorp/hcl/v2"
 	dotnet "github.com/pulumi/pulumi-dotnet/pulumi-language-dotnet/v3/codegen"
@@ -34,7 +35,7 @@ var languages = []language{
 	{folder: "python", comment: "#", versioned: true, generate: generatePython, program: python.GenerateProgram},
 	{folder: "go", comment: "//", generate: func(pkg *schema.Package) (map[string][]byte, error) {
 		return golang.GeneratePackage(tool, pkg, nil)
-	}, program: golang.GenerateProgram},
+	}, program: generateGoProgram},
 	{folder: "dotnet", comment: "//", versioned: true, generate: generateDotnet, program: generateDotnetProgram},
 	{folder: "java", comment: "//", versioned: true, generate: generateJava, program: generateJavaProgram},
 }
@@ -62,11 +63,26 @@ func generateDotnet(pkg *schema.Package) (map[string][]byte, error) {
 	return dotnet.GeneratePackage(tool, pkg, nil, nil)
 }
 
-// generateDotnetProgram corrects the names of classes, which the generator expects in the namespace of the module.
+// functionName finds the function getImage and its types, but not those of its members.
+var functionName = regexp.MustCompile(`\bbuildkit\.GetImage((?:Output|Args|OutputArgs|Result)?\b)`)
+
+// generateGoProgram corrects the name of the function getImage. In the SDK it is LookupImage, because GetImage reads the
+// state of a resource Image.
+func generateGoProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnostics, error) {
+	files, diagnostics, err := golang.GenerateProgram(program)
+	for name, text := range files {
+		files[name] = functionName.ReplaceAll(text, []byte("buildkit.LookupImage$1"))
+	}
+	return files, diagnostics, err
+}
+
+// generateDotnetProgram corrects the names of classes. The generator expects them in the namespace of the module, and
+// takes those of a function's arguments for others.
 func generateDotnetProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnostics, error) {
 	files, diagnostics, err := dotnet.GenerateProgram(program)
 	for name, text := range files {
-		files[name] = bytes.ReplaceAll(text, []byte("Buildkit.Index."), []byte("Buildkit."))
+		text = bytes.ReplaceAll(text, []byte("Buildkit.Index."), []byte("Buildkit."))
+		files[name] = bytes.ReplaceAll(text, []byte("RegistryInputArgs"), []byte("RegistryArgs"))
 	}
 	return files, diagnostics, err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,7 +16,8 @@ import (
 )
 
 // everyInput returns a program in Pulumi's own language, which the generators translate. It sets every input of every
-// resource and of the provider, with members of members, and reads every output.
+// resource, function and of the provider, with members of members. It reads every output of a resource, and the texts
+// that a function returns.
 func everyInput(pkg *schema.Package) string {
 	var text strings.Builder
 	write := func(name, token string, r *schema.Resource) {
@@ -30,11 +32,28 @@ func everyInput(pkg *schema.Package) string {
 		name := strings.ToLower(typeName(r.Token))
 		write(name, r.Token, r)
 		for _, p := range r.Properties {
-			output := name + strings.ToUpper(p.Name[:1]) + p.Name[1:]
-			fmt.Fprintf(&text, "output %q { value = %s.%s }\n", output, name, p.Name)
+			fmt.Fprintf(&text, "output %q { value = %s.%s }\n", outputName(name, p.Name), name, p.Name)
+		}
+	}
+	for _, f := range pkg.Functions {
+		name := strings.ToLower(typeName(f.Token))
+		arguments := secretCall.ReplaceAllString(object(f.Inputs), "$1") // Python takes no secret in a member of them
+		fmt.Fprintf(&text, "%s = invoke(%q, %s)\n", name, f.Token, arguments)
+		returned, _ := f.ReturnType.(*schema.ObjectType)
+		for _, p := range returned.Properties {
+			if p.Type == schema.StringType { // the generator of Go casts maps to types that do not exist
+				fmt.Fprintf(&text, "output %q { value = %s.%s }\n", outputName(name, p.Name), name, p.Name)
+			}
 		}
 	}
 	return text.String()
+}
+
+var secretCall = regexp.MustCompile(`secret\(("[^"]*")\)`)
+
+// outputName returns the name of a stack output: imageDigest for the digest of image.
+func outputName(owner, property string) string {
+	return owner + strings.ToUpper(property[:1]) + property[1:]
 }
 
 // typeName returns the last part of a token: Image for buildkit:index:Image.

@@ -13,19 +13,940 @@ namespace PulumiBuildkit.Buildkit
     public static class GetImage
     {
         /// <summary>
-        /// Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews. A reference that is not known yet gives unknown results. An image that is not there is an error.
+        /// Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews: an image that the update will push has its digest there, and the rest of the image before. A reference that is not known yet gives unknown results. An image that is not there is an error.
+        /// 
+        /// ## Example Usage
+        /// 
+        /// {{% examples %}}
+        /// {{% example %}}
+        /// ### The digest that a tag of somebody else has now
+        /// 
+        /// ```yaml
+        /// variables:
+        ///   proxy:
+        ///     fn::invoke:
+        ///       function: buildkit:getImage
+        ///       arguments:
+        ///         ref: registry.example.com/tools/proxy:2
+        /// outputs:
+        ///   image: ${proxy.repoDigest}
+        ///   mediaType: ${proxy.mediaType}
+        /// ```
+        /// 
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as buildkit from "@pulumi-buildkit/buildkit";
+        /// 
+        /// const proxy = buildkit.getImage({
+        ///     ref: "registry.example.com/tools/proxy:2",
+        /// });
+        /// export const image = proxy.then(proxy =&gt; proxy.repoDigest);
+        /// export const mediaType = proxy.then(proxy =&gt; proxy.mediaType);
+        /// ```
+        /// 
+        /// ```python
+        /// import pulumi
+        /// import pulumi_buildkit as buildkit
+        /// 
+        /// proxy = buildkit.get_image(ref="registry.example.com/tools/proxy:2")
+        /// pulumi.export("image", proxy.repo_digest)
+        /// pulumi.export("mediaType", proxy.media_type)
+        /// ```
+        /// 
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"github.com/pulumi-buildkit/pulumi-buildkit/sdk/go/buildkit"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		proxy, err := buildkit.LookupImage(ctx, &amp;buildkit.LookupImageArgs{
+        /// 			Ref: "registry.example.com/tools/proxy:2",
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("image", pulumi.String(proxy.RepoDigest))
+        /// 		ctx.Export("mediaType", pulumi.String(proxy.MediaType))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// 
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Buildkit = PulumiBuildkit.Buildkit;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var proxy = Buildkit.GetImage.Invoke(new()
+        ///     {
+        ///         Ref = "registry.example.com/tools/proxy:2",
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["image"] = proxy.Apply(getImageResult =&gt; getImageResult.RepoDigest),
+        ///         ["mediaType"] = proxy.Apply(getImageResult =&gt; getImageResult.MediaType),
+        ///     };
+        /// });
+        /// ```
+        /// 
+        /// ```java
+        /// package program;
+        /// 
+        /// import com.pulumi.Context;
+        /// import com.pulumi.Pulumi;
+        /// import com.pulumi.core.Output;
+        /// import io.github.pulumibuildkit.buildkit.BuildkitFunctions;
+        /// import io.github.pulumibuildkit.buildkit.inputs.GetImageArgs;
+        /// import io.github.pulumibuildkit.buildkit.enums.*;
+        /// import io.github.pulumibuildkit.buildkit.inputs.*;
+        /// import java.util.List;
+        /// import java.util.ArrayList;
+        /// import java.util.Map;
+        /// import java.io.File;
+        /// import java.nio.file.Files;
+        /// import java.nio.file.Paths;
+        /// 
+        /// public class App {
+        ///     public static void main(String[] args) {
+        ///         Pulumi.run(App::stack);
+        ///     }
+        /// 
+        ///     public static void stack(Context ctx) {
+        ///         final var proxy = BuildkitFunctions.getImage(GetImageArgs.builder()
+        ///             .ref("registry.example.com/tools/proxy:2")
+        ///             .build());
+        /// 
+        ///         ctx.export("image", proxy.applyValue(_proxy -&gt; _proxy.repoDigest()));
+        ///         ctx.export("mediaType", proxy.applyValue(_proxy -&gt; _proxy.mediaType()));
+        ///     }
+        /// }
+        /// ```
+        /// 
+        /// {{% /example %}}
+        /// {{% example %}}
+        /// ### The image of the same program, read after its push
+        /// 
+        /// ```yaml
+        /// resources:
+        ///   app:
+        ///     type: buildkit:Image
+        ///     properties:
+        ///       context:
+        ///         location: ./app
+        ///       platforms:
+        ///         - linux/amd64
+        ///         - linux/arm64
+        ///       tags:
+        ///         - registry.example.com/shop/app:1.4.2
+        /// variables:
+        ///   pushed:
+        ///     fn::invoke:
+        ///       function: buildkit:getImage
+        ///       arguments:
+        ///         ref: ${app.ref}
+        /// outputs:
+        ///   image: ${pushed.repoDigest}
+        ///   mediaType: ${pushed.mediaType}
+        /// ```
+        /// 
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as buildkit from "@pulumi-buildkit/buildkit";
+        /// 
+        /// const app = new buildkit.Image("app", {
+        ///     context: {
+        ///         location: "./app",
+        ///     },
+        ///     platforms: [
+        ///         buildkit.Platform.Linux_amd64,
+        ///         buildkit.Platform.Linux_arm64,
+        ///     ],
+        ///     tags: ["registry.example.com/shop/app:1.4.2"],
+        /// });
+        /// const pushed = buildkit.getImageOutput({
+        ///     ref: app.ref,
+        /// });
+        /// export const image = pushed.repoDigest;
+        /// export const mediaType = pushed.mediaType;
+        /// ```
+        /// 
+        /// ```python
+        /// import pulumi
+        /// import pulumi_buildkit as buildkit
+        /// 
+        /// app = buildkit.Image("app",
+        ///     context={
+        ///         "location": "./app",
+        ///     },
+        ///     platforms=[
+        ///         buildkit.Platform.LINUX_AMD64,
+        ///         buildkit.Platform.LINUX_ARM64,
+        ///     ],
+        ///     tags=["registry.example.com/shop/app:1.4.2"])
+        /// pushed = buildkit.get_image_output(ref=app.ref)
+        /// pulumi.export("image", pushed.repo_digest)
+        /// pulumi.export("mediaType", pushed.media_type)
+        /// ```
+        /// 
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"github.com/pulumi-buildkit/pulumi-buildkit/sdk/go/buildkit"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		app, err := buildkit.NewImage(ctx, "app", &amp;buildkit.ImageArgs{
+        /// 			Context: &amp;buildkit.BuildContextArgs{
+        /// 				Location: pulumi.String("./app"),
+        /// 			},
+        /// 			Platforms: buildkit.PlatformArray{
+        /// 				buildkit.Platform_Linux_amd64,
+        /// 				buildkit.Platform_Linux_arm64,
+        /// 			},
+        /// 			Tags: pulumi.StringArray{
+        /// 				pulumi.String("registry.example.com/shop/app:1.4.2"),
+        /// 			},
+        /// 		})
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		pushed := buildkit.LookupImageOutput(ctx, buildkit.LookupImageOutputArgs{
+        /// 			Ref: app.Ref,
+        /// 		}, nil)
+        /// 		ctx.Export("image", pushed.ApplyT(func(pushed buildkit.LookupImageResult) (string, error) {
+        /// 			return pushed.RepoDigest, nil
+        /// 		}).(pulumi.StringOutput))
+        /// 		ctx.Export("mediaType", pushed.ApplyT(func(pushed buildkit.LookupImageResult) (string, error) {
+        /// 			return pushed.MediaType, nil
+        /// 		}).(pulumi.StringOutput))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// 
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Buildkit = PulumiBuildkit.Buildkit;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var app = new Buildkit.Image("app", new()
+        ///     {
+        ///         Context = new Buildkit.Inputs.BuildContextArgs
+        ///         {
+        ///             Location = "./app",
+        ///         },
+        ///         Platforms = new[]
+        ///         {
+        ///             Buildkit.Platform.Linux_amd64,
+        ///             Buildkit.Platform.Linux_arm64,
+        ///         },
+        ///         Tags = new[]
+        ///         {
+        ///             "registry.example.com/shop/app:1.4.2",
+        ///         },
+        ///     });
+        /// 
+        ///     var pushed = Buildkit.GetImage.Invoke(new()
+        ///     {
+        ///         Ref = app.Ref,
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["image"] = pushed.Apply(getImageResult =&gt; getImageResult.RepoDigest),
+        ///         ["mediaType"] = pushed.Apply(getImageResult =&gt; getImageResult.MediaType),
+        ///     };
+        /// });
+        /// ```
+        /// 
+        /// ```java
+        /// package program;
+        /// 
+        /// import com.pulumi.Context;
+        /// import com.pulumi.Pulumi;
+        /// import com.pulumi.core.Output;
+        /// import io.github.pulumibuildkit.buildkit.Image;
+        /// import io.github.pulumibuildkit.buildkit.ImageArgs;
+        /// import io.github.pulumibuildkit.buildkit.inputs.BuildContextArgs;
+        /// import io.github.pulumibuildkit.buildkit.BuildkitFunctions;
+        /// import io.github.pulumibuildkit.buildkit.inputs.GetImageArgs;
+        /// import io.github.pulumibuildkit.buildkit.enums.*;
+        /// import io.github.pulumibuildkit.buildkit.inputs.*;
+        /// import java.util.List;
+        /// import java.util.ArrayList;
+        /// import java.util.Map;
+        /// import java.io.File;
+        /// import java.nio.file.Files;
+        /// import java.nio.file.Paths;
+        /// 
+        /// public class App {
+        ///     public static void main(String[] args) {
+        ///         Pulumi.run(App::stack);
+        ///     }
+        /// 
+        ///     public static void stack(Context ctx) {
+        ///         var app = new Image("app", ImageArgs.builder()
+        ///             .context(BuildContextArgs.builder()
+        ///                 .location("./app")
+        ///                 .build())
+        ///             .platforms(            
+        ///                 Platform.Linux_amd64,
+        ///                 Platform.Linux_arm64)
+        ///             .tags("registry.example.com/shop/app:1.4.2")
+        ///             .build());
+        /// 
+        ///         final var pushed = BuildkitFunctions.getImage(GetImageArgs.builder()
+        ///             .ref(app.ref())
+        ///             .build());
+        /// 
+        ///         ctx.export("image", pushed.applyValue(_pushed -&gt; _pushed.repoDigest()));
+        ///         ctx.export("mediaType", pushed.applyValue(_pushed -&gt; _pushed.mediaType()));
+        ///     }
+        /// }
+        /// ```
+        /// 
+        /// {{% /example %}}
+        /// {{% /examples %}}
         /// </summary>
         public static Task<GetImageResult> InvokeAsync(GetImageArgs args, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.InvokeAsync<GetImageResult>("buildkit:index:getImage", args ?? new GetImageArgs(), options.WithDefaults());
 
         /// <summary>
-        /// Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews. A reference that is not known yet gives unknown results. An image that is not there is an error.
+        /// Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews: an image that the update will push has its digest there, and the rest of the image before. A reference that is not known yet gives unknown results. An image that is not there is an error.
+        /// 
+        /// ## Example Usage
+        /// 
+        /// {{% examples %}}
+        /// {{% example %}}
+        /// ### The digest that a tag of somebody else has now
+        /// 
+        /// ```yaml
+        /// variables:
+        ///   proxy:
+        ///     fn::invoke:
+        ///       function: buildkit:getImage
+        ///       arguments:
+        ///         ref: registry.example.com/tools/proxy:2
+        /// outputs:
+        ///   image: ${proxy.repoDigest}
+        ///   mediaType: ${proxy.mediaType}
+        /// ```
+        /// 
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as buildkit from "@pulumi-buildkit/buildkit";
+        /// 
+        /// const proxy = buildkit.getImage({
+        ///     ref: "registry.example.com/tools/proxy:2",
+        /// });
+        /// export const image = proxy.then(proxy =&gt; proxy.repoDigest);
+        /// export const mediaType = proxy.then(proxy =&gt; proxy.mediaType);
+        /// ```
+        /// 
+        /// ```python
+        /// import pulumi
+        /// import pulumi_buildkit as buildkit
+        /// 
+        /// proxy = buildkit.get_image(ref="registry.example.com/tools/proxy:2")
+        /// pulumi.export("image", proxy.repo_digest)
+        /// pulumi.export("mediaType", proxy.media_type)
+        /// ```
+        /// 
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"github.com/pulumi-buildkit/pulumi-buildkit/sdk/go/buildkit"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		proxy, err := buildkit.LookupImage(ctx, &amp;buildkit.LookupImageArgs{
+        /// 			Ref: "registry.example.com/tools/proxy:2",
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("image", pulumi.String(proxy.RepoDigest))
+        /// 		ctx.Export("mediaType", pulumi.String(proxy.MediaType))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// 
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Buildkit = PulumiBuildkit.Buildkit;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var proxy = Buildkit.GetImage.Invoke(new()
+        ///     {
+        ///         Ref = "registry.example.com/tools/proxy:2",
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["image"] = proxy.Apply(getImageResult =&gt; getImageResult.RepoDigest),
+        ///         ["mediaType"] = proxy.Apply(getImageResult =&gt; getImageResult.MediaType),
+        ///     };
+        /// });
+        /// ```
+        /// 
+        /// ```java
+        /// package program;
+        /// 
+        /// import com.pulumi.Context;
+        /// import com.pulumi.Pulumi;
+        /// import com.pulumi.core.Output;
+        /// import io.github.pulumibuildkit.buildkit.BuildkitFunctions;
+        /// import io.github.pulumibuildkit.buildkit.inputs.GetImageArgs;
+        /// import io.github.pulumibuildkit.buildkit.enums.*;
+        /// import io.github.pulumibuildkit.buildkit.inputs.*;
+        /// import java.util.List;
+        /// import java.util.ArrayList;
+        /// import java.util.Map;
+        /// import java.io.File;
+        /// import java.nio.file.Files;
+        /// import java.nio.file.Paths;
+        /// 
+        /// public class App {
+        ///     public static void main(String[] args) {
+        ///         Pulumi.run(App::stack);
+        ///     }
+        /// 
+        ///     public static void stack(Context ctx) {
+        ///         final var proxy = BuildkitFunctions.getImage(GetImageArgs.builder()
+        ///             .ref("registry.example.com/tools/proxy:2")
+        ///             .build());
+        /// 
+        ///         ctx.export("image", proxy.applyValue(_proxy -&gt; _proxy.repoDigest()));
+        ///         ctx.export("mediaType", proxy.applyValue(_proxy -&gt; _proxy.mediaType()));
+        ///     }
+        /// }
+        /// ```
+        /// 
+        /// {{% /example %}}
+        /// {{% example %}}
+        /// ### The image of the same program, read after its push
+        /// 
+        /// ```yaml
+        /// resources:
+        ///   app:
+        ///     type: buildkit:Image
+        ///     properties:
+        ///       context:
+        ///         location: ./app
+        ///       platforms:
+        ///         - linux/amd64
+        ///         - linux/arm64
+        ///       tags:
+        ///         - registry.example.com/shop/app:1.4.2
+        /// variables:
+        ///   pushed:
+        ///     fn::invoke:
+        ///       function: buildkit:getImage
+        ///       arguments:
+        ///         ref: ${app.ref}
+        /// outputs:
+        ///   image: ${pushed.repoDigest}
+        ///   mediaType: ${pushed.mediaType}
+        /// ```
+        /// 
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as buildkit from "@pulumi-buildkit/buildkit";
+        /// 
+        /// const app = new buildkit.Image("app", {
+        ///     context: {
+        ///         location: "./app",
+        ///     },
+        ///     platforms: [
+        ///         buildkit.Platform.Linux_amd64,
+        ///         buildkit.Platform.Linux_arm64,
+        ///     ],
+        ///     tags: ["registry.example.com/shop/app:1.4.2"],
+        /// });
+        /// const pushed = buildkit.getImageOutput({
+        ///     ref: app.ref,
+        /// });
+        /// export const image = pushed.repoDigest;
+        /// export const mediaType = pushed.mediaType;
+        /// ```
+        /// 
+        /// ```python
+        /// import pulumi
+        /// import pulumi_buildkit as buildkit
+        /// 
+        /// app = buildkit.Image("app",
+        ///     context={
+        ///         "location": "./app",
+        ///     },
+        ///     platforms=[
+        ///         buildkit.Platform.LINUX_AMD64,
+        ///         buildkit.Platform.LINUX_ARM64,
+        ///     ],
+        ///     tags=["registry.example.com/shop/app:1.4.2"])
+        /// pushed = buildkit.get_image_output(ref=app.ref)
+        /// pulumi.export("image", pushed.repo_digest)
+        /// pulumi.export("mediaType", pushed.media_type)
+        /// ```
+        /// 
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"github.com/pulumi-buildkit/pulumi-buildkit/sdk/go/buildkit"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		app, err := buildkit.NewImage(ctx, "app", &amp;buildkit.ImageArgs{
+        /// 			Context: &amp;buildkit.BuildContextArgs{
+        /// 				Location: pulumi.String("./app"),
+        /// 			},
+        /// 			Platforms: buildkit.PlatformArray{
+        /// 				buildkit.Platform_Linux_amd64,
+        /// 				buildkit.Platform_Linux_arm64,
+        /// 			},
+        /// 			Tags: pulumi.StringArray{
+        /// 				pulumi.String("registry.example.com/shop/app:1.4.2"),
+        /// 			},
+        /// 		})
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		pushed := buildkit.LookupImageOutput(ctx, buildkit.LookupImageOutputArgs{
+        /// 			Ref: app.Ref,
+        /// 		}, nil)
+        /// 		ctx.Export("image", pushed.ApplyT(func(pushed buildkit.LookupImageResult) (string, error) {
+        /// 			return pushed.RepoDigest, nil
+        /// 		}).(pulumi.StringOutput))
+        /// 		ctx.Export("mediaType", pushed.ApplyT(func(pushed buildkit.LookupImageResult) (string, error) {
+        /// 			return pushed.MediaType, nil
+        /// 		}).(pulumi.StringOutput))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// 
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Buildkit = PulumiBuildkit.Buildkit;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var app = new Buildkit.Image("app", new()
+        ///     {
+        ///         Context = new Buildkit.Inputs.BuildContextArgs
+        ///         {
+        ///             Location = "./app",
+        ///         },
+        ///         Platforms = new[]
+        ///         {
+        ///             Buildkit.Platform.Linux_amd64,
+        ///             Buildkit.Platform.Linux_arm64,
+        ///         },
+        ///         Tags = new[]
+        ///         {
+        ///             "registry.example.com/shop/app:1.4.2",
+        ///         },
+        ///     });
+        /// 
+        ///     var pushed = Buildkit.GetImage.Invoke(new()
+        ///     {
+        ///         Ref = app.Ref,
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["image"] = pushed.Apply(getImageResult =&gt; getImageResult.RepoDigest),
+        ///         ["mediaType"] = pushed.Apply(getImageResult =&gt; getImageResult.MediaType),
+        ///     };
+        /// });
+        /// ```
+        /// 
+        /// ```java
+        /// package program;
+        /// 
+        /// import com.pulumi.Context;
+        /// import com.pulumi.Pulumi;
+        /// import com.pulumi.core.Output;
+        /// import io.github.pulumibuildkit.buildkit.Image;
+        /// import io.github.pulumibuildkit.buildkit.ImageArgs;
+        /// import io.github.pulumibuildkit.buildkit.inputs.BuildContextArgs;
+        /// import io.github.pulumibuildkit.buildkit.BuildkitFunctions;
+        /// import io.github.pulumibuildkit.buildkit.inputs.GetImageArgs;
+        /// import io.github.pulumibuildkit.buildkit.enums.*;
+        /// import io.github.pulumibuildkit.buildkit.inputs.*;
+        /// import java.util.List;
+        /// import java.util.ArrayList;
+        /// import java.util.Map;
+        /// import java.io.File;
+        /// import java.nio.file.Files;
+        /// import java.nio.file.Paths;
+        /// 
+        /// public class App {
+        ///     public static void main(String[] args) {
+        ///         Pulumi.run(App::stack);
+        ///     }
+        /// 
+        ///     public static void stack(Context ctx) {
+        ///         var app = new Image("app", ImageArgs.builder()
+        ///             .context(BuildContextArgs.builder()
+        ///                 .location("./app")
+        ///                 .build())
+        ///             .platforms(            
+        ///                 Platform.Linux_amd64,
+        ///                 Platform.Linux_arm64)
+        ///             .tags("registry.example.com/shop/app:1.4.2")
+        ///             .build());
+        /// 
+        ///         final var pushed = BuildkitFunctions.getImage(GetImageArgs.builder()
+        ///             .ref(app.ref())
+        ///             .build());
+        /// 
+        ///         ctx.export("image", pushed.applyValue(_pushed -&gt; _pushed.repoDigest()));
+        ///         ctx.export("mediaType", pushed.applyValue(_pushed -&gt; _pushed.mediaType()));
+        ///     }
+        /// }
+        /// ```
+        /// 
+        /// {{% /example %}}
+        /// {{% /examples %}}
         /// </summary>
         public static Output<GetImageResult> Invoke(GetImageInvokeArgs args, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.Invoke<GetImageResult>("buildkit:index:getImage", args ?? new GetImageInvokeArgs(), options.WithDefaults());
 
         /// <summary>
-        /// Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews. A reference that is not known yet gives unknown results. An image that is not there is an error.
+        /// Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews: an image that the update will push has its digest there, and the rest of the image before. A reference that is not known yet gives unknown results. An image that is not there is an error.
+        /// 
+        /// ## Example Usage
+        /// 
+        /// {{% examples %}}
+        /// {{% example %}}
+        /// ### The digest that a tag of somebody else has now
+        /// 
+        /// ```yaml
+        /// variables:
+        ///   proxy:
+        ///     fn::invoke:
+        ///       function: buildkit:getImage
+        ///       arguments:
+        ///         ref: registry.example.com/tools/proxy:2
+        /// outputs:
+        ///   image: ${proxy.repoDigest}
+        ///   mediaType: ${proxy.mediaType}
+        /// ```
+        /// 
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as buildkit from "@pulumi-buildkit/buildkit";
+        /// 
+        /// const proxy = buildkit.getImage({
+        ///     ref: "registry.example.com/tools/proxy:2",
+        /// });
+        /// export const image = proxy.then(proxy =&gt; proxy.repoDigest);
+        /// export const mediaType = proxy.then(proxy =&gt; proxy.mediaType);
+        /// ```
+        /// 
+        /// ```python
+        /// import pulumi
+        /// import pulumi_buildkit as buildkit
+        /// 
+        /// proxy = buildkit.get_image(ref="registry.example.com/tools/proxy:2")
+        /// pulumi.export("image", proxy.repo_digest)
+        /// pulumi.export("mediaType", proxy.media_type)
+        /// ```
+        /// 
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"github.com/pulumi-buildkit/pulumi-buildkit/sdk/go/buildkit"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		proxy, err := buildkit.LookupImage(ctx, &amp;buildkit.LookupImageArgs{
+        /// 			Ref: "registry.example.com/tools/proxy:2",
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("image", pulumi.String(proxy.RepoDigest))
+        /// 		ctx.Export("mediaType", pulumi.String(proxy.MediaType))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// 
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Buildkit = PulumiBuildkit.Buildkit;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var proxy = Buildkit.GetImage.Invoke(new()
+        ///     {
+        ///         Ref = "registry.example.com/tools/proxy:2",
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["image"] = proxy.Apply(getImageResult =&gt; getImageResult.RepoDigest),
+        ///         ["mediaType"] = proxy.Apply(getImageResult =&gt; getImageResult.MediaType),
+        ///     };
+        /// });
+        /// ```
+        /// 
+        /// ```java
+        /// package program;
+        /// 
+        /// import com.pulumi.Context;
+        /// import com.pulumi.Pulumi;
+        /// import com.pulumi.core.Output;
+        /// import io.github.pulumibuildkit.buildkit.BuildkitFunctions;
+        /// import io.github.pulumibuildkit.buildkit.inputs.GetImageArgs;
+        /// import io.github.pulumibuildkit.buildkit.enums.*;
+        /// import io.github.pulumibuildkit.buildkit.inputs.*;
+        /// import java.util.List;
+        /// import java.util.ArrayList;
+        /// import java.util.Map;
+        /// import java.io.File;
+        /// import java.nio.file.Files;
+        /// import java.nio.file.Paths;
+        /// 
+        /// public class App {
+        ///     public static void main(String[] args) {
+        ///         Pulumi.run(App::stack);
+        ///     }
+        /// 
+        ///     public static void stack(Context ctx) {
+        ///         final var proxy = BuildkitFunctions.getImage(GetImageArgs.builder()
+        ///             .ref("registry.example.com/tools/proxy:2")
+        ///             .build());
+        /// 
+        ///         ctx.export("image", proxy.applyValue(_proxy -&gt; _proxy.repoDigest()));
+        ///         ctx.export("mediaType", proxy.applyValue(_proxy -&gt; _proxy.mediaType()));
+        ///     }
+        /// }
+        /// ```
+        /// 
+        /// {{% /example %}}
+        /// {{% example %}}
+        /// ### The image of the same program, read after its push
+        /// 
+        /// ```yaml
+        /// resources:
+        ///   app:
+        ///     type: buildkit:Image
+        ///     properties:
+        ///       context:
+        ///         location: ./app
+        ///       platforms:
+        ///         - linux/amd64
+        ///         - linux/arm64
+        ///       tags:
+        ///         - registry.example.com/shop/app:1.4.2
+        /// variables:
+        ///   pushed:
+        ///     fn::invoke:
+        ///       function: buildkit:getImage
+        ///       arguments:
+        ///         ref: ${app.ref}
+        /// outputs:
+        ///   image: ${pushed.repoDigest}
+        ///   mediaType: ${pushed.mediaType}
+        /// ```
+        /// 
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as buildkit from "@pulumi-buildkit/buildkit";
+        /// 
+        /// const app = new buildkit.Image("app", {
+        ///     context: {
+        ///         location: "./app",
+        ///     },
+        ///     platforms: [
+        ///         buildkit.Platform.Linux_amd64,
+        ///         buildkit.Platform.Linux_arm64,
+        ///     ],
+        ///     tags: ["registry.example.com/shop/app:1.4.2"],
+        /// });
+        /// const pushed = buildkit.getImageOutput({
+        ///     ref: app.ref,
+        /// });
+        /// export const image = pushed.repoDigest;
+        /// export const mediaType = pushed.mediaType;
+        /// ```
+        /// 
+        /// ```python
+        /// import pulumi
+        /// import pulumi_buildkit as buildkit
+        /// 
+        /// app = buildkit.Image("app",
+        ///     context={
+        ///         "location": "./app",
+        ///     },
+        ///     platforms=[
+        ///         buildkit.Platform.LINUX_AMD64,
+        ///         buildkit.Platform.LINUX_ARM64,
+        ///     ],
+        ///     tags=["registry.example.com/shop/app:1.4.2"])
+        /// pushed = buildkit.get_image_output(ref=app.ref)
+        /// pulumi.export("image", pushed.repo_digest)
+        /// pulumi.export("mediaType", pushed.media_type)
+        /// ```
+        /// 
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"github.com/pulumi-buildkit/pulumi-buildkit/sdk/go/buildkit"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		app, err := buildkit.NewImage(ctx, "app", &amp;buildkit.ImageArgs{
+        /// 			Context: &amp;buildkit.BuildContextArgs{
+        /// 				Location: pulumi.String("./app"),
+        /// 			},
+        /// 			Platforms: buildkit.PlatformArray{
+        /// 				buildkit.Platform_Linux_amd64,
+        /// 				buildkit.Platform_Linux_arm64,
+        /// 			},
+        /// 			Tags: pulumi.StringArray{
+        /// 				pulumi.String("registry.example.com/shop/app:1.4.2"),
+        /// 			},
+        /// 		})
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		pushed := buildkit.LookupImageOutput(ctx, buildkit.LookupImageOutputArgs{
+        /// 			Ref: app.Ref,
+        /// 		}, nil)
+        /// 		ctx.Export("image", pushed.ApplyT(func(pushed buildkit.LookupImageResult) (string, error) {
+        /// 			return pushed.RepoDigest, nil
+        /// 		}).(pulumi.StringOutput))
+        /// 		ctx.Export("mediaType", pushed.ApplyT(func(pushed buildkit.LookupImageResult) (string, error) {
+        /// 			return pushed.MediaType, nil
+        /// 		}).(pulumi.StringOutput))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// 
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Buildkit = PulumiBuildkit.Buildkit;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var app = new Buildkit.Image("app", new()
+        ///     {
+        ///         Context = new Buildkit.Inputs.BuildContextArgs
+        ///         {
+        ///             Location = "./app",
+        ///         },
+        ///         Platforms = new[]
+        ///         {
+        ///             Buildkit.Platform.Linux_amd64,
+        ///             Buildkit.Platform.Linux_arm64,
+        ///         },
+        ///         Tags = new[]
+        ///         {
+        ///             "registry.example.com/shop/app:1.4.2",
+        ///         },
+        ///     });
+        /// 
+        ///     var pushed = Buildkit.GetImage.Invoke(new()
+        ///     {
+        ///         Ref = app.Ref,
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["image"] = pushed.Apply(getImageResult =&gt; getImageResult.RepoDigest),
+        ///         ["mediaType"] = pushed.Apply(getImageResult =&gt; getImageResult.MediaType),
+        ///     };
+        /// });
+        /// ```
+        /// 
+        /// ```java
+        /// package program;
+        /// 
+        /// import com.pulumi.Context;
+        /// import com.pulumi.Pulumi;
+        /// import com.pulumi.core.Output;
+        /// import io.github.pulumibuildkit.buildkit.Image;
+        /// import io.github.pulumibuildkit.buildkit.ImageArgs;
+        /// import io.github.pulumibuildkit.buildkit.inputs.BuildContextArgs;
+        /// import io.github.pulumibuildkit.buildkit.BuildkitFunctions;
+        /// import io.github.pulumibuildkit.buildkit.inputs.GetImageArgs;
+        /// import io.github.pulumibuildkit.buildkit.enums.*;
+        /// import io.github.pulumibuildkit.buildkit.inputs.*;
+        /// import java.util.List;
+        /// import java.util.ArrayList;
+        /// import java.util.Map;
+        /// import java.io.File;
+        /// import java.nio.file.Files;
+        /// import java.nio.file.Paths;
+        /// 
+        /// public class App {
+        ///     public static void main(String[] args) {
+        ///         Pulumi.run(App::stack);
+        ///     }
+        /// 
+        ///     public static void stack(Context ctx) {
+        ///         var app = new Image("app", ImageArgs.builder()
+        ///             .context(BuildContextArgs.builder()
+        ///                 .location("./app")
+        ///                 .build())
+        ///             .platforms(            
+        ///                 Platform.Linux_amd64,
+        ///                 Platform.Linux_arm64)
+        ///             .tags("registry.example.com/shop/app:1.4.2")
+        ///             .build());
+        /// 
+        ///         final var pushed = BuildkitFunctions.getImage(GetImageArgs.builder()
+        ///             .ref(app.ref())
+        ///             .build());
+        /// 
+        ///         ctx.export("image", pushed.applyValue(_pushed -&gt; _pushed.repoDigest()));
+        ///         ctx.export("mediaType", pushed.applyValue(_pushed -&gt; _pushed.mediaType()));
+        ///     }
+        /// }
+        /// ```
+        /// 
+        /// {{% /example %}}
+        /// {{% /examples %}}
         /// </summary>
         public static Output<GetImageResult> Invoke(GetImageInvokeArgs args, InvokeOutputOptions options)
             => global::Pulumi.Deployment.Instance.Invoke<GetImageResult>("buildkit:index:getImage", args ?? new GetImageInvokeArgs(), options.WithDefaults());

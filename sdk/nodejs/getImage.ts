@@ -8,7 +8,44 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews. A reference that is not known yet gives unknown results. An image that is not there is an error.
+ * Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews: an image that the update will push has its digest there, and the rest of the image before. A reference that is not known yet gives unknown results. An image that is not there is an error.
+ *
+ * ## Example Usage
+ *
+ * ### The digest that a tag of somebody else has now
+ *
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as buildkit from "@pulumi-buildkit/buildkit";
+ *
+ * const proxy = buildkit.getImage({
+ *     ref: "registry.example.com/tools/proxy:2",
+ * });
+ * export const image = proxy.then(proxy => proxy.repoDigest);
+ * export const mediaType = proxy.then(proxy => proxy.mediaType);
+ * ```
+ * ### The image of the same program, read after its push
+ *
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as buildkit from "@pulumi-buildkit/buildkit";
+ *
+ * const app = new buildkit.Image("app", {
+ *     context: {
+ *         location: "./app",
+ *     },
+ *     platforms: [
+ *         buildkit.Platform.Linux_amd64,
+ *         buildkit.Platform.Linux_arm64,
+ *     ],
+ *     tags: ["registry.example.com/shop/app:1.4.2"],
+ * });
+ * const pushed = buildkit.getImageOutput({
+ *     ref: app.ref,
+ * });
+ * export const image = pushed.repoDigest;
+ * export const mediaType = pushed.mediaType;
+ * ```
  */
 export function getImage(args: GetImageArgs, opts?: pulumi.InvokeOptions): Promise<GetImageResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -60,7 +97,44 @@ export interface GetImageResult {
     readonly repoDigest: string;
 }
 /**
- * Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews. A reference that is not known yet gives unknown results. An image that is not there is an error.
+ * Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews: an image that the update will push has its digest there, and the rest of the image before. A reference that is not known yet gives unknown results. An image that is not there is an error.
+ *
+ * ## Example Usage
+ *
+ * ### The digest that a tag of somebody else has now
+ *
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as buildkit from "@pulumi-buildkit/buildkit";
+ *
+ * const proxy = buildkit.getImage({
+ *     ref: "registry.example.com/tools/proxy:2",
+ * });
+ * export const image = proxy.then(proxy => proxy.repoDigest);
+ * export const mediaType = proxy.then(proxy => proxy.mediaType);
+ * ```
+ * ### The image of the same program, read after its push
+ *
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as buildkit from "@pulumi-buildkit/buildkit";
+ *
+ * const app = new buildkit.Image("app", {
+ *     context: {
+ *         location: "./app",
+ *     },
+ *     platforms: [
+ *         buildkit.Platform.Linux_amd64,
+ *         buildkit.Platform.Linux_arm64,
+ *     ],
+ *     tags: ["registry.example.com/shop/app:1.4.2"],
+ * });
+ * const pushed = buildkit.getImageOutput({
+ *     ref: app.ref,
+ * });
+ * export const image = pushed.repoDigest;
+ * export const mediaType = pushed.mediaType;
+ * ```
  */
 export function getImageOutput(args: GetImageOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetImageResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});

@@ -20,9 +20,14 @@ return await Deployment.RunAsync(() =>
         Tags = { $"{repository}:latest" },
     });
 
+    // What the registry has.
+    var pushed = GetImage.Invoke(new GetImageInvokeArgs { Ref = server.Ref });
+
     return new Dictionary<string, object?>
     {
         ["ref"] = server.Ref,
+        // Compressed, in bytes.
+        ["size"] = pushed.Apply(image => image.Platforms["linux/arm64"].Size),
         // What a service runs: the index, and nothing that a later push can move.
         ["repoDigest"] = server.RepoDigest,
     };

@@ -25,7 +25,11 @@ func main() {
 		if err != nil {
 			return err
 		}
+		// What the registry has.
+		pushed := buildkit.LookupImageOutput(ctx, buildkit.LookupImageOutputArgs{Ref: server.Ref})
 		ctx.Export("ref", server.Ref)
+		// Compressed, in bytes.
+		ctx.Export("size", pushed.Platforms().MapIndex(pulumi.String("linux/arm64")).Size())
 		// What a service runs: the index, and nothing that a later push can move.
 		ctx.Export("repoDigest", server.RepoDigest)
 		return nil

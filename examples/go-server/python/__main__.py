@@ -15,6 +15,11 @@ server = buildkit.Image(
     tags=[f"{repository}:latest"],
 )
 
+# What the registry has.
+pushed = buildkit.get_image_output(ref=server.ref)
+
 pulumi.export("ref", server.ref)
+# Compressed, in bytes.
+pulumi.export("size", pushed.platforms["linux/arm64"].size)
 # What a service runs: the index, and nothing that a later push can move.
 pulumi.export("repoDigest", server.repo_digest)

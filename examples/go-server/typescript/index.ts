@@ -14,6 +14,11 @@ const server = new buildkit.Image("server", {
     tags: [`${repository}:latest`],
 });
 
+// What the registry has.
+const pushed = buildkit.getImageOutput({ ref: server.ref });
+
 export const ref = server.ref;
+// Compressed, in bytes.
+export const size = pushed.platforms["linux/arm64"].size;
 // What a service runs: the index, and nothing that a later push can move.
 export const repoDigest = server.repoDigest;

@@ -11,7 +11,80 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews. A reference that is not known yet gives unknown results. An image that is not there is an error.
+// Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews: an image that the update will push has its digest there, and the rest of the image before. A reference that is not known yet gives unknown results. An image that is not there is an error.
+//
+// ## Example Usage
+//
+// ### The digest that a tag of somebody else has now
+//
+// ```go
+// package main
+//
+// import (
+//
+//	"github.com/pulumi-buildkit/pulumi-buildkit/sdk/go/buildkit"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			proxy, err := buildkit.LookupImage(ctx, &buildkit.LookupImageArgs{
+//				Ref: "registry.example.com/tools/proxy:2",
+//			}, nil)
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("image", pulumi.String(proxy.RepoDigest))
+//			ctx.Export("mediaType", pulumi.String(proxy.MediaType))
+//			return nil
+//		})
+//	}
+//
+// ```
+// ### The image of the same program, read after its push
+//
+// ```go
+// package main
+//
+// import (
+//
+//	"github.com/pulumi-buildkit/pulumi-buildkit/sdk/go/buildkit"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			app, err := buildkit.NewImage(ctx, "app", &buildkit.ImageArgs{
+//				Context: &buildkit.BuildContextArgs{
+//					Location: pulumi.String("./app"),
+//				},
+//				Platforms: buildkit.PlatformArray{
+//					buildkit.Platform_Linux_amd64,
+//					buildkit.Platform_Linux_arm64,
+//				},
+//				Tags: pulumi.StringArray{
+//					pulumi.String("registry.example.com/shop/app:1.4.2"),
+//				},
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			pushed := buildkit.LookupImageOutput(ctx, buildkit.LookupImageOutputArgs{
+//				Ref: app.Ref,
+//			}, nil)
+//			ctx.Export("image", pushed.ApplyT(func(pushed buildkit.LookupImageResult) (string, error) {
+//				return pushed.RepoDigest, nil
+//			}).(pulumi.StringOutput))
+//			ctx.Export("mediaType", pushed.ApplyT(func(pushed buildkit.LookupImageResult) (string, error) {
+//				return pushed.MediaType, nil
+//			}).(pulumi.StringOutput))
+//			return nil
+//		})
+//	}
+//
+// ```
 func LookupImage(ctx *pulumi.Context, args *LookupImageArgs, opts ...pulumi.InvokeOption) (*LookupImageResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
 	var rv LookupImageResult

@@ -124,7 +124,39 @@ def get_image(ref: Optional[_builtins.str] = None,
               registries: Optional[Sequence[Union['GetImageRegistry', 'GetImageRegistryDict']]] = None,
               opts: Optional[pulumi.InvokeOptions] = None) -> AwaitableGetImageResult:
     """
-    Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews. A reference that is not known yet gives unknown results. An image that is not there is an error.
+    Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews: an image that the update will push has its digest there, and the rest of the image before. A reference that is not known yet gives unknown results. An image that is not there is an error.
+
+    ## Example Usage
+
+    ### The digest that a tag of somebody else has now
+
+    ```python
+    import pulumi
+    import pulumi_buildkit as buildkit
+
+    proxy = buildkit.get_image(ref="registry.example.com/tools/proxy:2")
+    pulumi.export("image", proxy.repo_digest)
+    pulumi.export("mediaType", proxy.media_type)
+    ```
+    ### The image of the same program, read after its push
+
+    ```python
+    import pulumi
+    import pulumi_buildkit as buildkit
+
+    app = buildkit.Image("app",
+        context={
+            "location": "./app",
+        },
+        platforms=[
+            buildkit.Platform.LINUX_AMD64,
+            buildkit.Platform.LINUX_ARM64,
+        ],
+        tags=["registry.example.com/shop/app:1.4.2"])
+    pushed = buildkit.get_image_output(ref=app.ref)
+    pulumi.export("image", pushed.repo_digest)
+    pulumi.export("mediaType", pushed.media_type)
+    ```
 
 
     :param _builtins.str ref: The image: `host/repository:tag`, `host/repository@sha256:…`, or both. `alpine:3.20` is an official image of Docker Hub.
@@ -148,7 +180,39 @@ def get_image_output(ref: Optional[pulumi.Input[_builtins.str]] = None,
                      registries: Optional[pulumi.Input[Optional[Sequence[Union['GetImageRegistry', 'GetImageRegistryDict']]]]] = None,
                      opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetImageResult]:
     """
-    Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews. A reference that is not known yet gives unknown results. An image that is not there is an error.
+    Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews: an image that the update will push has its digest there, and the rest of the image before. A reference that is not known yet gives unknown results. An image that is not there is an error.
+
+    ## Example Usage
+
+    ### The digest that a tag of somebody else has now
+
+    ```python
+    import pulumi
+    import pulumi_buildkit as buildkit
+
+    proxy = buildkit.get_image(ref="registry.example.com/tools/proxy:2")
+    pulumi.export("image", proxy.repo_digest)
+    pulumi.export("mediaType", proxy.media_type)
+    ```
+    ### The image of the same program, read after its push
+
+    ```python
+    import pulumi
+    import pulumi_buildkit as buildkit
+
+    app = buildkit.Image("app",
+        context={
+            "location": "./app",
+        },
+        platforms=[
+            buildkit.Platform.LINUX_AMD64,
+            buildkit.Platform.LINUX_ARM64,
+        ],
+        tags=["registry.example.com/shop/app:1.4.2"])
+    pushed = buildkit.get_image_output(ref=app.ref)
+    pulumi.export("image", pushed.repo_digest)
+    pulumi.export("mediaType", pushed.media_type)
+    ```
 
 
     :param _builtins.str ref: The image: `host/repository:tag`, `host/repository@sha256:…`, or both. `alpine:3.20` is an official image of Docker Hub.

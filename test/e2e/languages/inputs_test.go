@@ -24,7 +24,10 @@ type properties map[string]property
 type schema struct {
 	Provider  struct{ InputProperties properties }
 	Resources map[string]struct{ InputProperties, Properties properties }
-	Types     map[string]struct{ Properties properties }
+	Functions map[string]struct {
+		Inputs struct{ Properties properties }
+	}
+	Types map[string]struct{ Properties properties }
 }
 
 // A new input, or a new member of one, fails this test until the programs use it.
@@ -66,6 +69,9 @@ func everyInput(t *testing.T) map[string]int {
 	s.count(s.Provider.InputProperties, counts)
 	for _, r := range s.Resources {
 		s.count(r.InputProperties, counts)
+	}
+	for _, f := range s.Functions {
+		s.count(f.Inputs.Properties, counts)
 	}
 	if counts["contextHash"] != 1 || counts["bucket"] != 2 {
 		t.Fatalf("the schema is not read as it should be: %v", counts)

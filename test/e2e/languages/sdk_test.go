@@ -3,6 +3,7 @@
 package languages
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,8 +15,8 @@ import (
 )
 
 // The compiler or type checker of each language accepts four kinds of programs: one that uses every input and reads
-// every output, which make sdk generates; the example; those of the documentation; and the one that was written for
-// docker-build. make languages has built the SDKs themselves.
+// every output, which make sdk generates; the example; those of the documentation and of the schema; and the one that
+// was written for docker-build. make languages has built the SDKs themselves.
 func TestPrograms(t *testing.T) {
 	t.Parallel()
 	for language, check := range map[string]func(*testing.T){
@@ -84,10 +85,22 @@ func checkPython(t *testing.T) {
 // checkGo checks the programs in Go. The module of the example uses the SDK of this tree. TestMovedPrograms compiles
 // the program of docker-build.
 func checkGo(t *testing.T) {
-	tool(t, inRepo("examples/go-server/go"), "go", "vet", ".")
-	for _, file := range append(writeDocumentedPrograms(t, "go", t.TempDir()), inRepo(inputs, "go/main.go")) {
-		tool(t, inRepo("examples/go-server/go"), "go", "vet", file)
+	folder := t.TempDir()
+	for _, name := range []string{"go.mod", "go.sum", "main.go"} {
+		text, err := os.ReadFile(inRepo("examples/go-server/go", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = bytes.ReplaceAll(text, []byte("../../../sdk"), []byte(inRepo("sdk")))
+		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
+	link(t, inRepo(inputs, "go/main.go"), filepath.Join(folder, "inputs/main.go"))
+	for i, file := range writeDocumentedPrograms(t, "go", t.TempDir()) {
+		link(t, file, filepath.Join(folder, fmt.Sprint("doc", i), "main.go"))
+	}
+	tool(t, folder, "go", "vet", "./...")
 }
 
 func checkJava(t *testing.T) {
@@ -133,23 +146,31 @@ var (
 	javaClass  = regexp.MustCompile(`public class (\w+)`)
 )
 
-// writeDocumentedPrograms writes the documentation's programs in the language into folder. In Java the file has the
-// name of its class.
+// writeDocumentedPrograms writes the programs in the language of the documentation and of the schema into folder. In
+// Java the file has the name of its class, and each example its own package.
 func writeDocumentedPrograms(t *testing.T, language, folder string) (files []string) {
 	t.Helper()
 	blocks, err := snippets.All(shared.repo)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, block := range blocks {
+	examples, err := snippets.Examples(shared.repo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, block := range append(blocks, examples...) {
 		if block.Language != language {
 			continue
 		}
 		name := fmt.Sprintf("doc%d", i)
 		if class := javaClass.FindStringSubmatch(block.Text); class != nil {
-			name = class[1]
+			block.Text = strings.Replace(block.Text, "package program;", "package "+name+";", 1)
+			name = filepath.Join(name, class[1])
 		}
 		file := filepath.Join(folder, name+extensions[language])
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(file, []byte(block.Text), 0o600); err != nil {
 			t.Fatal(err)
 		}

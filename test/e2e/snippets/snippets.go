@@ -21,8 +21,21 @@ func All(root string) ([]Block, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []Block
-	for _, page := range append(pages, filepath.Join(root, "README.md")) {
+	return read(append(pages, filepath.Join(root, "README.md")))
+}
+
+// Examples returns the blocks of the examples in the schema, in order.
+func Examples(root string) ([]Block, error) {
+	pages, err := filepath.Glob(filepath.Join(root, "provider", "*_examples.md"))
+	if err != nil {
+		return nil, err
+	}
+	return read(pages)
+}
+
+// read returns the blocks of pages.
+func read(pages []string) (all []Block, err error) {
+	for _, page := range pages {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			return nil, err

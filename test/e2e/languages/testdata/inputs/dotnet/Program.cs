@@ -443,6 +443,22 @@ return await Deployment.RunAsync(() =>
         Tag = "tag",
     });
 
+    var getimage = Buildkit.GetImage.Invoke(new()
+    {
+        Ref = "ref",
+        Registries = new[]
+        {
+            new Buildkit.Inputs.GetImageRegistryArgs
+            {
+                Address = "address",
+                CaFile = "caFile",
+                Insecure = true,
+                Password = "password",
+                Username = "username",
+            },
+        },
+    });
+
     return new Dictionary<string, object?>
     {
         ["imageAddHosts"] = image.AddHosts,
@@ -493,6 +509,10 @@ return await Deployment.RunAsync(() =>
         ["indexSourceDigests"] = index.SourceDigests,
         ["indexSources"] = index.Sources,
         ["indexTag"] = index.Tag,
+        ["getimageDigest"] = getimage.Apply(getImageResult => getImageResult.Digest),
+        ["getimageMediaType"] = getimage.Apply(getImageResult => getImageResult.MediaType),
+        ["getimageRef"] = getimage.Apply(getImageResult => getImageResult.Ref),
+        ["getimageRepoDigest"] = getimage.Apply(getImageResult => getImageResult.RepoDigest),
     };
 });
 

@@ -420,6 +420,25 @@ func main() {
 		ctx.Export("indexSourceDigests", index.SourceDigests)
 		ctx.Export("indexSources", index.Sources)
 		ctx.Export("indexTag", index.Tag)
+		getimage, err := buildkit.LookupImage(ctx, &buildkit.LookupImageArgs{
+			Ref: "ref",
+			Registries: []buildkit.GetImageRegistry{
+				{
+					Address:  "address",
+					CaFile:   pulumi.StringRef("caFile"),
+					Insecure: pulumi.BoolRef(true),
+					Password: pulumi.StringRef("password"),
+					Username: pulumi.StringRef("username"),
+				},
+			},
+		}, nil)
+		if err != nil {
+			return err
+		}
+		ctx.Export("getimageDigest", pulumi.String(getimage.Digest))
+		ctx.Export("getimageMediaType", pulumi.String(getimage.MediaType))
+		ctx.Export("getimageRef", pulumi.String(getimage.Ref))
+		ctx.Export("getimageRepoDigest", pulumi.String(getimage.RepoDigest))
 		return nil
 	})
 }

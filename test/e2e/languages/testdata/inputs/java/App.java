@@ -42,6 +42,8 @@ import io.github.pulumibuildkit.buildkit.inputs.SBOMArgs;
 import io.github.pulumibuildkit.buildkit.inputs.SSHArgs;
 import io.github.pulumibuildkit.buildkit.Index;
 import io.github.pulumibuildkit.buildkit.IndexArgs;
+import io.github.pulumibuildkit.buildkit.BuildkitFunctions;
+import io.github.pulumibuildkit.buildkit.inputs.GetImageArgs;
 import io.github.pulumibuildkit.buildkit.enums.*;
 import io.github.pulumibuildkit.buildkit.inputs.*;
 import java.util.List;
@@ -385,5 +387,20 @@ public class App {
         ctx.export("indexSourceDigests", index.sourceDigests());
         ctx.export("indexSources", index.sources());
         ctx.export("indexTag", index.tag());
+        final var getimage = BuildkitFunctions.getImage(GetImageArgs.builder()
+            .ref("ref")
+            .registries(GetImageRegistryArgs.builder()
+                .address("address")
+                .caFile("caFile")
+                .insecure(true)
+                .password("password")
+                .username("username")
+                .build())
+            .build());
+
+        ctx.export("getimageDigest", getimage.applyValue(_getimage -> _getimage.digest()));
+        ctx.export("getimageMediaType", getimage.applyValue(_getimage -> _getimage.mediaType()));
+        ctx.export("getimageRef", getimage.applyValue(_getimage -> _getimage.ref()));
+        ctx.export("getimageRepoDigest", getimage.applyValue(_getimage -> _getimage.repoDigest()));
     }
 }

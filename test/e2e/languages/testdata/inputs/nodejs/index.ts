@@ -353,3 +353,17 @@ export const indexRepoDigest = index.repoDigest;
 export const indexSourceDigests = index.sourceDigests;
 export const indexSources = index.sources;
 export const indexTag = index.tag;
+const getimage = buildkit.getImage({
+    ref: "ref",
+    registries: [{
+        address: "address",
+        caFile: "caFile",
+        insecure: true,
+        password: "password",
+        username: "username",
+    }],
+});
+export const getimageDigest = getimage.then(getimage => getimage.digest);
+export const getimageMediaType = getimage.then(getimage => getimage.mediaType);
+export const getimageRef = getimage.then(getimage => getimage.ref);
+export const getimageRepoDigest = getimage.then(getimage => getimage.repoDigest);

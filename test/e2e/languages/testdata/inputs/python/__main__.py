@@ -350,3 +350,15 @@ pulumi.export("indexRepoDigest", index.repo_digest)
 pulumi.export("indexSourceDigests", index.source_digests)
 pulumi.export("indexSources", index.sources)
 pulumi.export("indexTag", index.tag)
+getimage = buildkit.get_image(ref="ref",
+    registries=[{
+        "address": "address",
+        "ca_file": "caFile",
+        "insecure": True,
+        "password": "password",
+        "username": "username",
+    }])
+pulumi.export("getimageDigest", getimage.digest)
+pulumi.export("getimageMediaType", getimage.media_type)
+pulumi.export("getimageRef", getimage.ref)
+pulumi.export("getimageRepoDigest", getimage.repo_digest)

@@ -2,11 +2,13 @@ package goserver;
 
 import com.pulumi.Context;
 import com.pulumi.Pulumi;
+import io.github.pulumibuildkit.buildkit.BuildkitFunctions;
 import io.github.pulumibuildkit.buildkit.Image;
 import io.github.pulumibuildkit.buildkit.ImageArgs;
 import io.github.pulumibuildkit.buildkit.enums.Platform;
 import io.github.pulumibuildkit.buildkit.inputs.BuildContextArgs;
 import io.github.pulumibuildkit.buildkit.inputs.ContextArgs;
+import io.github.pulumibuildkit.buildkit.inputs.GetImageArgs;
 import java.util.Map;
 
 public class App {
@@ -24,7 +26,12 @@ public class App {
             .tags(config.require("repository") + ":latest")
             .build());
 
+        // What the registry has.
+        var pushed = BuildkitFunctions.getImage(GetImageArgs.builder().ref(server.ref()).build());
+
         ctx.export("ref", server.ref());
+        // Compressed, in bytes.
+        ctx.export("size", pushed.applyValue(image -> image.platforms().get("linux/arm64").size()));
         // What a service runs: the index, and nothing that a later push can move.
         ctx.export("repoDigest", server.repoDigest());
     }

@@ -16,35 +16,475 @@ import java.util.concurrent.CompletableFuture;
 
 public final class BuildkitFunctions {
     /**
-     * Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews. A reference that is not known yet gives unknown results. An image that is not there is an error.
+     * Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews: an image that the update will push has its digest there, and the rest of the image before. A reference that is not known yet gives unknown results. An image that is not there is an error.
+     * 
+     * ## Example Usage
+     * 
+     * ### The digest that a tag of somebody else has now
+     * 
+     * <pre>
+     * {@code
+     * package program;
+     * 
+     * import com.pulumi.Context;
+     * import com.pulumi.Pulumi;
+     * import com.pulumi.core.Output;
+     * import io.github.pulumibuildkit.buildkit.BuildkitFunctions;
+     * import io.github.pulumibuildkit.buildkit.inputs.GetImageArgs;
+     * import io.github.pulumibuildkit.buildkit.enums.*;
+     * import io.github.pulumibuildkit.buildkit.inputs.*;
+     * import java.util.List;
+     * import java.util.ArrayList;
+     * import java.util.Map;
+     * import java.io.File;
+     * import java.nio.file.Files;
+     * import java.nio.file.Paths;
+     * 
+     * public class App {
+     *     public static void main(String[] args) {
+     *         Pulumi.run(App::stack);
+     *     }
+     * 
+     *     public static void stack(Context ctx) {
+     *         final var proxy = BuildkitFunctions.getImage(GetImageArgs.builder()
+     *             .ref("registry.example.com/tools/proxy:2")
+     *             .build());
+     * 
+     *         ctx.export("image", proxy.applyValue(_proxy -> _proxy.repoDigest()));
+     *         ctx.export("mediaType", proxy.applyValue(_proxy -> _proxy.mediaType()));
+     *     }
+     * }
+     * }
+     * </pre>
+     * ### The image of the same program, read after its push
+     * 
+     * <pre>
+     * {@code
+     * package program;
+     * 
+     * import com.pulumi.Context;
+     * import com.pulumi.Pulumi;
+     * import com.pulumi.core.Output;
+     * import io.github.pulumibuildkit.buildkit.Image;
+     * import io.github.pulumibuildkit.buildkit.ImageArgs;
+     * import io.github.pulumibuildkit.buildkit.inputs.BuildContextArgs;
+     * import io.github.pulumibuildkit.buildkit.BuildkitFunctions;
+     * import io.github.pulumibuildkit.buildkit.inputs.GetImageArgs;
+     * import io.github.pulumibuildkit.buildkit.enums.*;
+     * import io.github.pulumibuildkit.buildkit.inputs.*;
+     * import java.util.List;
+     * import java.util.ArrayList;
+     * import java.util.Map;
+     * import java.io.File;
+     * import java.nio.file.Files;
+     * import java.nio.file.Paths;
+     * 
+     * public class App {
+     *     public static void main(String[] args) {
+     *         Pulumi.run(App::stack);
+     *     }
+     * 
+     *     public static void stack(Context ctx) {
+     *         var app = new Image("app", ImageArgs.builder()
+     *             .context(BuildContextArgs.builder()
+     *                 .location("./app")
+     *                 .build())
+     *             .platforms(            
+     *                 Platform.Linux_amd64,
+     *                 Platform.Linux_arm64)
+     *             .tags("registry.example.com/shop/app:1.4.2")
+     *             .build());
+     * 
+     *         final var pushed = BuildkitFunctions.getImage(GetImageArgs.builder()
+     *             .ref(app.ref())
+     *             .build());
+     * 
+     *         ctx.export("image", pushed.applyValue(_pushed -> _pushed.repoDigest()));
+     *         ctx.export("mediaType", pushed.applyValue(_pushed -> _pushed.mediaType()));
+     *     }
+     * }
+     * }
+     * </pre>
      * 
      */
     public static Output<GetImageResult> getImage(GetImageArgs args) {
         return getImage(args, InvokeOptions.Empty);
     }
     /**
-     * Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews. A reference that is not known yet gives unknown results. An image that is not there is an error.
+     * Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews: an image that the update will push has its digest there, and the rest of the image before. A reference that is not known yet gives unknown results. An image that is not there is an error.
+     * 
+     * ## Example Usage
+     * 
+     * ### The digest that a tag of somebody else has now
+     * 
+     * <pre>
+     * {@code
+     * package program;
+     * 
+     * import com.pulumi.Context;
+     * import com.pulumi.Pulumi;
+     * import com.pulumi.core.Output;
+     * import io.github.pulumibuildkit.buildkit.BuildkitFunctions;
+     * import io.github.pulumibuildkit.buildkit.inputs.GetImageArgs;
+     * import io.github.pulumibuildkit.buildkit.enums.*;
+     * import io.github.pulumibuildkit.buildkit.inputs.*;
+     * import java.util.List;
+     * import java.util.ArrayList;
+     * import java.util.Map;
+     * import java.io.File;
+     * import java.nio.file.Files;
+     * import java.nio.file.Paths;
+     * 
+     * public class App {
+     *     public static void main(String[] args) {
+     *         Pulumi.run(App::stack);
+     *     }
+     * 
+     *     public static void stack(Context ctx) {
+     *         final var proxy = BuildkitFunctions.getImage(GetImageArgs.builder()
+     *             .ref("registry.example.com/tools/proxy:2")
+     *             .build());
+     * 
+     *         ctx.export("image", proxy.applyValue(_proxy -> _proxy.repoDigest()));
+     *         ctx.export("mediaType", proxy.applyValue(_proxy -> _proxy.mediaType()));
+     *     }
+     * }
+     * }
+     * </pre>
+     * ### The image of the same program, read after its push
+     * 
+     * <pre>
+     * {@code
+     * package program;
+     * 
+     * import com.pulumi.Context;
+     * import com.pulumi.Pulumi;
+     * import com.pulumi.core.Output;
+     * import io.github.pulumibuildkit.buildkit.Image;
+     * import io.github.pulumibuildkit.buildkit.ImageArgs;
+     * import io.github.pulumibuildkit.buildkit.inputs.BuildContextArgs;
+     * import io.github.pulumibuildkit.buildkit.BuildkitFunctions;
+     * import io.github.pulumibuildkit.buildkit.inputs.GetImageArgs;
+     * import io.github.pulumibuildkit.buildkit.enums.*;
+     * import io.github.pulumibuildkit.buildkit.inputs.*;
+     * import java.util.List;
+     * import java.util.ArrayList;
+     * import java.util.Map;
+     * import java.io.File;
+     * import java.nio.file.Files;
+     * import java.nio.file.Paths;
+     * 
+     * public class App {
+     *     public static void main(String[] args) {
+     *         Pulumi.run(App::stack);
+     *     }
+     * 
+     *     public static void stack(Context ctx) {
+     *         var app = new Image("app", ImageArgs.builder()
+     *             .context(BuildContextArgs.builder()
+     *                 .location("./app")
+     *                 .build())
+     *             .platforms(            
+     *                 Platform.Linux_amd64,
+     *                 Platform.Linux_arm64)
+     *             .tags("registry.example.com/shop/app:1.4.2")
+     *             .build());
+     * 
+     *         final var pushed = BuildkitFunctions.getImage(GetImageArgs.builder()
+     *             .ref(app.ref())
+     *             .build());
+     * 
+     *         ctx.export("image", pushed.applyValue(_pushed -> _pushed.repoDigest()));
+     *         ctx.export("mediaType", pushed.applyValue(_pushed -> _pushed.mediaType()));
+     *     }
+     * }
+     * }
+     * </pre>
      * 
      */
     public static CompletableFuture<GetImageResult> getImagePlain(GetImagePlainArgs args) {
         return getImagePlain(args, InvokeOptions.Empty);
     }
     /**
-     * Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews. A reference that is not known yet gives unknown results. An image that is not there is an error.
+     * Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews: an image that the update will push has its digest there, and the rest of the image before. A reference that is not known yet gives unknown results. An image that is not there is an error.
+     * 
+     * ## Example Usage
+     * 
+     * ### The digest that a tag of somebody else has now
+     * 
+     * <pre>
+     * {@code
+     * package program;
+     * 
+     * import com.pulumi.Context;
+     * import com.pulumi.Pulumi;
+     * import com.pulumi.core.Output;
+     * import io.github.pulumibuildkit.buildkit.BuildkitFunctions;
+     * import io.github.pulumibuildkit.buildkit.inputs.GetImageArgs;
+     * import io.github.pulumibuildkit.buildkit.enums.*;
+     * import io.github.pulumibuildkit.buildkit.inputs.*;
+     * import java.util.List;
+     * import java.util.ArrayList;
+     * import java.util.Map;
+     * import java.io.File;
+     * import java.nio.file.Files;
+     * import java.nio.file.Paths;
+     * 
+     * public class App {
+     *     public static void main(String[] args) {
+     *         Pulumi.run(App::stack);
+     *     }
+     * 
+     *     public static void stack(Context ctx) {
+     *         final var proxy = BuildkitFunctions.getImage(GetImageArgs.builder()
+     *             .ref("registry.example.com/tools/proxy:2")
+     *             .build());
+     * 
+     *         ctx.export("image", proxy.applyValue(_proxy -> _proxy.repoDigest()));
+     *         ctx.export("mediaType", proxy.applyValue(_proxy -> _proxy.mediaType()));
+     *     }
+     * }
+     * }
+     * </pre>
+     * ### The image of the same program, read after its push
+     * 
+     * <pre>
+     * {@code
+     * package program;
+     * 
+     * import com.pulumi.Context;
+     * import com.pulumi.Pulumi;
+     * import com.pulumi.core.Output;
+     * import io.github.pulumibuildkit.buildkit.Image;
+     * import io.github.pulumibuildkit.buildkit.ImageArgs;
+     * import io.github.pulumibuildkit.buildkit.inputs.BuildContextArgs;
+     * import io.github.pulumibuildkit.buildkit.BuildkitFunctions;
+     * import io.github.pulumibuildkit.buildkit.inputs.GetImageArgs;
+     * import io.github.pulumibuildkit.buildkit.enums.*;
+     * import io.github.pulumibuildkit.buildkit.inputs.*;
+     * import java.util.List;
+     * import java.util.ArrayList;
+     * import java.util.Map;
+     * import java.io.File;
+     * import java.nio.file.Files;
+     * import java.nio.file.Paths;
+     * 
+     * public class App {
+     *     public static void main(String[] args) {
+     *         Pulumi.run(App::stack);
+     *     }
+     * 
+     *     public static void stack(Context ctx) {
+     *         var app = new Image("app", ImageArgs.builder()
+     *             .context(BuildContextArgs.builder()
+     *                 .location("./app")
+     *                 .build())
+     *             .platforms(            
+     *                 Platform.Linux_amd64,
+     *                 Platform.Linux_arm64)
+     *             .tags("registry.example.com/shop/app:1.4.2")
+     *             .build());
+     * 
+     *         final var pushed = BuildkitFunctions.getImage(GetImageArgs.builder()
+     *             .ref(app.ref())
+     *             .build());
+     * 
+     *         ctx.export("image", pushed.applyValue(_pushed -> _pushed.repoDigest()));
+     *         ctx.export("mediaType", pushed.applyValue(_pushed -> _pushed.mediaType()));
+     *     }
+     * }
+     * }
+     * </pre>
      * 
      */
     public static Output<GetImageResult> getImage(GetImageArgs args, InvokeOptions options) {
         return Deployment.getInstance().invoke("buildkit:index:getImage", TypeShape.of(GetImageResult.class), args, Utilities.withVersion(options));
     }
     /**
-     * Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews. A reference that is not known yet gives unknown results. An image that is not there is an error.
+     * Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews: an image that the update will push has its digest there, and the rest of the image before. A reference that is not known yet gives unknown results. An image that is not there is an error.
+     * 
+     * ## Example Usage
+     * 
+     * ### The digest that a tag of somebody else has now
+     * 
+     * <pre>
+     * {@code
+     * package program;
+     * 
+     * import com.pulumi.Context;
+     * import com.pulumi.Pulumi;
+     * import com.pulumi.core.Output;
+     * import io.github.pulumibuildkit.buildkit.BuildkitFunctions;
+     * import io.github.pulumibuildkit.buildkit.inputs.GetImageArgs;
+     * import io.github.pulumibuildkit.buildkit.enums.*;
+     * import io.github.pulumibuildkit.buildkit.inputs.*;
+     * import java.util.List;
+     * import java.util.ArrayList;
+     * import java.util.Map;
+     * import java.io.File;
+     * import java.nio.file.Files;
+     * import java.nio.file.Paths;
+     * 
+     * public class App {
+     *     public static void main(String[] args) {
+     *         Pulumi.run(App::stack);
+     *     }
+     * 
+     *     public static void stack(Context ctx) {
+     *         final var proxy = BuildkitFunctions.getImage(GetImageArgs.builder()
+     *             .ref("registry.example.com/tools/proxy:2")
+     *             .build());
+     * 
+     *         ctx.export("image", proxy.applyValue(_proxy -> _proxy.repoDigest()));
+     *         ctx.export("mediaType", proxy.applyValue(_proxy -> _proxy.mediaType()));
+     *     }
+     * }
+     * }
+     * </pre>
+     * ### The image of the same program, read after its push
+     * 
+     * <pre>
+     * {@code
+     * package program;
+     * 
+     * import com.pulumi.Context;
+     * import com.pulumi.Pulumi;
+     * import com.pulumi.core.Output;
+     * import io.github.pulumibuildkit.buildkit.Image;
+     * import io.github.pulumibuildkit.buildkit.ImageArgs;
+     * import io.github.pulumibuildkit.buildkit.inputs.BuildContextArgs;
+     * import io.github.pulumibuildkit.buildkit.BuildkitFunctions;
+     * import io.github.pulumibuildkit.buildkit.inputs.GetImageArgs;
+     * import io.github.pulumibuildkit.buildkit.enums.*;
+     * import io.github.pulumibuildkit.buildkit.inputs.*;
+     * import java.util.List;
+     * import java.util.ArrayList;
+     * import java.util.Map;
+     * import java.io.File;
+     * import java.nio.file.Files;
+     * import java.nio.file.Paths;
+     * 
+     * public class App {
+     *     public static void main(String[] args) {
+     *         Pulumi.run(App::stack);
+     *     }
+     * 
+     *     public static void stack(Context ctx) {
+     *         var app = new Image("app", ImageArgs.builder()
+     *             .context(BuildContextArgs.builder()
+     *                 .location("./app")
+     *                 .build())
+     *             .platforms(            
+     *                 Platform.Linux_amd64,
+     *                 Platform.Linux_arm64)
+     *             .tags("registry.example.com/shop/app:1.4.2")
+     *             .build());
+     * 
+     *         final var pushed = BuildkitFunctions.getImage(GetImageArgs.builder()
+     *             .ref(app.ref())
+     *             .build());
+     * 
+     *         ctx.export("image", pushed.applyValue(_pushed -> _pushed.repoDigest()));
+     *         ctx.export("mediaType", pushed.applyValue(_pushed -> _pushed.mediaType()));
+     *     }
+     * }
+     * }
+     * </pre>
      * 
      */
     public static Output<GetImageResult> getImage(GetImageArgs args, InvokeOutputOptions options) {
         return Deployment.getInstance().invoke("buildkit:index:getImage", TypeShape.of(GetImageResult.class), args, Utilities.withVersion(options));
     }
     /**
-     * Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews. A reference that is not known yet gives unknown results. An image that is not there is an error.
+     * Reads an image in a registry, whoever has built it: its digest, its platforms with their configuration, and what refers to it, such as signatures. It pulls no layer. It also runs in previews: an image that the update will push has its digest there, and the rest of the image before. A reference that is not known yet gives unknown results. An image that is not there is an error.
+     * 
+     * ## Example Usage
+     * 
+     * ### The digest that a tag of somebody else has now
+     * 
+     * <pre>
+     * {@code
+     * package program;
+     * 
+     * import com.pulumi.Context;
+     * import com.pulumi.Pulumi;
+     * import com.pulumi.core.Output;
+     * import io.github.pulumibuildkit.buildkit.BuildkitFunctions;
+     * import io.github.pulumibuildkit.buildkit.inputs.GetImageArgs;
+     * import io.github.pulumibuildkit.buildkit.enums.*;
+     * import io.github.pulumibuildkit.buildkit.inputs.*;
+     * import java.util.List;
+     * import java.util.ArrayList;
+     * import java.util.Map;
+     * import java.io.File;
+     * import java.nio.file.Files;
+     * import java.nio.file.Paths;
+     * 
+     * public class App {
+     *     public static void main(String[] args) {
+     *         Pulumi.run(App::stack);
+     *     }
+     * 
+     *     public static void stack(Context ctx) {
+     *         final var proxy = BuildkitFunctions.getImage(GetImageArgs.builder()
+     *             .ref("registry.example.com/tools/proxy:2")
+     *             .build());
+     * 
+     *         ctx.export("image", proxy.applyValue(_proxy -> _proxy.repoDigest()));
+     *         ctx.export("mediaType", proxy.applyValue(_proxy -> _proxy.mediaType()));
+     *     }
+     * }
+     * }
+     * </pre>
+     * ### The image of the same program, read after its push
+     * 
+     * <pre>
+     * {@code
+     * package program;
+     * 
+     * import com.pulumi.Context;
+     * import com.pulumi.Pulumi;
+     * import com.pulumi.core.Output;
+     * import io.github.pulumibuildkit.buildkit.Image;
+     * import io.github.pulumibuildkit.buildkit.ImageArgs;
+     * import io.github.pulumibuildkit.buildkit.inputs.BuildContextArgs;
+     * import io.github.pulumibuildkit.buildkit.BuildkitFunctions;
+     * import io.github.pulumibuildkit.buildkit.inputs.GetImageArgs;
+     * import io.github.pulumibuildkit.buildkit.enums.*;
+     * import io.github.pulumibuildkit.buildkit.inputs.*;
+     * import java.util.List;
+     * import java.util.ArrayList;
+     * import java.util.Map;
+     * import java.io.File;
+     * import java.nio.file.Files;
+     * import java.nio.file.Paths;
+     * 
+     * public class App {
+     *     public static void main(String[] args) {
+     *         Pulumi.run(App::stack);
+     *     }
+     * 
+     *     public static void stack(Context ctx) {
+     *         var app = new Image("app", ImageArgs.builder()
+     *             .context(BuildContextArgs.builder()
+     *                 .location("./app")
+     *                 .build())
+     *             .platforms(            
+     *                 Platform.Linux_amd64,
+     *                 Platform.Linux_arm64)
+     *             .tags("registry.example.com/shop/app:1.4.2")
+     *             .build());
+     * 
+     *         final var pushed = BuildkitFunctions.getImage(GetImageArgs.builder()
+     *             .ref(app.ref())
+     *             .build());
+     * 
+     *         ctx.export("image", pushed.applyValue(_pushed -> _pushed.repoDigest()));
+     *         ctx.export("mediaType", pushed.applyValue(_pushed -> _pushed.mediaType()));
+     *     }
+     * }
+     * }
+     * </pre>
      * 
      */
     public static CompletableFuture<GetImageResult> getImagePlain(GetImagePlainArgs args, InvokeOptions options) {
