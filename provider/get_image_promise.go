@@ -8,8 +8,8 @@ import (
 )
 
 // describePromise describes, in a preview, an image that the update will push and no registry has yet. Its digest is
-// known. The rest is that of the image in the state, or empty if there is none. It returns notFound with a remedy if the
-// update pushes no such image.
+// known. The rest is that of the image in the state, or empty if there is none. It returns notFound with a remedy if
+// the update pushes no such image.
 //
 // The engine takes no unknown results of functions. The SDKs do not even call for an image that the update creates,
 // because its ID is unknown in the preview. YAML does.
@@ -34,7 +34,8 @@ func (f getImageFunction) describePromise(
 	loggerOf(ctx).infof("the update will push %s: until then, all but the digest is %s", ref, rest)
 	found.Digest = ref.Digest
 	for _, platform := range made.Platforms {
-		if !slices.ContainsFunc(found.Platforms, func(i registry.PlatformImage) bool { return i.Platform == platform }) {
+		isThis := func(i registry.PlatformImage) bool { return i.Platform == platform }
+		if !slices.ContainsFunc(found.Platforms, isThis) {
 			found.Platforms = append(found.Platforms, registry.PlatformImage{
 				Manifest: registry.Manifest{Platform: platform},
 			})

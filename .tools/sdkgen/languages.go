@@ -66,8 +66,8 @@ func generateDotnet(pkg *schema.Package) (map[string][]byte, error) {
 // functionName finds the function getImage and its types, but not those of its members.
 var functionName = regexp.MustCompile(`\bbuildkit\.GetImage((?:Output|Args|OutputArgs|Result)?\b)`)
 
-// generateGoProgram corrects the name of the function getImage. In the SDK it is LookupImage, because GetImage reads the
-// state of a resource Image.
+// generateGoProgram corrects the name of the function getImage. In the SDK it is LookupImage, because GetImage reads
+// the state of a resource Image.
 func generateGoProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnostics, error) {
 	files, diagnostics, err := golang.GenerateProgram(program)
 	for name, text := range files {

@@ -99,6 +99,28 @@ buildArgs: { http_proxy: "http://own.example:1" }
 		"proxies of the Docker configuration: HTTPS_PROXY names a proxy on localhost")
 }
 
+// Steps that a Docker Engine builds have the proxies of that engine. Any other builder has the default ones.
+func TestStepsHaveTheProxiesOfTheirDockerEngine(t *testing.T) {
+	t.Parallel()
+	host, folder := containerdEngine.Host(t), t.TempDir()
+	must(t, os.WriteFile(filepath.Join(folder, "config.json"), []byte(`{"proxies": {
+		"`+host+`": {"httpProxy": "http://engine.example:1", "noProxy": "engine"},
+		"default": {"httpProxy": "http://default.example:1", "httpsProxy": "http://default.example:2"}}}`), 0o600))
+	files := map[string]string{"Dockerfile": proxiedDockerfile, "fail": "yes"}
+	const properties = "context: { location: . }\nplatforms: [linux/amd64]\nnetwork: none\n"
+	onEngine := stack.New(t, stack.Config{
+		Bin: shared.Bin, Env: []string{"DOCKER_CONFIG=" + folder},
+		Program: project(t, properties+endpointOf(t, &containerdEngine), files),
+	})
+	fails(t, onEngine.Up("--skip-preview"), "http is engine.example:1 and engine.example:1",
+		"https is  and , none is engine and engine")
+	embedded := stack.New(t, stack.Config{
+		Bin: shared.Bin, Env: []string{"DOCKER_CONFIG=" + folder}, Program: project(t, properties, files),
+	})
+	fails(t, embedded.Up("--skip-preview"), "http is default.example:1 and default.example:1",
+		"https is default.example:2 and default.example:2, none is  and ")
+}
+
 // publicTexts returns the manifests, configurations and attestations behind a reference.
 func publicTexts(t *testing.T, reference string) (texts []string) {
 	t.Helper()
