@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -107,23 +108,36 @@ func TestATestTargetFailsOnOneNode(t *testing.T) {
 	succeeds(t, s.Destroy("--skip-preview"))
 }
 
-// A node that ends while it builds is replaced by one that can do its work, once.
-func TestANodeIsKilled(t *testing.T) {
+// A node that ends or freezes while it builds is replaced by one that can do its work, once.
+func TestANodeIsLost(t *testing.T) {
 	t.Parallel()
-	second := remoteDaemon{apart: true}
-	defer func() { must(t, second.end()) }()
-	const dockerfile = "FROM BUSYBOX\nARG TARGETARCH\nRUN if [ $TARGETARCH = arm64 ]; then sleep 7.77; fi\n"
-	s := openNodes(t, onTwoPlatforms, dockerfile, "unix://"+second.start(t).socket)
-	up := s.StartUp("--skip-preview")
-	must(t, stack.WaitUntil(t.Context(), time.Minute, func() bool { return len(stack.ProcessesWith("sleep 7.77")) > 0 }))
-	must(t, second.cmd.Process.Kill())
-	r, err := up.Wait()
-	must(t, err)
-	succeeds(t, r, "trying once more", "is left out: no BuildKit daemon answers")
-	if manifest := fetchManifest(t, repository(t)+":1"); manifest == nil {
-		t.Error("the tag did not move")
+	for name, signal := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "frozen": syscall.SIGSTOP} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			second := remoteDaemon{apart: true}
+			defer func() { must(t, second.end()) }()
+			step := fmt.Sprintf("sleep 7.%d", signal)
+			dockerfile := "FROM BUSYBOX\nARG TARGETARCH\nRUN if [ $TARGETARCH = arm64 ]; then " + step + "; fi\n"
+			s := openNodes(t, onTwoPlatforms, dockerfile, "unix://"+second.start(t).socket)
+			up := s.StartUp("--skip-preview")
+			runs := func() bool { return len(stack.ProcessesWith(step)) > 0 }
+			must(t, stack.WaitUntil(t.Context(), time.Minute, runs))
+			for _, p := range stack.ProcessesWith("buildkitd --root " + second.dir) {
+				_ = syscall.Kill(p.PID, signal) // one that has ended is as good
+			}
+			lost := time.Now()
+			r, err := up.Wait()
+			must(t, err)
+			succeeds(t, r, "trying once more", "is left out: no BuildKit daemon answers")
+			if took := time.Since(lost); took > 2*time.Minute {
+				t.Errorf("the update took %s more", took)
+			}
+			if manifest := fetchManifest(t, repository(t)+":1"); manifest == nil {
+				t.Error("the tag did not move")
+			}
+			succeeds(t, s.Destroy("--skip-preview"))
+		})
 	}
-	succeeds(t, s.Destroy("--skip-preview"))
 }
 
 // Each node keeps a cache of its own, so that nothing is overwritten. The caches of nodes serve a single builder, and
