@@ -136,7 +136,9 @@ func TestCacheErrors(t *testing.T) {
 			buildkit.Access{CacheTo: []buildkit.Cache{gitHubCache("true")}}, "", "exporting to GitHub Actions Cache: ",
 		},
 		"a type that the daemon does not know": {
-			buildkit.Access{CacheTo: []buildkit.Cache{{Type: "tape", Options: map[string]string{"ignore-error": "true"}}}},
+			buildkit.Access{CacheTo: []buildkit.Cache{
+				{Type: "tape", Options: map[string]string{"ignore-error": "true"}},
+			}},
 			"the builder cannot write a cache of type tape: it does not know this type", "",
 		},
 		"GitHub's, with a token that is none": {
@@ -146,7 +148,9 @@ func TestCacheErrors(t *testing.T) {
 			"the builder cannot write a cache of type gha: ", "",
 		},
 		"a folder that cannot be written": {
-			buildkit.Access{CacheTo: []buildkit.Cache{{Type: "local", Options: map[string]string{"dest": "/dev/null"}}}},
+			buildkit.Access{CacheTo: []buildkit.Cache{
+				{Type: "local", Options: map[string]string{"dest": "/dev/null"}},
+			}},
 			"/dev/null", "",
 		},
 		"a folder that cannot be written, ignored": {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
@@ -67,6 +68,24 @@ func TestEachRefusalHasARemedy(t *testing.T) {
 		err := &endpoint.TLSError{Endpoint: "tcp://builder:1", Refusal: refusal, Cause: errors.New("no")}
 		if explained := explainBuilder(err).Error(); !strings.HasPrefix(explained, err.Error()+"; ") {
 			t.Errorf("refusal %d: %s", refusal, explained)
+		}
+	}
+}
+
+// TestEachErrorOfAnEngineHasARemedy checks that every error about our BuildKit in a Docker Engine has a remedy, before
+// and during a build.
+func TestEachErrorOfAnEngineHasARemedy(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		&engine.BuilderError{Host: "unix:///a", Cause: errors.New("no")},
+		&engine.TunnelError{Address: "127.0.0.1:1", Host: "unix:///a", Cause: errors.New("no")},
+		&engine.ClaimedError{Address: "127.0.0.1:1", Host: "unix:///a"},
+		&engine.OccupiedError{Address: "127.0.0.1:1", Host: "unix:///a"},
+	} {
+		for _, explained := range []string{explainBuilder(err).Error(), explainBuild(err).Error()} {
+			if !strings.HasPrefix(explained, err.Error()+"; ") {
+				t.Errorf("%T: %s", err, explained)
+			}
 		}
 	}
 }
