@@ -118,7 +118,7 @@ func TestStepsHaveTheProxiesOfTheirDockerEngine(t *testing.T) {
 		Bin: shared.Bin, Env: []string{"DOCKER_CONFIG=" + folder}, Program: project(t, properties, files),
 	})
 	fails(t, embedded.Up("--skip-preview"), "http is default.example:1 and default.example:1",
-		"https is default.example:2 and default.example:2, none is  and ")
+		"https is default.example:2 and default.example:2, none is  and\n")
 }
 
 // publicTexts returns the manifests, configurations and attestations behind a reference.
