@@ -39,7 +39,7 @@ func TestNetworkThatDies(t *testing.T) {
 			t.Fatal("the step does not run")
 		}
 		relay := findProcess("relay\x00" + test.Daemon + "\x00")
-		if relay == 0 || relay == first || findProcess("sleep\x00" + mark + "\x00") == 0 {
+		if relay == 0 || relay == first || findProcess("sleep\x00"+mark+"\x00") == 0 {
 			continue
 		}
 		if err := syscall.Kill(relay, syscall.SIGKILL); err != nil {
