@@ -14,10 +14,13 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// delayAnswer answers later than the StallTimeout of the tests.
+// pushStallTimeout is the StallTimeout of pushes. On a slow machine even a good registry is silent for two seconds.
+const pushStallTimeout = 3 * time.Second
+
+// delayAnswer answers later than the StallTimeout of pushes.
 func delayAnswer(w http.ResponseWriter, req *http.Request, next http.Handler) {
 	select {
-	case <-time.After(3 * time.Second):
+	case <-time.After(pushStallTimeout + 2*time.Second):
 	case <-req.Context().Done():
 	}
 	next.ServeHTTP(w, req)
@@ -108,7 +111,7 @@ func TestStalledPush(t *testing.T) {
 		written func() (int64, bool)
 		want    string
 	}{
-		"silent":          {registrytest.Stall, 1, written, "/image: no answer within 1.5s"},
+		"silent":          {registrytest.Stall, 1, written, "/image: no answer within 3s"},
 		"slow":            {readSlowly, 0, written, ""},
 		"nobody can tell": {delayAnswer, 1, nil, ""},
 	}
@@ -128,12 +131,12 @@ func TestStalledPush(t *testing.T) {
 				t.Fatal(err)
 			}
 			access := buildkit.Access{
-				Credentials: noCredentials, StallTimeout: 1500 * time.Millisecond, BytesWritten: c.written,
+				Credentials: noCredentials, StallTimeout: pushStallTimeout, BytesWritten: c.written,
 			}
 			_, err = buildkit.Solve(t.Context(), b.c, plan, inputs, access, func(buildkit.Event) {})
 			if c.want == "" && err != nil ||
 				c.want != "" && (err == nil || !strings.Contains(err.Error(), far.Host()+c.want)) {
-				t.Errorf("got %v, want %q", err, c.want)
+				t.Errorf("pushing to %s: got %v, want %q", far.Host(), err, c.want)
 			}
 		})
 	}
