@@ -12,8 +12,8 @@ func (e export) mirrors() bool {
 	return e.kind == "local" && e.options["mode"] == string(ExportModeDelete)
 }
 
-// withOthersKept returns the exports so that none removes files of a folder that is not known to be its own. A folder is
-// its own if the last update removed other files there, and if this machine wrote to it.
+// withOthersKept returns the exports so that none removes files of a folder that is not known to be its own. That is a
+// folder in which the last update removed other files, and to which this machine wrote.
 func withOthersKept(outputs property.Map, exports []export) []export {
 	kept := slices.Clone(exports)
 	for i, e := range kept {
