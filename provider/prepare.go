@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
@@ -10,7 +11,7 @@ import (
 // prepareRegistries returns start, which prepares the registries of the tags for what follows the push, once and in the
 // background. The caller calls end, which returns when nothing runs any more.
 func prepareRegistries(ctx context.Context, op operation) (start, end func()) {
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := context.WithCancelCause(ctx)
 	var group sync.WaitGroup
 	failed := func(err error) { newDebugLog(ctx).Debug("registry not prepared", "reason", err.Error()) }
 	start = sync.OnceFunc(func() {
@@ -19,7 +20,7 @@ func prepareRegistries(ctx context.Context, op operation) (start, end func()) {
 		}
 	})
 	return start, func() {
-		stop()
+		stop(errors.New("the update has ended"))
 		group.Wait()
 	}
 }

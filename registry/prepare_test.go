@@ -50,7 +50,8 @@ func TestAFailedPrepareIsForgotten(t *testing.T) {
 			client := anonymousClient(t)
 			client.Prepare(t.Context(), repository, tags)
 			r.Inject(registrytest.Rule{
-				Method: http.MethodGet, Path: "/manifests/", Times: 1, Fault: registrytest.Status(status, "DENIED", "no", ""),
+				Method: http.MethodGet, Path: "/manifests/", Times: 1,
+				Fault: registrytest.Status(status, "DENIED", "no", ""),
 			})
 			verifyAndTag(t, client, repository, digest, tags)
 		})

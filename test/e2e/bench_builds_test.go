@@ -51,7 +51,8 @@ COPY --from=build /packages.sum /files.sum /all.txt /app/
 	for i := range 2_000 {
 		_, _ = random.Read(bytes) // it never fails
 		// Text of 10 KB, which compresses to a half as source code does.
-		files[fmt.Sprintf("src/%02d/%02d.txt", i/100, i%100)] = strings.Join(chunks(hex.EncodeToString(bytes), 80), "\n")
+		text := strings.Join(chunks(hex.EncodeToString(bytes), 80), "\n")
+		files[fmt.Sprintf("src/%02d/%02d.txt", i/100, i%100)] = text
 	}
 	return benchmarkBuild{name: "usual", changed: "src/07/42.txt", files: files}
 }

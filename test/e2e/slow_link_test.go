@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"context"
 	"net"
 	"testing"
 	"time"
@@ -18,14 +19,14 @@ func startSlowLink(t testing.TB, address string, delay time.Duration) string {
 	go func() {
 		for conn, err := listener.Accept(); err == nil; conn, err = listener.Accept() {
 			go func() {
-				time.Sleep(2 * delay) // the handshake of TCP
 				other, err := net.Dial("tcp", address)
 				if err != nil {
 					_ = conn.Close()
 					return
 				}
-				go copyLater(other, conn, delay)
-				copyLater(conn, other, delay)
+				connected := time.Now().Add(2 * delay) // the handshake of TCP
+				go copyLater(t.Context(), other, conn, connected, delay)
+				copyLater(t.Context(), conn, other, connected, delay)
 			}()
 		}
 	}()
@@ -38,23 +39,32 @@ type packet struct {
 	data []byte
 }
 
-// copyLater copies from one connection to another until one of them ends, and closes the receiving one.
-func copyLater(to, from net.Conn, delay time.Duration) {
+// copyLater copies from one connection to another until one of them or the test ends, and closes the receiving one.
+// Nothing arrives before connected.
+func copyLater(ctx context.Context, to, from net.Conn, connected time.Time, delay time.Duration) {
+	defer func() { _ = to.Close() }()
 	packets := make(chan packet, 1<<10)
 	go func() {
 		defer close(packets)
 		for {
 			data := make([]byte, 32<<10)
 			n, err := from.Read(data)
-			packets <- packet{time.Now().Add(delay), data[:n]}
+			at := time.Now()
+			if at.Before(connected) {
+				at = connected
+			}
+			packets <- packet{at.Add(delay), data[:n]}
 			if err != nil {
 				return
 			}
 		}
 	}()
 	for p := range packets {
-		time.Sleep(time.Until(p.at))
+		arrival := time.NewTimer(time.Until(p.at))
+		select {
+		case <-arrival.C:
+		case <-ctx.Done(): // what is left arrives at once
+		}
 		_, _ = to.Write(p.data) // after an error the reader ends too
 	}
-	_ = to.Close()
 }
