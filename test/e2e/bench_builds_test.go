@@ -31,7 +31,7 @@ COPY --from=build /upper /upper
 }
 
 // usualBuild is a build of some seconds: a context of 2,000 files and 20 MB, a step that stays in the cache, steps that
-// work on all files, and a layer of 20 MB.
+// work on all files, and a layer with all of them.
 func usualBuild() benchmarkBuild {
 	files := map[string]string{
 		"Dockerfile": `FROM --platform=$BUILDPLATFORM BUSYBOX AS build
@@ -42,7 +42,8 @@ COPY src src
 RUN --network=none find src -type f | sort | xargs sha256sum >/files.sum
 RUN --network=none cat src/*/*.txt | tr a-f A-F >/all.txt
 FROM BUSYBOX
-COPY --from=build /packages.sum /files.sum /all.txt /app/
+COPY --from=build /packages.sum /files.sum /app/
+COPY --from=build /app/src /app/src
 `,
 		"packages": "one 1.0\ntwo 2.0\n", ".dockerignore": "Pulumi*.yaml\n",
 	}
