@@ -92,7 +92,7 @@ func TestCaches(t *testing.T) {
 	t.Parallel()
 	const properties = "context: { location: ./app }\nplatforms: [linux/amd64]\ntags: [\"REPO:1\"]\n" +
 		"cacheFrom: [{ registry: { ref: \"REPO:cache\" } }]\n" +
-		"cacheTo: [{ registry: { ref: \"REPO:cache\", mode: max } }, { local: { dest: ./kept } }]\n"
+		"cacheTo: [{ registry: { ref: \"REPO:cache,mode=max\" } }, { local: { dest: ./kept, mode: max } }]\n"
 	s := open(t,
 		project(t, properties,
 			map[string]string{"app/Dockerfile": "FROM BUSYBOX\nRUN cat /proc/sys/kernel/random/uuid >/uuid\n"}))

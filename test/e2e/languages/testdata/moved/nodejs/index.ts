@@ -1,4 +1,5 @@
 // Written for another package. The test changes the name of the package and nothing else.
+import * as fs from "fs";
 import * as pulumi from "@pulumi/pulumi";
 import * as dockerBuild from "@pulumi/docker-build";
 
@@ -125,7 +126,7 @@ new dockerBuild.Image("cloud", {
     exec: true,
     context,
 });
-new dockerBuild.Image("files", {
+const files = new dockerBuild.Image("files", {
     push: false,
     load: false,
     noCache: false,
@@ -133,6 +134,14 @@ new dockerBuild.Image("files", {
     network: dockerBuild.NetworkMode.None,
     context,
     exports: [{ local: { dest: "build/files" } }, { tar: { dest: "build/files.tar" } }, { cacheonly: {} }],
+});
+// As for the archive of a function: the program reads what the image has written, in a preview too.
+files.exports.apply(() => {
+    const hello = fs.readFileSync("build/files/hello", "utf8");
+    if (hello !== "hello\n" || !fs.existsSync("build/files.tar")) {
+        throw new Error(`the image has written ${hello}`);
+    }
+    return new pulumi.asset.FileArchive("build/files");
 });
 new dockerBuild.Image("clouds", {
     push: false,
