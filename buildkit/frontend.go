@@ -200,5 +200,8 @@ func (f frontend) ResolveImageConfig(
 		return resolved, dgst, config, err
 	}
 	logger.DebugContext(ctx, "image resolved", "digest", dgst)
+	if isUnpushedName(resolved) {
+		resolved = ref // steps and the policy get the name that the Dockerfile has
+	}
 	return resolved, dgst, config, nil
 }

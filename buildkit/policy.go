@@ -23,6 +23,7 @@ type sourcePolicy struct {
 	guard  *Guard // nil: the builder belongs to somebody else
 	plan   inputs.Plan
 	logins *logins
+	bases  *unpushedBases
 	stop   func(error) error // remembers the error: one that passes the daemon comes back as text
 	log    *slog.Logger
 }
@@ -46,7 +47,8 @@ func (p *sourcePolicy) decide(ctx context.Context, req *policysession.CheckPolic
 	return decision, nil, err
 }
 
-// judge allows a source, denies it, or takes the login out of it.
+// judge allows a source, denies it, takes the login out of it, or replaces a base image that no registry has by the one
+// of the builder.
 func (p *sourcePolicy) judge(ctx context.Context, op *pb.SourceOp) (*policysession.DecisionResponse, error) {
 	if op == nil {
 		return nil, errors.New("the daemon asks about no source")
@@ -58,6 +60,9 @@ func (p *sourcePolicy) judge(ctx context.Context, op *pb.SourceOp) (*policysessi
 		err = p.stop(err)
 		messages := []*policysession.DenyMessage{{Message: err.Error()}}
 		return &policysession.DecisionResponse{Action: spb.PolicyAction_DENY, DenyMessages: messages}, nil
+	}
+	if update := p.bases.source(op); update != nil {
+		return &policysession.DecisionResponse{Action: spb.PolicyAction_CONVERT, Update: update}, nil
 	}
 	return &policysession.DecisionResponse{Action: spb.PolicyAction_ALLOW}, nil
 }
@@ -74,6 +79,9 @@ func (p *sourcePolicy) check(ctx context.Context, op *pb.SourceOp) error {
 	case "docker-image", "docker-image+blob":
 		if op.Attrs[pb.AttrImageRecordType] == "frontend" && !allowsFrontend(rest, p.guard.Frontends, true) {
 			return &FrontendError{Reference: rest}
+		}
+		if isUnpushedName(rest) {
+			return nil
 		}
 		return p.guard.check(ctx, rest, registryHost(rest), named, imageSource)
 	case "git":

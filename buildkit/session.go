@@ -29,6 +29,12 @@ type Access struct {
 	Log          *slog.Logger      // gets records of level debug, without secrets; nil: they are discarded
 	StallTimeout time.Duration     // how long a registry may make no progress before the solve fails; 0: 2 minutes
 
+	// UnpushedBases are base images that earlier solves on this daemon built and no registry has, by their canonical
+	// references: "docker.io/library/app:1" or "docker.io/library/app@sha256:…". The build takes them from the daemon.
+	UnpushedBases map[string]*UnpushedImage
+	// KeepUnpushed makes the solve return Built.Unpushed.
+	KeepUnpushed bool
+
 	// BytesWritten returns how many bytes the daemon has written so far, to any peer. ok is false if that is not known.
 	// A daemon does not say how many bytes of a layer it has pushed. Without BytesWritten all layers together get 30
 	// times the StallTimeout.
@@ -70,8 +76,9 @@ func (s *solve) runSession(
 	for _, a := range append(opt.Session, s.received, opt.SourcePolicyProvider) {
 		own.Allow(a)
 	}
-	if len(s.stores) > 0 {
-		stores := map[string]content.Store{}
+	s.bases.session = own.ID()
+	if len(s.stores)+len(s.bases.images) > 0 {
+		stores := map[string]content.Store{"oci:" + unpushedStore: s.bases}
 		for name, store := range s.stores {
 			stores[name] = store
 		}

@@ -10,7 +10,6 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	"github.com/opencontainers/go-digest"
-	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -35,6 +34,7 @@ import (
 //   - a *CacheError or an *ExportError for a folder or file that cannot be written.
 //   - a *PushError if the image was built and not pushed.
 //   - a *BaseImageError if the builder did not get an image that the build needs.
+//   - a *LostLayerError if the daemon lacks a layer of an image in access.UnpushedBases.
 //   - a *StepError if a step of the Dockerfile failed.
 //   - a *StalledSourceError if a server stopped in the middle of a transfer.
 //   - a *StalledCacheError if a cache could not be written.
@@ -79,18 +79,10 @@ func (s *solve) solve(ctx context.Context, c *client.Client, in *inputs.Inputs, 
 			"its image exporter is older than BuildKit v0.11"}
 	}
 	manifest, err := describeManifest(s.plan, response.ExporterResponse)
-	return Built{Digest: digest, Manifest: manifest}, err
-}
-
-// Built is the result of a solve.
-type Built struct {
-	// Digest is that of the index, or of the manifest if there is one platform: "sha256:…". It is "" if the plan makes
-	// no image.
-	Digest string
-
-	// Manifest is the descriptor of the image in an index of several platforms. It is zero unless the plan has one
-	// platform and makes no index. See PlanFor.
-	Manifest ocispecs.Descriptor
+	if err != nil {
+		return Built{}, err
+	}
+	return s.newBuilt(ctx, c, Built{Digest: digest, Manifest: manifest}, access), nil
 }
 
 // solve is one run of a plan on a daemon.
@@ -107,6 +99,7 @@ type solve struct {
 	received  *receiver
 	stores    map[string]*cacheStore // by their names for the daemon
 	policy    *sourcePolicy
+	bases     *unpushedBases
 	limits    *limitChecker
 	log       *slog.Logger
 }
@@ -123,11 +116,14 @@ func newSolve(plan inputs.Plan, in *inputs.Inputs, logger *slog.Logger, report f
 		secrets:   &secretStore{redact: redact, logins: newLogins(redact)},
 		platforms: platforms,
 		readGuard: &readGuard{hashed: in.Prediction()},
+		bases:     &unpushedBases{},
 		limits:    &limitChecker{limits: plan.Limits},
 		steps:     newStepTracker(platforms, redact, hidden, report),
 	}
 	s.files.Epoch = plan.Epoch
-	s.policy = &sourcePolicy{plan: plan, logins: s.secrets.logins, stop: s.readGuard.stop, log: s.log}
+	s.policy = &sourcePolicy{
+		plan: plan, logins: s.secrets.logins, bases: s.bases, stop: s.readGuard.stop, log: s.log,
+	}
 	s.secrets.logins.learn(string(in.Dockerfile)) // an error may show a line of it
 	return s
 }
@@ -139,6 +135,7 @@ func (s *solve) prepare(ctx context.Context, in *inputs.Inputs, access Access) (
 	if err != nil {
 		return client.SolveOpt{}, err
 	}
+	s.bases.images = access.UnpushedBases
 	s.policy.guard, s.secrets.logins.userSecrets = access.Guard, access.Secrets
 	s.learnSecrets(slices.Concat(access.CacheFrom, access.CacheTo))
 	exports, err := s.openExports(ctx, access.Exports)
@@ -226,6 +223,10 @@ func (s *solve) explain(ctx context.Context, err error) error {
 		return wrong
 	}
 	explained := s.secrets.explain(s.steps.explain(err, s.plan))
+	step, _ := errors.AsType[*StepError](explained)
+	if lost := s.bases.err(); lost != nil && (step == nil || step.ExitCode == 0) { // else the step had all layers
+		return lost
+	}
 	_, isDaemonError := errors.AsType[*DaemonError](explained)
 	if isDaemonError && status.Code(err) == codes.Unavailable { // the daemon has ended
 		return s.stoppedError(explained)

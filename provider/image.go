@@ -38,9 +38,10 @@ type imageResource struct {
 	infer.InferredResource
 	settings     *settings
 	loader       *inputsLoader
-	notes        *notes        // of the images of the program
-	recentPushes *recentPushes // Delete keeps them,
-	programRefs  *programRefs  // and these
+	notes        *notes          // of the images of the program
+	unpushed     *unpushedImages // of previews
+	recentPushes *recentPushes   // Delete keeps them,
+	programRefs  *programRefs    // and these
 }
 
 func newImageResource(settings *settings) *imageResource {
@@ -49,6 +50,7 @@ func newImageResource(settings *settings) *imageResource {
 		settings:         settings,
 		loader:           newInputsLoader(),
 		notes:            newNotes(),
+		unpushed:         &unpushedImages{},
 		recentPushes:     newRecentPushes(),
 		programRefs:      newProgramRefs(),
 	}

@@ -19,6 +19,8 @@ type image struct {
 	hash   string // of the inputs
 	inputs *inputs.Inputs
 	built  bool // whether the build succeeded
+
+	unpushed unpushedImage // for builds on this image; zero if there can be none
 }
 
 // buildImage builds the plan of the operation and pushes the image by digest to its repositories. It returns an error
@@ -40,7 +42,8 @@ func buildImage(ctx context.Context, settings *settings, loader *inputsLoader, o
 		return built, err
 	}
 	defer turns.release()
-	built.digest, err = imageJob{settings: settings, op: op, in: in, progress: progress}.build(ctx)
+	job := imageJob{settings: settings, op: op, in: in, progress: progress, kept: &built.unpushed}
+	built.digest, err = job.build(ctx)
 	if built.built = err == nil; built.built {
 		userWrittenExports().remember(op.exports, op.hash)
 	}
@@ -70,7 +73,10 @@ func newImageBuild(ctx context.Context, job imageJob, on builder) (*imageBuild, 
 	b.access, err = newAccess(ctx, op, b.client, func(ctx context.Context) (engine.Address, error) {
 		return on.loadTarget(ctx, settings.configuration())
 	})
-	err = cmp.Or(err, checkMachineNetwork(on, op.plan), checkBuilderLimits(on, op.plan.Limits))
+	var errBases error
+	b.access.UnpushedBases, errBases = unpushedOn(on, op.awaitedBases)
+	b.access.KeepUnpushed = job.keepsUnpushed()
+	err = cmp.Or(err, errBases, checkMachineNetwork(on, op.plan), checkBuilderLimits(on, op.plan.Limits))
 	if err == nil {
 		err = b.resolveGateway(ctx)
 	}

@@ -25,6 +25,8 @@ type imageJob struct {
 
 	platform  string // that this part of the image is for; "": the whole image
 	testsOnly bool   // only the test targets are built
+
+	kept *unpushedImage // gets the image of a preview
 }
 
 // build finds the nodes, builds on them and pushes the image by digest. It returns the digest; "" if nobody gets the
@@ -100,7 +102,9 @@ func (j imageJob) runOn(ctx context.Context, on builder) (buildkit.Built, error)
 	if err != nil {
 		return buildkit.Built{}, err
 	}
-	err = b.pushWithRetry(ctx)
+	if err = b.pushWithRetry(ctx); err == nil {
+		b.keepUnpushed(ctx)
+	}
 	return b.built, b.explain(ctx, err)
 }
 

@@ -9,33 +9,36 @@ import (
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
-	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
 // obstaclesShown bounds the number of unknown inputs in a message.
 const obstaclesShown = 5
 
-// obstacle returns the reason why a preview cannot build, or "" if it can. sure is false if the preview may build with
-// other base images than the update.
-func obstacle(ctx context.Context, op operation, promised promises) (reason string, sure bool) {
+// obstacle returns the reason why a preview cannot build, or "" if it can. bases are the base images that the build
+// takes from the builder, because no registry has them yet. sure is false if the preview may build with other base
+// images than the update.
+func obstacle(
+	ctx context.Context, op operation, promised promises, unpushed *unpushedImages,
+) (reason string, bases []awaitedBase, sure bool) {
 	if inputs := unknownBuildInputs(op.inputs); len(inputs) > 0 {
-		return formatNames(inputs) + " not known yet", true
+		return formatNames(inputs) + " not known yet", nil, true
 	}
 	if by, dest, ok := awaitedFile(op, promised); ok {
 		path := printable(relativeToProgram(dest))
-		return fmt.Sprintf("it reads %s, which the image %s of this update writes", path, by.resourceName()), true
+		return fmt.Sprintf("it reads %s, which the image %s of this update writes", path, by.resourceName()), nil, true
 	}
-	by, base, sure := awaitedBase(ctx, op, promised)
-	if base != "" {
-		return fmt.Sprintf("its base image %s is made by the image %s of this update", base, by.resourceName()), true
+	bases, sure = awaitedBases(ctx, op, promised)
+	for i, base := range bases {
+		var ok bool
+		if bases[i].image, ok = unpushed.find(base.by.Digest); !ok {
+			return base.reason(), nil, true
+		}
 	}
 	unknown := slices.DeleteFunc(slices.Clone(computedInputs), func(key string) bool { return isKnown(op.inputs, key) })
 	if len(unknown) > 0 {
-		return formatNames(unknown) + " not known yet", true
+		return formatNames(unknown) + " not known yet", nil, true
 	}
-	return "", sure
+	return "", bases, sure
 }
 
 // unknownBuildInputs returns the paths of the unknown values that a build needs.
@@ -97,42 +100,4 @@ func awaitedFile(op operation, promised promises) (by promise, dest string, ok b
 		}
 	}
 	return promise{}, "", false
-}
-
-// awaitedBase returns the promise of another image to push a base image of the build, and its reference. The registry
-// does not have that base image yet, or still has another one. sure is false if the base images are not known.
-func awaitedBase(ctx context.Context, op operation, promised promises) (by promise, base string, sure bool) {
-	if !slices.ContainsFunc(promised, func(p promise) bool { return len(p.Refs) > 0 }) {
-		return promise{}, "", true
-	}
-	plan := op.plan
-	plan.BaseDigests = maps.Clone(plan.BaseDigests)
-	maps.DeleteFunc(plan.BaseDigests, func(_, digest string) bool { return digest == "" }) // not known yet
-	bases, certain, err := inputs.BaseImages(ctx, plan)
-	if err != nil || !certain {
-		return promise{}, "", false
-	}
-	for _, base := range bases {
-		if by, ok := promised.ofBase(base); ok && !holdsDigest(ctx, op.client, base, by.Digest) {
-			return by, base, true
-		}
-	}
-	return promise{}, "", true
-}
-
-// holdsDigest tells whether a reference already points at a digest. It returns false if the registry gives no answer.
-func holdsDigest(ctx context.Context, client *registry.Client, ref, digest string) bool {
-	if digest == "" {
-		return false
-	}
-	if repository, digest, ok := strings.Cut(ref, "@"); ok {
-		there, err := client.Exists(ctx, repository, digest)
-		return err == nil && there
-	}
-	tag, err := registry.ParseTag(ref)
-	if err != nil {
-		return false
-	}
-	held, err := client.Resolve(ctx, tag)
-	return err == nil && held == digest
 }

@@ -38,8 +38,9 @@ type operation struct {
 	unchanged  bool     // the state was applied from the same inputs, as far as they shape the image
 	plan       inputs.Plan
 
-	secretsChanged bool     // a watched secret has changed, so that no image of before will do
-	missing        []export // whose destination is not on this machine any more
+	secretsChanged bool          // a watched secret has changed, so that no image of before will do
+	missing        []export      // whose destination is not on this machine any more
+	awaitedBases   []awaitedBase // what a preview takes from the builder
 
 	waits    *waits
 	keychain *registry.Keychain

@@ -51,31 +51,46 @@ func (r *imageResource) preview(ctx context.Context, op operation) (property.Map
 // previewBuild builds as far as a preview can, or logs why it cannot. The digest is "" unless the update will make the
 // same image.
 func (r *imageResource) previewBuild(ctx context.Context, op operation) (image, error) {
-	reason, sure := obstacle(ctx, op, r.notes.promisesFor(op.urn))
+	reason, bases, sure := obstacle(ctx, op, r.notes.promisesFor(op.urn), r.unpushed)
 	if reason != "" {
 		loggerOf(ctx).infof("not built in this preview: %s", reason)
 		return image{}, nil
 	}
 	logWithoutImage(ctx, op)
 	logMissing(ctx, op)
+	op.awaitedBases = bases
 	built, err := buildImage(ctx, r.settings, r.loader, op.withoutPush())
+	if err != nil {
+		return image{}, r.logUnbuilt(ctx, op, err)
+	}
+	if !sure || op.args.varies() || !isKnown(op.inputs, "cacheTo") {
+		built.digest = ""
+	}
+	if built.digest != "" && built.unpushed.content != nil {
+		r.unpushed.add(built.unpushed)
+	}
+	return built, nil
+}
+
+// logUnbuilt logs why a preview could not build, and returns nil. It returns the error of a build that the update
+// cannot do either.
+func (r *imageResource) logUnbuilt(ctx context.Context, op operation, err error) error {
+	missing, isMissing := missingBase(err, op.awaitedBases)
 	switch {
-	case err != nil && r.notes.promisesFor(op.urn).includesBaseOf(err):
+	case isMissing:
+		loggerOf(ctx).infof("not built in this preview: %s", missing.reason())
+	case r.notes.promisesFor(op.urn).includesBaseOf(err):
 		loggerOf(ctx).infof("not built in this preview: another image of this update makes what it needs: %v", err)
 	case errors.As(err, new(*noBuilderError)):
 		if r.settings.isFirst(noBuilderKey) {
 			loggerOf(ctx).warnf("not built in this preview: %v", err)
 		}
-		built = image{}
-	case err != nil && op.needsUnknownLogin(err):
+	case op.needsUnknownLogin(err):
 		loggerOf(ctx).infof("not built in this preview, because a login in registries is not known yet: %v", err)
-	case err != nil:
-		return image{}, err
+	default:
+		return err
 	}
-	if !sure || op.args.varies() || !isKnown(op.inputs, "cacheTo") {
-		built.digest = ""
-	}
-	return built, nil
+	return nil
 }
 
 // needsUnknownLogin tells whether a build failed because a login is not known yet.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/distribution/reference"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
@@ -168,14 +167,6 @@ func (all promises) includesBaseOf(err error) bool {
 	if !ok || !missing.NotFound() {
 		return false
 	}
-	named, err := reference.ParseNormalizedNamed(missing.Ref)
-	if err != nil {
-		return false
-	}
-	if fixed, ok := named.(reference.Digested); ok {
-		_, ok = all.byDigest(named.Name(), fixed.Digest().String())
-		return ok
-	}
-	_, ok = all.byTag(reference.TagNameOnly(named).String())
+	_, ok = all.ofBase(baseRef(missing.Ref))
 	return ok
 }
