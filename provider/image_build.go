@@ -75,7 +75,7 @@ func newImageBuild(ctx context.Context, job imageJob, on builder) (*imageBuild, 
 	})
 	var errBases error
 	b.access.UnpushedBases, errBases = unpushedOn(on, op.awaitedBases)
-	b.access.KeepUnpushed = job.keepsUnpushed()
+	b.access.KeepUnpushed = job.keepsUnpushed() && on.servesUnpushed()
 	err = cmp.Or(err, errBases, checkMachineNetwork(on, op.plan), checkBuilderLimits(on, op.plan.Limits))
 	if err == nil {
 		err = b.resolveGateway(ctx)

@@ -26,3 +26,7 @@ func (b *imageBuild) keepUnpushed(ctx context.Context) {
 		*b.kept = unpushedImage{digest: b.built.Digest, endpoint: b.builder.endpoint, content: b.built.Unpushed}
 	}
 }
+
+// servesUnpushed tells whether the builder can build on an image that it has built and no registry has. containerd
+// collects garbage so often that a Docker Engine may lose a part of the image in between.
+func (b builder) servesUnpushed() bool { return b.engine == nil || b.container != nil }

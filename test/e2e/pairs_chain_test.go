@@ -89,10 +89,9 @@ func chainStack(t *testing.T, builder string) *stack.Test {
 func TestPreviewBuildsOnImagesOfThePreview(t *testing.T) {
 	t.Parallel()
 	for name, builder := range map[string]func() string{
-		"embedded":                  func() string { return "" },
-		"Docker Engine, containerd": func() string { return endpointOf(t, &containerdEngine) },
-		"Docker Engine, classic":    func() string { return endpointOf(t, &classicEngine) },
-		"elsewhere":                 func() string { return elsewhere.endpoint(t) },
+		"embedded":               func() string { return "" },
+		"Docker Engine, classic": func() string { return endpointOf(t, &classicEngine) },
+		"elsewhere":              func() string { return elsewhere.endpoint(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
