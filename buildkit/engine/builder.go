@@ -91,8 +91,8 @@ func (e *Engine) newBuilder(ctx context.Context, o BuilderOptions) (*Builder, er
 		builderContainer: builderContainer{
 			engine: e, name: "pulumi-buildkit-" + image.key(), image: image, note: o.Note,
 		},
-		settings: append(settings, '\n'), skippedProxies: skipped, tunnels: map[string]*openTunnel{}, noted: map[string]bool{},
-		tunnelLimits: defaultTunnelLimits,
+		settings: append(settings, '\n'), skippedProxies: skipped, tunnelLimits: defaultTunnelLimits,
+		tunnels: map[string]*openTunnel{}, noted: map[string]bool{},
 	}
 	for _, host := range o.Hosts {
 		if target, ok := tunnel.TargetOf(host, o.port(host)); ok {
@@ -132,7 +132,7 @@ func (b *Builder) Dial(ctx context.Context) (net.Conn, error) {
 	return greeted, nil
 }
 
-// dialWithin is Dial with a time limit.
+// dialWithin does what Dial does, within a time limit.
 func (b *Builder) dialWithin(ctx context.Context, limit time.Duration) (net.Conn, error) {
 	ctx, stop := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
 	defer stop()
@@ -169,8 +169,9 @@ func (b *Builder) IsRootless() bool {
 // BuildKit returns a client of the daemon and waits until it answers, a minute at most. It opens the tunnels to
 // registries on this machine first, again if they have ended. The caller closes the client.
 //
-// It returns a *ClaimedError if the port of a registry leads to another machine, an *OccupiedError if something else
-// listens there, a *TunnelError if a tunnel cannot be opened, and a *BuilderError if the daemon does not answer.
+// It returns a *ClaimedError if the port of a registry leads to another machine, and an *OccupiedError if something
+// else listens there. It returns a *TunnelError if a tunnel cannot be opened, and a *BuilderError if the daemon does
+// not answer.
 func (b *Builder) BuildKit(ctx context.Context) (*bkclient.Client, error) {
 	if err := b.openTunnels(ctx); err != nil {
 		return nil, err

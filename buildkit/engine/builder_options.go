@@ -35,8 +35,8 @@ var inheritedVariables = []string{
 	"PULUMI_BUILDKIT_DAEMON_IDLE",
 }
 
-// inheritEnviron returns those of inheritedVariables that are set. It leaves out a proxy on the loopback of this machine
-// unless that is also the engine's loopback, and returns the names of those.
+// inheritEnviron returns those of inheritedVariables that are set. It leaves out a proxy on the loopback of this
+// machine unless that is also the engine's loopback, and returns the names of those.
 func (e *Engine) inheritEnviron(ctx context.Context) (found map[string]string, skipped []string, err error) {
 	found = map[string]string{}
 	for _, name := range inheritedVariables {

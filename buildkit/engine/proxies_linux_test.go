@@ -30,7 +30,8 @@ func TestProxyOnTheLoopback(t *testing.T) {
 		if got := b.SkippedProxies(); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v", name, got)
 		}
-		if environ := engine.Environ(t, b); environ["ALL_PROXY"] == "" || (environ["HTTP_PROXY"] == "") != (c.want != nil) {
+		environ := engine.Environ(t, b)
+		if environ["ALL_PROXY"] == "" || (environ["HTTP_PROXY"] == "") != (c.want != nil) {
 			t.Errorf("%s: %v", name, environ)
 		}
 	}
