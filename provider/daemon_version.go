@@ -23,7 +23,7 @@ func (b *imageBuild) warnOfVersion(ctx context.Context, daemon *client.Client) {
 	if on.isEmbedded() || on.container != nil || !b.settings.isFirst("the version of "+on.endpoint) {
 		return
 	}
-	ctx, stop := context.WithTimeout(ctx, versionLimit)
+	ctx, stop := withinLimit(ctx, versionLimit)
 	defer stop()
 	info, err := daemon.Info(ctx)
 	if err != nil || !isOlderRelease(info.BuildkitVersion.Version, safeVersion) {

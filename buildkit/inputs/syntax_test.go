@@ -35,10 +35,12 @@ func TestFrontend(t *testing.T) {
 		dockerfile, syntax, want string
 		unknown                  bool
 	}{
-		"none":       {dockerfile: "FROM scratch\n"},
-		"official":   {dockerfile: "# syntax=docker/dockerfile:1\nFROM scratch\n"},
-		"a line":     {dockerfile: "# syntax=localhost:5000/fe:1 x\nFROM scratch\n", want: "localhost:5000/fe:1"},
-		"arg":        {dockerfile: "# syntax=a/b\nFROM scratch\n", syntax: "localhost:5000/fe", want: "localhost:5000/fe"},
+		"none":     {dockerfile: "FROM scratch\n"},
+		"official": {dockerfile: "# syntax=docker/dockerfile:1\nFROM scratch\n"},
+		"a line":   {dockerfile: "# syntax=localhost:5000/fe:1 x\nFROM scratch\n", want: "localhost:5000/fe:1"},
+		"arg": {
+			dockerfile: "# syntax=a/b\nFROM scratch\n", syntax: "localhost:5000/fe", want: "localhost:5000/fe",
+		},
 		"own":        {dockerfile: "# syntax=a/b\nFROM scratch\n", syntax: "dockerfile.v0"},
 		"not here":   {unknown: true},
 		"arg, known": {syntax: "localhost:5000/fe", want: "localhost:5000/fe"},

@@ -14,7 +14,9 @@ import (
 )
 
 // oldDaemon tells an old version and can do nothing else.
-type oldDaemon struct{ controlapi.UnimplementedControlServer }
+type oldDaemon struct {
+	controlapi.UnimplementedControlServer
+}
 
 func (oldDaemon) Info(context.Context, *controlapi.InfoRequest) (*controlapi.InfoResponse, error) {
 	return &controlapi.InfoResponse{BuildkitVersion: &apitypes.BuildkitVersion{Version: "v0.30.0"}}, nil
@@ -32,6 +34,6 @@ func TestADaemonWithKnownDefects(t *testing.T) {
 	t.Cleanup(server.Stop)
 	builder := "builder: { endpoint: \"unix://" + socket + "\" }\n"
 	s := open(t, project(t, fixed+builder, map[string]string{"hello": "hello\n"}))
-	fails(t, s.Up("--skip-preview"), "warning: the BuildKit daemon at unix://"+socket+" is v0.30.0, and versions before "+
-		"v0.31.2 have known security defects (CVE-2026-15788 and others). Update it")
+	fails(t, s.Up("--skip-preview"), "warning: the BuildKit daemon at unix://"+socket+" is v0.30.0, and versions "+
+		"before v0.31.2 have known security defects (CVE-2026-15788 and others). Update it")
 }
