@@ -5,11 +5,12 @@ import "context"
 // keepsUnpushed tells whether other images can be built on the image of a job before it is pushed: a preview makes it,
 // on one builder, and the update makes the same.
 func (j imageJob) keepsUnpushed() bool {
-	return j.op.preview && len(j.op.tags.list) > 0 && !j.op.args.varies() && j.platform == "" && !j.testsOnly
+	same := !j.op.args.varies() && !j.op.hasInlineCache()
+	return j.op.preview && len(j.op.tags.list) > 0 && same && j.platform == "" && !j.testsOnly
 }
 
 // keepUnpushed keeps the image for builds on it. If the daemon had dropped a manifest before it was read, keepUnpushed
-// solves again: the garbage collection of a daemon may run right after a solve. No step runs a second time.
+// solves again. No step runs a second time.
 func (b *imageBuild) keepUnpushed(ctx context.Context) {
 	const tries = 3
 	for range tries {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
 
@@ -114,6 +115,14 @@ func (a ImageArgs) baseDigests() map[string]string {
 // of the update.
 func (a ImageArgs) varies() bool {
 	return a.Provenance != nil || a.SBOM != nil || deref(a.NoCache) || len(a.NoCacheFilter) > 0
+}
+
+// hasInlineCache tells whether the image holds its own build cache. That depends on what else the builder has in its
+// cache at the time, so a preview cannot know the digest of the update.
+func (op operation) hasInlineCache() bool {
+	_, to, _ := caches(op.args)
+	isInline := func(c buildkit.Cache) bool { return c.Type == "inline" }
+	return op.plan.HasInlineCache() || slices.ContainsFunc(to, isInline)
 }
 
 func (a ImageArgs) epoch() *int64 {

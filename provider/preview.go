@@ -63,7 +63,7 @@ func (r *imageResource) previewBuild(ctx context.Context, op operation) (image, 
 	if err != nil {
 		return image{}, r.logUnbuilt(ctx, op, err)
 	}
-	if !sure || op.args.varies() || !isKnown(op.inputs, "cacheTo") {
+	if !sure || op.args.varies() || op.hasInlineCache() || !isKnown(op.inputs, "cacheTo") {
 		built.digest = ""
 	}
 	if built.digest != "" && built.unpushed.content != nil {

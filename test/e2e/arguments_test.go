@@ -17,11 +17,13 @@ func TestArgumentsOfBuildKit(t *testing.T) {
 	s := open(t, withDependent(t, with(`BUILDKIT_INLINE_CACHE: "1", BUILDKIT_MULTI_PLATFORM: "1"`)))
 	const dockerfile = "# syntax=127.0.0.1:1/nobody/frontend\nFROM scratch\nMAINTAINER nobody\nCOPY file /\n"
 	must(t, s.Write("src/Dockerfile", dockerfile))
-	said := previewSteps(t, s)["watcher"].input("labels", "digest")
+	if said := previewSteps(t, s)["watcher"].input("labels", "digest"); said != unknown {
+		t.Errorf("the preview said %v, and the cache in the image may be another one in the update", said)
+	}
 	succeeds(t, s.Up("--skip-preview"), "MaintainerDeprecated")
 	outputs, index := resourcesByName(s)["image"].Outputs, fetchManifest(t, repository(t)+":1")
-	if said != index.Digest.String() || outputs["digest"] != said || !index.MediaType.IsIndex() {
-		t.Errorf("the preview said %v, the output is %v, and the tag holds %v", said, outputs["digest"], index)
+	if outputs["digest"] != index.Digest.String() || !index.MediaType.IsIndex() {
+		t.Errorf("the output is %v, and the tag holds %v", outputs["digest"], index)
 	}
 	var config string
 	manifests, err := index.ImageIndex()
