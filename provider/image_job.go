@@ -11,6 +11,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
@@ -83,12 +84,16 @@ func (j imageJob) run(ctx context.Context, nodes []node, again bool) (buildkit.B
 	}
 	j.progress.log.warnf("%s: %v; trying once more", nodes[0].name(), err)
 	j.settings.nodes.forget()
-	others, findErr := j.findNodes(ctx)
-	if findErr != nil {
-		return built, errors.Join(err, explainBuilder(findErr))
+	others, lost := j.findNodes(ctx)
+	if lost != nil {
+		return built, fmt.Errorf("%w; tried once more: %w", err, explainBuilder(lost))
 	}
 	defer releaseNodes(others)
-	return j.run(ctx, others, false)
+	built, lost = j.run(ctx, others, false)
+	if _, ok := errors.AsType[*endpoint.NoDaemonError](lost); ok { // the first error says more
+		return built, fmt.Errorf("%w; tried once more: %w", err, lost)
+	}
+	return built, lost
 }
 
 // isLost tells whether a build failed because its daemon ended or can no longer be reached.

@@ -32,7 +32,7 @@ var (
 func TestMain(m *testing.M) {
 	code := shared.Main(m, "../..")
 	if err := errors.Join(containerdEngine.End(), classicEngine.End(), apartEngine.End(), brokenEngine.End(),
-		elsewhere.end()); err != nil {
+		elsewhere.end(), secondNode.end()); err != nil {
 		_, _ = os.Stderr.WriteString(err.Error() + "\n")
 		code = 1
 	}

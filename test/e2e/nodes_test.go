@@ -18,6 +18,29 @@ import (
 // onTwoPlatforms are the properties of an image that the builders of a provider share.
 const onTwoPlatforms = "context: { location: ./app }\nplatforms: [linux/arm64, linux/amd64]\ntags: [\"REPO:1\"]\n"
 
+// secondNode is a daemon that emulates linux/arm64, which the tests of nodes share.
+var secondNode remoteDaemon
+
+// startSecondNode starts it, and returns where it listens.
+func startSecondNode(t *testing.T) string {
+	t.Helper()
+	keepEmulation(t)
+	return "unix://" + secondNode.start(t).socket
+}
+
+// keepEmulation starts the daemon of the suite, which registers emulation for every daemon of this machine, and holds it
+// until the test ends. A BuildKit daemon looks for emulation when it starts.
+func keepEmulation(t *testing.T) {
+	t.Helper()
+	s := open(t, project(t, "platforms: [linux/amd64]\nexports: [{ cacheonly: {} }]\n",
+		map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}))
+	succeeds(t, s.Preview())
+	lock, err := os.Open(filepath.Join(shared.Daemon, "clients.lock"))
+	must(t, err)
+	t.Cleanup(func() { _ = lock.Close() })
+	must(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_SH))
+}
+
 // openNodes opens a program whose builders are the embedded daemon and then the daemon second, which builds linux/arm64
 // only.
 func openNodes(t *testing.T, properties, dockerfile, second string) *stack.Test {
@@ -35,7 +58,7 @@ func TestTwoNodes(t *testing.T) {
 	t.Parallel()
 	const properties = onTwoPlatforms + "sourceDateEpoch: 0\nannotations: { org.opencontainers.image.vendor: me }\n"
 	const dockerfile = "FROM BUSYBOX\nARG TARGETARCH\nRUN uname -m >/machine && echo $TARGETARCH >/arch\n"
-	second := "unix://" + elsewhere.start(t).socket
+	second := startSecondNode(t)
 	s := openNodes(t, properties, dockerfile, second)
 	shares := []string{"building linux/amd64 on the embedded BuildKit daemon, linux/arm64 on " + second +
 		": the builders of the provider"}
@@ -75,7 +98,7 @@ func TestNodesThatAreDown(t *testing.T) {
 func TestAStepFailsOnOneNode(t *testing.T) {
 	t.Parallel()
 	const dockerfile = "FROM BUSYBOX\nARG TARGETARCH\nRUN if [ $TARGETARCH = arm64 ]; then exit 7; fi; sleep 300\n"
-	second := "unix://" + elsewhere.start(t).socket
+	second := startSecondNode(t)
 	s := openNodes(t, onTwoPlatforms, dockerfile, second)
 	began := time.Now()
 	fails(t, s.Up("--skip-preview"), "on "+second+": linux/arm64: step [2/2]", "exit code 7")
@@ -92,7 +115,7 @@ func TestATestTargetFailsOnOneNode(t *testing.T) {
 	t.Parallel()
 	const dockerfile = "FROM BUSYBOX AS test\nARG TARGETARCH\n" +
 		"RUN if [ $TARGETARCH = arm64 ]; then sleep 3; exit 7; fi\nFROM BUSYBOX\nCOPY Dockerfile /\n"
-	s := openNodes(t, onTwoPlatforms+"testTargets: [test]\n", dockerfile, "unix://"+elsewhere.start(t).socket)
+	s := openNodes(t, onTwoPlatforms+"testTargets: [test]\n", dockerfile, startSecondNode(t))
 	fails(t, s.Up("--skip-preview"), "linux/arm64: step [test 2/2]", "exit code 7")
 	host, path, _ := strings.Cut(repository(t), "/")
 	response, err := http.Get("http://" + host + "/v2/" + path + "/tags/list")
@@ -114,6 +137,7 @@ func TestANodeIsLost(t *testing.T) {
 	for name, signal := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "frozen": syscall.SIGSTOP} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			keepEmulation(t)
 			second := remoteDaemon{apart: true}
 			defer func() { must(t, second.end()) }()
 			step := fmt.Sprintf("sleep 7.%d", signal)
@@ -144,6 +168,7 @@ func TestANodeIsLost(t *testing.T) {
 // that of a single builder serves nodes.
 func TestCachesOfNodes(t *testing.T) {
 	t.Parallel()
+	keepEmulation(t)
 	const dockerfile = "FROM BUSYBOX\nARG TARGETARCH\nRUN cat /proc/sys/kernel/random/uuid >/$TARGETARCH\n"
 	const caches = "cacheFrom: [{ registry: { ref: \"REPO:cache\" } }]\n" +
 		"cacheTo: [{ registry: { ref: \"REPO:cache\", mode: max } }]\n"
