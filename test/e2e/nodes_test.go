@@ -28,8 +28,8 @@ func startSecondNode(t *testing.T) string {
 	return "unix://" + secondNode.start(t).socket
 }
 
-// keepEmulation starts the daemon of the suite, which registers emulation for every daemon of this machine, and holds it
-// until the test ends. A BuildKit daemon looks for emulation when it starts.
+// keepEmulation starts the daemon of the suite, which registers emulation for every daemon of this machine. It holds
+// that daemon until the test ends. A BuildKit daemon looks for emulation when it starts.
 func keepEmulation(t *testing.T) {
 	t.Helper()
 	s := open(t, project(t, "platforms: [linux/amd64]\nexports: [{ cacheonly: {} }]\n",
