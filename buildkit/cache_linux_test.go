@@ -3,6 +3,7 @@ package buildkit_test
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -113,10 +114,7 @@ func TestCacheErrors(t *testing.T) {
 	ref := registry.Host() + "/cache:app"
 	to := buildkit.Cache{Type: "registry", Options: map[string]string{"ref": ref}}
 	ignored := buildkit.Cache{Type: "registry", Options: map[string]string{"ref": ref, "ignore-error": "true"}}
-	cases := map[string]struct {
-		access      buildkit.Access
-		err, warned string
-	}{
+	cases := map[string]cacheFailure{
 		"no such cache": {
 			buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "registry", Options: map[string]string{"ref": ref}}}},
 			"", "importing cache manifest from " + ref,
@@ -131,54 +129,68 @@ func TestCacheErrors(t *testing.T) {
 		"no right to write, ignored": {
 			buildkit.Access{CacheTo: []buildkit.Cache{ignored}}, "", "exporting cache to registry: ",
 		},
-		"GitHub's": {buildkit.Access{CacheTo: []buildkit.Cache{gitHubCache("false")}}, "127.0.0.1:1", ""},
-		"GitHub's, ignored": {
-			buildkit.Access{CacheTo: []buildkit.Cache{gitHubCache("true")}}, "", "exporting to GitHub Actions Cache: ",
-		},
-		"a type that the daemon does not know": {
-			buildkit.Access{CacheTo: []buildkit.Cache{
-				{Type: "tape", Options: map[string]string{"ignore-error": "true"}},
-			}},
-			"the builder cannot write a cache of type tape: it does not know this type", "",
-		},
-		"GitHub's, with a token that is none": {
-			buildkit.Access{CacheTo: []buildkit.Cache{{Type: "gha", Options: map[string]string{
-				"url": "http://127.0.0.1:1/", "token": "canary", "ignore-error": "true",
-			}}}},
-			"the builder cannot write a cache of type gha: ", "",
-		},
-		"a folder that cannot be written": {
-			buildkit.Access{CacheTo: []buildkit.Cache{
-				{Type: "local", Options: map[string]string{"dest": "/dev/null"}},
-			}},
-			"/dev/null", "",
-		},
-		"a folder that cannot be written, ignored": {
-			buildkit.Access{CacheTo: []buildkit.Cache{{Type: "local", Options: map[string]string{
-				"dest": "/dev/null", "ignore-error": "true",
-			}}}},
-			"", "open /dev/null: not a directory: the image is built without this cache",
-		},
-		"S3, ignored": {
-			buildkit.Access{CacheTo: []buildkit.Cache{{Type: "s3", Options: map[string]string{
-				"bucket": "b", "region": "r", "endpoint_url": "http://127.0.0.1:1", "access_key_id": "AKIA",
-				"secret_access_key": "key", "retry_max_attempts": "1", "ignore-error": "true",
-			}}}}, "", "exporting cache to Amazon S3: ",
-		},
 	}
+	maps.Copy(cases, unwritableCaches)
 	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newStepBuilder(t)
-			_, err := s.solve(t.Context(), s.plan(t, "RUN true"), c.access)
-			if (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) {
-				t.Errorf("got %v, want %s", err, c.err)
-			}
-			if got := s.warnings(); !strings.HasPrefix(got, c.warned) || (got == "") != (c.warned == "") {
-				t.Errorf("warned %q, want %q", got, c.warned)
-			}
-		})
+		t.Run(name, c.check)
 	}
+}
+
+// cacheFailure is a cache that cannot be read or written, and what the build makes of it.
+type cacheFailure struct {
+	access      buildkit.Access
+	err, warned string
+}
+
+// check builds with the cache.
+func (c cacheFailure) check(t *testing.T) {
+	t.Parallel()
+	s := newStepBuilder(t)
+	_, err := s.solve(t.Context(), s.plan(t, "RUN true"), c.access)
+	if (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) {
+		t.Errorf("got %v, want %s", err, c.err)
+	}
+	if got := s.warnings(); !strings.HasPrefix(got, c.warned) || (got == "") != (c.warned == "") {
+		t.Errorf("warned %q, want %q", got, c.warned)
+	}
+}
+
+// unwritableCaches are caches that no builder can write.
+var unwritableCaches = map[string]cacheFailure{
+	"GitHub's": {buildkit.Access{CacheTo: []buildkit.Cache{gitHubCache("false")}}, "127.0.0.1:1", ""},
+	"GitHub's, ignored": {
+		buildkit.Access{CacheTo: []buildkit.Cache{gitHubCache("true")}}, "", "exporting to GitHub Actions Cache: ",
+	},
+	"a type that the daemon does not know": {
+		buildkit.Access{CacheTo: []buildkit.Cache{
+			{Type: "tape", Options: map[string]string{"ignore-error": "true"}},
+		}},
+		"the builder cannot write a cache of type tape: it does not know this type", "",
+	},
+	"GitHub's, with a token that is none": {
+		buildkit.Access{CacheTo: []buildkit.Cache{{Type: "gha", Options: map[string]string{
+			"url": "http://127.0.0.1:1/", "token": "canary", "ignore-error": "true",
+		}}}},
+		"the builder cannot write a cache of type gha: ", "",
+	},
+	"a folder that cannot be written": {
+		buildkit.Access{CacheTo: []buildkit.Cache{
+			{Type: "local", Options: map[string]string{"dest": "/dev/null"}},
+		}},
+		"/dev/null", "",
+	},
+	"a folder that cannot be written, ignored": {
+		buildkit.Access{CacheTo: []buildkit.Cache{{Type: "local", Options: map[string]string{
+			"dest": "/dev/null", "ignore-error": "true",
+		}}}},
+		"", "open /dev/null: not a directory: the image is built without this cache",
+	},
+	"S3, ignored": {
+		buildkit.Access{CacheTo: []buildkit.Cache{{Type: "s3", Options: map[string]string{
+			"bucket": "b", "region": "r", "endpoint_url": "http://127.0.0.1:1", "access_key_id": "AKIA",
+			"secret_access_key": "key", "retry_max_attempts": "1", "ignore-error": "true",
+		}}}}, "", "exporting cache to Amazon S3: ",
+	},
 }
 
 // gitHubCache returns a cache of GitHub Actions where nothing listens.

@@ -25,52 +25,61 @@ func candidateWith(name, serves string, only ...string) measured {
 	return measured{candidate{name: name, platforms: only}, buildkit.NewServed(all)}
 }
 
+// Platforms of workers, their own first.
+const (
+	x86 = "linux/amd64 linux/amd64/v2 linux/386 linux/arm64"
+	arm = "linux/arm64 linux/arm/v7 linux/amd64"
+)
+
+// assignments are the cases of TestAssign, by name: the builder of each platform, the one that builds all of them as a
+// whole, and the platforms that nobody may build.
+var assignments = map[string]struct {
+	among []measured
+	want  map[string]string
+	whole string
+	none  []string
+}{
+	"each natively": {
+		among: []measured{candidateWith("a", x86), candidateWith("b", arm)},
+		want:  map[string]string{"linux/amd64": "a", "linux/arm64": "b"}, whole: "a",
+	},
+	"natively, whatever the order": {
+		among: []measured{candidateWith("a", arm), candidateWith("b", x86)},
+		want:  map[string]string{"linux/amd64": "b", "linux/arm64": "a"}, whole: "a",
+	},
+	"the first of two": {
+		among: []measured{candidateWith("a", x86), candidateWith("b", x86)},
+		want:  map[string]string{"linux/amd64": "a", "linux/arm64": "a"}, whole: "a",
+	},
+	"named before emulated": {
+		among: []measured{candidateWith("a", x86), candidateWith("b", x86, "linux/arm64")},
+		want:  map[string]string{"linux/amd64": "a", "linux/arm64": "b"}, whole: "a",
+	},
+	"native before named": {
+		among: []measured{candidateWith("a", x86, "linux/arm64"), candidateWith("b", arm), candidateWith("c", x86)},
+		want:  map[string]string{"linux/amd64": "c", "linux/arm64": "b"}, whole: "b",
+	},
+	"variants are native": {
+		among: []measured{candidateWith("a", arm), candidateWith("b", x86)},
+		want: map[string]string{
+			"linux/arm/v7": "a", "linux/386": "b", "linux/amd64/v2": "b",
+		}, whole: "a",
+	},
+	"nobody serves it": {
+		among: []measured{candidateWith("a", x86, "linux/amd64"), candidateWith("b", x86)},
+		want:  map[string]string{"linux/riscv64": "b"}, whole: "b",
+	},
+	"nobody may": {
+		among: []measured{candidateWith("a", x86, "linux/amd64"), candidateWith("b", arm, "linux/arm64")},
+		want:  map[string]string{"linux/amd64": "a"}, none: []string{"linux/s390x"},
+	},
+}
+
 // Each platform goes to the first builder that has it natively, then to one that is named for it, then to one that
 // emulates it, then to any.
 func TestAssign(t *testing.T) {
 	t.Parallel()
-	const x86, arm = "linux/amd64 linux/amd64/v2 linux/386 linux/arm64", "linux/arm64 linux/arm/v7 linux/amd64"
-	for name, c := range map[string]struct {
-		among []measured
-		want  map[string]string
-		whole string
-		none  []string
-	}{
-		"each natively": {
-			among: []measured{candidateWith("a", x86), candidateWith("b", arm)},
-			want:  map[string]string{"linux/amd64": "a", "linux/arm64": "b"}, whole: "a",
-		},
-		"natively, whatever the order": {
-			among: []measured{candidateWith("a", arm), candidateWith("b", x86)},
-			want:  map[string]string{"linux/amd64": "b", "linux/arm64": "a"}, whole: "a",
-		},
-		"the first of two": {
-			among: []measured{candidateWith("a", x86), candidateWith("b", x86)},
-			want:  map[string]string{"linux/amd64": "a", "linux/arm64": "a"}, whole: "a",
-		},
-		"named before emulated": {
-			among: []measured{candidateWith("a", x86), candidateWith("b", x86, "linux/arm64")},
-			want:  map[string]string{"linux/amd64": "a", "linux/arm64": "b"}, whole: "a",
-		},
-		"native before named": {
-			among: []measured{candidateWith("a", x86, "linux/arm64"), candidateWith("b", arm), candidateWith("c", x86)},
-			want:  map[string]string{"linux/amd64": "c", "linux/arm64": "b"}, whole: "b",
-		},
-		"variants are native": {
-			among: []measured{candidateWith("a", arm), candidateWith("b", x86)},
-			want: map[string]string{
-				"linux/arm/v7": "a", "linux/386": "b", "linux/amd64/v2": "b",
-			}, whole: "a",
-		},
-		"nobody serves it": {
-			among: []measured{candidateWith("a", x86, "linux/amd64"), candidateWith("b", x86)},
-			want:  map[string]string{"linux/riscv64": "b"}, whole: "b",
-		},
-		"nobody may": {
-			among: []measured{candidateWith("a", x86, "linux/amd64"), candidateWith("b", arm, "linux/arm64")},
-			want:  map[string]string{"linux/amd64": "a"}, none: []string{"linux/s390x"},
-		},
-	} {
+	for name, c := range assignments {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			wanted := append(slices.Sorted(maps.Keys(c.want)), c.none...)
