@@ -2,6 +2,8 @@
 package main
 
 import (
+	"maps"
+
 	"github.com/pulumi/pulumi-docker-build/sdk/go/dockerbuild"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
@@ -14,40 +16,106 @@ func dockerfile(name string) dockerbuild.DockerfilePtrInput {
 	return &dockerbuild.DockerfileArgs{Location: pulumi.String("./app/Dockerfile." + name)}
 }
 
-func shop(ctx *pulumi.Context) error {
-	settings := config.New(ctx, "")
-	registry, sources, base := settings.Require("registry"), settings.Require("sources"), settings.Require("base")
-	password := pulumi.ToSecret(pulumi.String(settings.Require("password"))).(pulumi.StringOutput)
-	login := &dockerbuild.RegistryArgs{
-		Address: pulumi.String(registry), Username: pulumi.String("shop"), Password: password,
-	}
-	app := &dockerbuild.BuildContextArgs{Location: pulumi.String("./app")}
+// settings are what the program gets from outside.
+type settings struct {
+	registry, sources, base string
+	password                pulumi.StringOutput
+	login                   *dockerbuild.RegistryArgs
+}
 
-	configured, err := dockerbuild.NewProvider(ctx, "configured", &dockerbuild.ProviderArgs{
-		Host: pulumi.String(""), Registries: dockerbuild.RegistryArray{login},
+func readSettings(ctx *pulumi.Context) settings {
+	given := config.New(ctx, "")
+	s := settings{registry: given.Require("registry"), sources: given.Require("sources"), base: given.Require("base")}
+	s.password = pulumi.ToSecret(pulumi.String(given.Require("password"))).(pulumi.StringOutput)
+	s.login = &dockerbuild.RegistryArgs{
+		Address: pulumi.String(s.registry), Username: pulumi.String("shop"), Password: s.password,
+	}
+	return s
+}
+
+func shop(ctx *pulumi.Context) error {
+	s := readSettings(ctx)
+	made, err := s.makeImages(ctx)
+	if err == nil {
+		err = s.makeConfigured(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	both, err := dockerbuild.NewIndex(ctx, "both", &dockerbuild.IndexArgs{
+		Tag:      pulumi.String(s.registry + "/shop/both:1.0"),
+		Sources:  pulumi.StringArray{made["amd64"].Ref, made["arm64"].Ref},
+		Push:     pulumi.Bool(true),
+		Registry: s.login,
 	})
 	if err != nil {
 		return err
 	}
-	// What a repository of Amazon ECR gives.
-	repositoryURL := pulumi.String(registry + "/shop/ecr").ToStringOutput()
-	images := map[string]*dockerbuild.ImageArgs{
-		"platforms": {
-			Dockerfile: dockerfile("platforms"),
-			Platforms:  dockerbuild.PlatformArray{dockerbuild.Platform_Linux_ppc64le, dockerbuild.Platform("freebsd/amd64")},
+	ctx.Export("pushedRef", made["pushed"].Ref)
+	ctx.Export("bothRef", both.Ref)
+	ctx.Export("cachedDigest", made["cachedInRegistry"].Digest)
+	ctx.Export("builtFor", made["platforms"].Platforms)
+	ctx.Export("stageTarget", made["stage"].Target)
+	return nil
+}
+
+// makeImages makes the images that differ in their inputs only.
+func (s settings) makeImages(ctx *pulumi.Context) (made map[string]*dockerbuild.Image, err error) {
+	images := s.stepImages()
+	maps.Copy(images, s.pushedImages())
+	maps.Copy(images, s.otherImages())
+	app := &dockerbuild.BuildContextArgs{Location: pulumi.String("./app")}
+	made = map[string]*dockerbuild.Image{}
+	for name, args := range images {
+		if args.Context == nil {
+			args.Context = app
+		}
+		if args.Push == nil {
+			args.Push = pulumi.Bool(false)
+		}
+		if made[name], err = dockerbuild.NewImage(ctx, name, args); err != nil {
+			return nil, err
+		}
+	}
+	return made, nil
+}
+
+// makeConfigured makes an image with a Dockerfile in the program, and one with a provider of its own.
+func (s settings) makeConfigured(ctx *pulumi.Context) error {
+	configured, err := dockerbuild.NewProvider(ctx, "configured", &dockerbuild.ProviderArgs{
+		Host: pulumi.String(""), Registries: dockerbuild.RegistryArray{s.login},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = dockerbuild.NewImage(ctx, "written", &dockerbuild.ImageArgs{
+		Push: pulumi.Bool(false),
+		Dockerfile: &dockerbuild.DockerfileArgs{
+			Inline: pulumi.String("FROM " + s.base + "\nRUN echo written in the program\n"),
 		},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = dockerbuild.NewImage(ctx, "exported", &dockerbuild.ImageArgs{
+		Push: pulumi.Bool(false), Context: &dockerbuild.BuildContextArgs{Location: pulumi.String("./app")},
+		Tags: pulumi.StringArray{pulumi.String(s.registry + "/shop/exported:1.0")},
+		Exports: dockerbuild.ExportArray{&dockerbuild.ExportArgs{Registry: &dockerbuild.ExportRegistryArgs{
+			OciMediaTypes: pulumi.Bool(true), Push: pulumi.Bool(false),
+		}}},
+	}, pulumi.Provider(configured))
+	return err
+}
+
+// pushedImages are those that go to a registry.
+func (s settings) pushedImages() map[string]*dockerbuild.ImageArgs {
+	// What a repository of Amazon ECR gives.
+	repositoryURL := pulumi.String(s.registry + "/shop/ecr").ToStringOutput()
+	return map[string]*dockerbuild.ImageArgs{
 		"pushed": {
 			Push:       pulumi.Bool(true),
-			Tags:       pulumi.StringArray{pulumi.String(registry + "/shop/app:1.0")},
-			Registries: dockerbuild.RegistryArray{login},
-		},
-		"cached": {
-			CacheTo: dockerbuild.CacheToArray{dockerbuild.CacheToArgs{Local: dockerbuild.CacheToLocalArgs{
-				Dest: pulumi.String("build/cache"), Mode: dockerbuild.CacheModeMax,
-			}}},
-			CacheFrom: dockerbuild.CacheFromArray{dockerbuild.CacheFromArgs{Local: dockerbuild.CacheFromLocalArgs{
-				Src: pulumi.String("build/cache"),
-			}}},
+			Tags:       pulumi.StringArray{pulumi.String(s.registry + "/shop/app:1.0")},
+			Registries: dockerbuild.RegistryArray{s.login},
 		},
 		"cachedInRegistry": {
 			Push: pulumi.Bool(true),
@@ -59,9 +127,22 @@ func shop(ctx *pulumi.Context) error {
 				Ref: repositoryURL.ApplyT(func(url string) string { return url + ":cache" }).(pulumi.StringOutput),
 			}}},
 			Registries: dockerbuild.RegistryArray{dockerbuild.RegistryArgs{
-				Address: repositoryURL, Username: pulumi.StringPtr("AWS"), Password: password,
+				Address: repositoryURL, Username: pulumi.StringPtr("AWS"), Password: s.password,
 			}},
 			Tags: pulumi.StringArray{pulumi.Sprintf("%s:latest", repositoryURL)},
+		},
+		"clouds": clouds(s.registry),
+		"amd64":  buildFor(s.registry, "amd64", dockerbuild.Platform_Linux_amd64),
+		"arm64":  buildFor(s.registry, "arm64", dockerbuild.Platform_Linux_arm64),
+	}
+}
+
+// stepImages differ in what their steps get.
+func (settings) stepImages() map[string]*dockerbuild.ImageArgs {
+	return map[string]*dockerbuild.ImageArgs{
+		"platforms": {
+			Dockerfile: dockerfile("platforms"),
+			Platforms:  dockerbuild.PlatformArray{dockerbuild.Platform_Linux_ppc64le, dockerbuild.Platform("freebsd/amd64")},
 		},
 		"arguments": {
 			Dockerfile: dockerfile("arguments"),
@@ -84,23 +165,37 @@ func shop(ctx *pulumi.Context) error {
 		},
 		"described": {Labels: pulumi.StringMap{"description": pulumi.String("All that the shop sells ✓")}},
 		"stage":     {Dockerfile: dockerfile("stages"), Target: pulumi.StringPtr("tested")},
+	}
+}
+
+// otherImages have other contexts, caches, exports and builders.
+func (s settings) otherImages() map[string]*dockerbuild.ImageArgs {
+	return map[string]*dockerbuild.ImageArgs{
+		"cached": {
+			CacheTo: dockerbuild.CacheToArray{dockerbuild.CacheToArgs{Local: dockerbuild.CacheToLocalArgs{
+				Dest: pulumi.String("build/cache"), Mode: dockerbuild.CacheModeMax,
+			}}},
+			CacheFrom: dockerbuild.CacheFromArray{dockerbuild.CacheFromArgs{Local: dockerbuild.CacheFromLocalArgs{
+				Src: pulumi.String("build/cache"),
+			}}},
+		},
 		"named": {
 			Dockerfile: dockerfile("named"),
 			Context: &dockerbuild.BuildContextArgs{
 				Location: pulumi.String("./app"),
 				Named: dockerbuild.ContextMap{
-					"toolchain:latest": &dockerbuild.ContextArgs{Location: pulumi.String("docker-image://" + base)},
+					"toolchain:latest": &dockerbuild.ContextArgs{Location: pulumi.String("docker-image://" + s.base)},
 					"assets":           dockerbuild.ContextArgs{Location: pulumi.String("./assets")},
 				},
 			},
 		},
-		"dockerfileByUrl": {Context: dockerbuild.BuildContextArgs{Location: pulumi.String(sources + "/Dockerfile")}},
+		"dockerfileByUrl": {Context: dockerbuild.BuildContextArgs{Location: pulumi.String(s.sources + "/Dockerfile")}},
 		"repository": {
-			Context:    dockerbuild.BuildContextArgs{Location: pulumi.String(sources + "/repo.git#main")},
+			Context:    dockerbuild.BuildContextArgs{Location: pulumi.String(s.sources + "/repo.git#main")},
 			Dockerfile: dockerbuild.DockerfileArgs{Location: pulumi.String("app/Other")},
 		},
 		"repositoryWithInline": {
-			Context:    dockerbuild.BuildContextArgs{Location: pulumi.String(sources + "/repo.git#main")},
+			Context:    dockerbuild.BuildContextArgs{Location: pulumi.String(s.sources + "/repo.git#main")},
 			Dockerfile: dockerbuild.DockerfileArgs{Inline: pulumi.String("FROM scratch\nCOPY hello /\n")},
 		},
 		"loaded": {Exports: dockerbuild.ExportArray{&dockerbuild.ExportArgs{
@@ -120,56 +215,7 @@ func shop(ctx *pulumi.Context) error {
 				dockerbuild.ExportArgs{Cacheonly: dockerbuild.ExportCacheOnlyArgs{}},
 			},
 		},
-		"clouds": clouds(registry),
-		"amd64":  buildFor(registry, "amd64", dockerbuild.Platform_Linux_amd64),
-		"arm64":  buildFor(registry, "arm64", dockerbuild.Platform_Linux_arm64),
 	}
-	made := map[string]*dockerbuild.Image{}
-	for name, args := range images {
-		if args.Context == nil {
-			args.Context = app
-		}
-		if args.Push == nil {
-			args.Push = pulumi.Bool(false)
-		}
-		if made[name], err = dockerbuild.NewImage(ctx, name, args); err != nil {
-			return err
-		}
-	}
-	_, err = dockerbuild.NewImage(ctx, "written", &dockerbuild.ImageArgs{
-		Push: pulumi.Bool(false),
-		Dockerfile: &dockerbuild.DockerfileArgs{
-			Inline: pulumi.String("FROM " + base + "\nRUN echo written in the program\n"),
-		},
-	})
-	if err != nil {
-		return err
-	}
-	_, err = dockerbuild.NewImage(ctx, "exported", &dockerbuild.ImageArgs{
-		Push: pulumi.Bool(false), Context: app,
-		Tags: pulumi.StringArray{pulumi.String(registry + "/shop/exported:1.0")},
-		Exports: dockerbuild.ExportArray{&dockerbuild.ExportArgs{Registry: &dockerbuild.ExportRegistryArgs{
-			OciMediaTypes: pulumi.Bool(true), Push: pulumi.Bool(false),
-		}}},
-	}, pulumi.Provider(configured))
-	if err != nil {
-		return err
-	}
-	both, err := dockerbuild.NewIndex(ctx, "both", &dockerbuild.IndexArgs{
-		Tag:      pulumi.String(registry + "/shop/both:1.0"),
-		Sources:  pulumi.StringArray{made["amd64"].Ref, made["arm64"].Ref},
-		Push:     pulumi.Bool(true),
-		Registry: login,
-	})
-	if err != nil {
-		return err
-	}
-	ctx.Export("pushedRef", made["pushed"].Ref)
-	ctx.Export("bothRef", both.Ref)
-	ctx.Export("cachedDigest", made["cachedInRegistry"].Digest)
-	ctx.Export("builtFor", made["platforms"].Platforms)
-	ctx.Export("stageTarget", made["stage"].Target)
-	return nil
 }
 
 // clouds has caches and exports that no test machine reaches.
