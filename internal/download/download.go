@@ -83,7 +83,7 @@ func (r *route) send(req *http.Request, options Options) (text *Text, status int
 	if err := r.check(req.URL); err != nil {
 		return nil, 0, err
 	}
-	client := http.Client{Transport: r.transport, CheckRedirect: r.checkRedirect}
+	client := http.Client{Transport: redirects{r.transport}, CheckRedirect: r.checkRedirect}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, 0, err

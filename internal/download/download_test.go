@@ -41,6 +41,10 @@ func newServer(t *testing.T, start func(http.Handler) *httptest.Server) *httptes
 		w.Header().Set("Location", r.URL.Query().Get("url"))
 		w.WriteHeader(http.StatusFound)
 	})
+	mux.HandleFunc("/broken", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "http://me:canary@h.example/%zz?X-Amz-Signature=canary")
+		w.WriteHeader(http.StatusFound)
+	})
 	mux.HandleFunc("/seen", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s|%s", r.Header.Get("Authorization"), r.Header.Get("Referer"))
 	})
@@ -87,6 +91,7 @@ func TestGetFails(t *testing.T) {
 				"machine's link or cloud: refused",
 		},
 		s.URL + "/to?url=http://0xa9fea9fe/x": {download.Redirected, "which is an address of this machine's link or"},
+		s.URL + "/broken": {download.Redirected, "the URL to which it redirects is not valid: refused"},
 		s.URL + "/to?url=http://a:b@h.example/x": {
 			download.Redirected, "it redirects to h.example with a login of its own: refused",
 		},
@@ -118,7 +123,7 @@ func withLogin(url, login string) string { return strings.Replace(url, "://", ":
 func TestLogins(t *testing.T) {
 	t.Parallel()
 	s, other := newServer(t, httptest.NewServer), newServer(t, httptest.NewServer)
-	for _, path := range []string{"/login", "/to?url=/login"} {
+	for _, path := range []string{"/login", "/to?url=/login", "/to?url=" + s.URL + "/login"} {
 		if got, err := get(t, withLogin(s.URL, "me:pa%20ss")+path, nil); err != nil || string(got.Content) != text {
 			t.Errorf("%s: %v", path, err)
 		}
@@ -127,6 +132,21 @@ func TestLogins(t *testing.T) {
 		got, err := get(t, withLogin(s.URL, "me:pa%20ss")+"/to?token=x&url="+to, nil)
 		if err != nil || string(got.Content) != "|" {
 			t.Errorf("%s was told %+v, %v", to, got, err)
+		}
+	}
+}
+
+// A proxy is reached wherever the user has it, and however its host is spelled.
+func TestProxy(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.URL.String())
+	}))
+	defer proxy.Close()
+	for _, host := range []string{"127.0.0.1", "localhost", "LocalHost"} {
+		t.Setenv("HTTP_PROXY", strings.Replace(proxy.URL, "127.0.0.1", host, 1))
+		got, err := get(t, "http://h.example/file", nil)
+		if err != nil || string(got.Content) != "http://h.example/file" {
+			t.Errorf("%s: %+v, %v", host, got, err)
 		}
 	}
 }

@@ -118,7 +118,7 @@ func hostPort(u *url.URL) string {
 // wherever it is.
 func (r *route) dial(ctx context.Context, network, to string) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
-	if _, ok := r.proxies.Load(to); !ok {
+	if _, ok := r.proxies.Load(strings.ToLower(to)); !ok {
 		dialer.ControlContext = func(_ context.Context, _, resolved string, _ syscall.RawConn) error {
 			addr, err := netip.ParseAddrPort(resolved)
 			if err != nil {
@@ -168,6 +168,23 @@ func (r *route) firstPlace() place {
 	return r.at
 }
 
+// redirects are the answers of a transport. A redirect to a text that is no URL is an error, which does not repeat the
+// text: package http would, with its login.
+type redirects struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t redirects) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.RoundTripper.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := req.URL.Parse(resp.Header.Get("Location")); err != nil {
+		_ = resp.Body.Close()
+		return nil, &redirectError{text: "the URL to which it redirects is not valid"}
+	}
+	return resp, nil
+}
+
 // check returns an error for a URL that may not be asked for, as far as its text tells. Dial judges the rest.
 func (r *route) check(to *url.URL) error {
 	at, literal := placeOfHost(to.Hostname())
@@ -197,6 +214,8 @@ func (r *route) checkRedirect(req *http.Request, via []*http.Request) error {
 		return &redirectError{text: "it redirects from https to http, at " + to.Host}
 	case to.User != nil && (to.Host != last.Host || to.User.String() != last.User.String()):
 		return &redirectError{text: "it redirects to " + to.Host + " with a login of its own"}
+	case to.User == nil && to.Scheme == last.Scheme && to.Host == last.Host:
+		to.User = last.User // package http keeps it for relative redirects only
 	}
 	return r.check(req.URL)
 }
