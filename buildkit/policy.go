@@ -80,8 +80,8 @@ func (p *sourcePolicy) check(ctx context.Context, op *pb.SourceOp) error {
 		if op.Attrs[pb.AttrImageRecordType] == "frontend" && !allowsFrontend(rest, p.guard.Frontends, true) {
 			return &FrontendError{Reference: rest}
 		}
-		if isUnpushedName(rest) {
-			return nil
+		if p.bases.find(op.GetIdentifier()) != nil {
+			return nil // the session serves it
 		}
 		return p.guard.check(ctx, rest, registryHost(rest), named, imageSource)
 	case "git":

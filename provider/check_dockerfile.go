@@ -41,6 +41,9 @@ func checkDockerfile(c *checker) {
 	if errors.Is(err, errNotDownloaded) {
 		return
 	}
+	if err != nil && c.ctx.Err() != nil {
+		return // fillContextHash returns the cause: the program is not at fault
+	}
 	if failDownload(c, path, err) {
 		return
 	}

@@ -121,6 +121,26 @@ func TestCheckWithAContextHashDownloadsNothing(t *testing.T) {
 	}
 }
 
+// A build downloads a Dockerfile that Check did not need. Its error shows nothing of a URL that is a secret.
+func TestABuildShowsNoSecretURL(t *testing.T) {
+	t.Parallel()
+	s := newDockerfileServer(t)
+	for location, want := range map[string]string{
+		"secret:" + s.URL + "/canary":      "dockerfile.location: the Dockerfile cannot be downloaded: 404 Not Found",
+		"secret:http://127.0.0.1:1/canary": "dockerfile.location: the Dockerfile cannot be downloaded. Check the URL",
+		s.URL + "/none":                    "the Dockerfile cannot be downloaded: " + s.URL + "/none: 404 Not Found",
+	} {
+		for _, preview := range []bool{true, false} {
+			_, err := serve(t).Create(p.CreateRequest{Urn: urn, DryRun: preview, Properties: props(t, fmt.Sprintf(
+				`{"context": {"location": %q}, "contextHash": "mine", "dockerfile": {"location": %q}}`, t.TempDir(),
+				location))})
+			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "canary") {
+				t.Errorf("%s (preview: %v): %v", location, preview, err)
+			}
+		}
+	}
+}
+
 // Each failure says what to do, and shows no login.
 func TestCheckOfABadDockerfileURL(t *testing.T) {
 	t.Parallel()

@@ -29,7 +29,7 @@ func buildImage(ctx context.Context, settings *settings, loader *inputsLoader, o
 	op.waits.enter(stageBuilding)
 	in, err := loader.loadForBuild(ctx, op)
 	if err != nil {
-		return image{}, explainBuild(err)
+		return image{}, explainBuildInputs(op.inputs, err)
 	}
 	if err := op.checkPinnedHashTag(in.Hash()); err != nil {
 		return image{}, err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/download"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
@@ -79,11 +81,27 @@ func failDownload(c *checker, path string, err error) bool {
 		return false
 	case !c.isSecret(path):
 		c.fail(path, "%v", err)
-	case failed.Fault == download.Status:
-		c.failWithoutValue(path, fmt.Sprintf("the Dockerfile cannot be downloaded: %v. %s", failed.Cause,
-			downloadRemedy(failed)))
 	default:
-		c.failWithoutValue(path, "the Dockerfile cannot be downloaded. "+downloadRemedy(failed))
+		c.failWithoutValue(path, secretDownloadText(failed))
 	}
 	return true
+}
+
+// secretDownloadText says why a Dockerfile cannot be downloaded, and nothing of its URL.
+func secretDownloadText(failed *download.Error) string {
+	const text = "the Dockerfile cannot be downloaded"
+	if failed.Fault == download.Status {
+		return fmt.Sprintf("%s: %v. %s", text, failed.Cause, downloadRemedy(failed))
+	}
+	return text + ". " + downloadRemedy(failed)
+}
+
+// explainBuildInputs adds a remedy to the error of reading what a build needs. It shows no URL that is a secret.
+func explainBuildInputs(given property.Map, err error) error {
+	failed, ok := errors.AsType[*download.Error](err)
+	const path = "dockerfile.location"
+	if c := (&checker{raw: given}); ok && c.isSecret(path) {
+		return errors.New(path + ": " + secretDownloadText(failed))
+	}
+	return explainBuild(err)
 }
