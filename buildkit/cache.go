@@ -108,7 +108,8 @@ func newCacheError(step, cause string) *CacheError {
 	if !isExport && !strings.HasPrefix(step, cacheImportPrefix) {
 		return nil
 	}
-	return &CacheError{Export: isExport, Err: errors.New(step + ": " + cause)}
+	missing := !isExport && strings.HasSuffix(cause, ": not found")
+	return &CacheError{Export: isExport, Err: errors.New(step + ": " + cause), missing: missing}
 }
 
 // cacheLocations are the options that say where a cache is. None is secret, but a URL may hold a login.

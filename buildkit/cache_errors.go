@@ -9,6 +9,8 @@ import (
 type CacheError struct {
 	Export bool // the cache is written, else it is read
 	Err    error
+
+	missing bool // the cache to read is not there
 }
 
 // Error returns the text of the cause.

@@ -132,7 +132,10 @@ func TestCacheErrors(t *testing.T) {
 	}
 	maps.Copy(cases, unwritableCaches)
 	for name, c := range cases {
-		t.Run(name, c.check)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.check(t)
+		})
 	}
 }
 
@@ -144,7 +147,7 @@ type cacheFailure struct {
 
 // check builds with the cache.
 func (c cacheFailure) check(t *testing.T) {
-	t.Parallel()
+	t.Helper()
 	s := newStepBuilder(t)
 	_, err := s.solve(t.Context(), s.plan(t, "RUN true"), c.access)
 	if (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) {

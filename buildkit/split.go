@@ -89,6 +89,9 @@ func describeManifest(plan inputs.Plan, response map[string]string) (d ocispecs.
 		return d, err
 	}
 	platform = platforms.Normalize(platform)
+	if d.Platform != nil { // of Windows with its version, which the base image tells
+		platform = *d.Platform
+	}
 	annotations := annotationsOf(plan, exptypes.AnnotationManifestDescriptor)
 	if len(annotations) == 0 {
 		annotations = nil

@@ -101,7 +101,7 @@ func (s *stepTracker) warn(warning error) {
 // warnOfCaches warns of each failure of a cache once. It does not warn of a failed import if an alternative succeeded.
 func (s *stepTracker) warnOfCaches() {
 	if s.alternatives && s.imported {
-		s.cacheFailures = slices.DeleteFunc(s.cacheFailures, func(e *CacheError) bool { return !e.Export })
+		s.cacheFailures = slices.DeleteFunc(s.cacheFailures, func(e *CacheError) bool { return e.missing })
 	}
 	byText := func(a, b *CacheError) int { return strings.Compare(a.Error(), b.Error()) }
 	sameText := func(a, b *CacheError) bool { return a.Error() == b.Error() }

@@ -24,7 +24,22 @@ func (f *builderFinder) connectBuildx(ctx context.Context, name string) (builder
 	if err != nil {
 		return builder{}, err
 	}
+	if len(known.Nodes) > 1 {
+		return builder{}, &manyNodesError{name: name, nodes: len(known.Nodes)}
+	}
 	return f.connectNode(ctx, known, known.Nodes[0])
+}
+
+// manyNodesError is a buildx builder of several nodes where one builder is to be named.
+type manyNodesError struct {
+	name  string
+	nodes int
+}
+
+// Error names the builder and says what to write instead.
+func (e *manyNodesError) Error() string {
+	return fmt.Sprintf("the buildx builder %s has %d nodes, and each of builders is one. Write the endpoints of its "+
+		"nodes, or name it in builder.name of the image", e.name, e.nodes)
 }
 
 // connectNode returns the builder on a node of a buildx builder.

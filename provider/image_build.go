@@ -152,7 +152,7 @@ func (b *imageBuild) connect(ctx context.Context) (*client.Client, error) {
 func (b *imageBuild) report(e buildkit.Event) {
 	if e.Kind == buildkit.Pushing {
 		b.op.waits.notePush()
-		if b.op.onPush != nil {
+		if b.op.onPush != nil && b.platform == "" {
 			b.op.onPush()
 		}
 		return

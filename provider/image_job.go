@@ -12,6 +12,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
@@ -49,7 +50,7 @@ func (j imageJob) findNodes(ctx context.Context) ([]node, error) {
 		input:     op.args.Builder,
 		config:    settings.configuration(),
 		platforms: op.plan.Platforms,
-		whole:     hasOtherExports(op.exports) || len(op.plan.StoreNames) > 0,
+		whole:     op.whole,
 		answers:   &settings.nodes,
 		hosts:     func(ctx context.Context) []string { return registryHosts(ctx, op, settings.configuration()) },
 		embedded: daemon.Options{
@@ -79,10 +80,13 @@ func (j imageJob) run(ctx context.Context, nodes []node, again bool) (buildkit.B
 		return j.runParts(ctx, nodes, again)
 	}
 	built, err := j.runOn(ctx, nodes[0].builder)
-	if !again || !isLost(ctx, err) {
+	if err != nil && nodes[0].isOneOfSeveral {
+		err = fmt.Errorf("on %s: %w", nodes[0].name(), err)
+	}
+	if !again || !isLost(ctx, nodes[0], err) {
 		return built, err
 	}
-	j.progress.log.warnf("%s: %v; trying once more", nodes[0].name(), err)
+	j.progress.log.warnf("%v; trying once more", err)
 	j.settings.nodes.forget()
 	others, lost := j.findNodes(ctx)
 	if lost != nil {
@@ -96,9 +100,14 @@ func (j imageJob) run(ctx context.Context, nodes []node, again bool) (buildkit.B
 	return built, lost
 }
 
-// isLost tells whether a build failed because its daemon ended or can no longer be reached.
-func isLost(ctx context.Context, err error) bool {
-	return ctx.Err() == nil && errors.As(err, new(*buildkit.StoppedError))
+// isLost tells whether a build failed because its daemon ended, or because a node does not answer any more: what it
+// answered before holds for a while. A single builder that does not answer fails at once.
+func isLost(ctx context.Context, on node, err error) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	absent := errors.As(err, new(*endpoint.NoDaemonError)) || errors.As(err, new(*engine.NoEngineError))
+	return errors.As(err, new(*buildkit.StoppedError)) || on.isOneOfSeveral && absent
 }
 
 // runOn builds the job on one builder.
@@ -126,6 +135,9 @@ func (j imageJob) runParts(ctx context.Context, nodes []node, again bool) (build
 	if err != nil || j.op.plan.WithoutImage {
 		return buildkit.Built{}, err
 	}
+	if j.op.onPush != nil { // now, because a login may be good only for a repository that exists
+		j.op.onPush()
+	}
 	return j.pushIndex(ctx, parts)
 }
 
@@ -138,11 +150,8 @@ func (j imageJob) runEach(ctx context.Context, nodes []node, again bool) ([]buil
 		for _, platform := range n.platforms {
 			rescue.GoErrGroup(group, func() error {
 				built, err := j.forPlatform(platform).run(bounded, []node{n}, again)
-				if err != nil {
-					return fmt.Errorf("on %s: %w", n.name(), err)
-				}
 				parts[slices.Index(wanted, platform)] = built
-				return nil
+				return err
 			})
 		}
 	}

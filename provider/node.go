@@ -15,6 +15,8 @@ import (
 type node struct {
 	builder
 	platforms []string // none: the builder's own
+
+	isOneOfSeveral bool // the program names others, too
 }
 
 // candidate is one of several builders over which the platforms of an image can be spread.
@@ -109,4 +111,12 @@ func (m measured) describe() string {
 		text += fmt.Sprintf(" and may build %s only", strings.Join(m.platforms, ", "))
 	}
 	return text
+}
+
+// needsOneBuilder tells whether one builder must build all platforms: because of files, of an image that stays with a
+// builder or an engine, or because stages that test the image run again. Nodes build tests before the image, so such
+// stages would run a second time, and the image would not be what was tested.
+func (op operation) needsOneBuilder() bool {
+	repeats := op.plan.NoCache || len(op.plan.NoCacheOf) > 0
+	return hasOtherExports(op.exports) || len(op.plan.StoreNames) > 0 || repeats && len(op.plan.TestTargets) > 0
 }

@@ -44,14 +44,16 @@ func cachesOfPlatform(from, to []buildkit.Cache, platform string) (ownFrom, ownT
 func withCachesOfNodes(
 	ctx context.Context, client *registry.Client, from []buildkit.Cache, platforms []string,
 ) []buildkit.Cache {
+	ctx, stop := withinLimit(ctx, previewLimit)
+	defer stop()
 	var all []buildkit.Cache
 	for _, c := range from {
-		if c.Type == "registry" {
+		if c.Type == "registry" && !strings.Contains(c.Options["ref"], "@") {
 			all = append(all, cachesOfNodes(ctx, client, c, platforms)...)
 		}
 	}
 	for _, c := range from {
-		c.Alternative = c.Alternative || len(all) > 0
+		c.Alternative = c.Alternative || len(all) > 0 && c.Type == "registry"
 		all = append(all, c)
 	}
 	return all
@@ -62,8 +64,6 @@ func withCachesOfNodes(
 func cachesOfNodes(
 	ctx context.Context, client *registry.Client, c buildkit.Cache, platforms []string,
 ) (found []buildkit.Cache) {
-	ctx, stop := withinLimit(ctx, previewLimit)
-	defer stop()
 	own := make([]buildkit.Cache, len(platforms))
 	var group sync.WaitGroup
 	for i, platform := range platforms {
@@ -91,6 +91,9 @@ func placeOfPlatform(c buildkit.Cache, platform string) (own buildkit.Cache, ok 
 		own.Options = map[string]string{}
 	}
 	suffix := strings.ReplaceAll(platform, "/", "-")
+	if c.Options["digest"] != "" || strings.Contains(c.Options["ref"], "@") {
+		return c, false // it is fixed, and has no other place
+	}
 	for _, option := range placeOptions[c.Type] {
 		place, given := c.Options[option]
 		switch {
@@ -114,5 +117,6 @@ func withTagSuffix(kind, place, suffix string) string {
 	if kind == "registry" && !strings.Contains(place[strings.LastIndex(place, "/")+1:], ":") {
 		return place + ":latest-" + suffix
 	}
-	return place + "-" + suffix
+	names := strings.Split(place, ";") // of a bucket, all of which are written
+	return strings.Join(names, "-"+suffix+";") + "-" + suffix
 }

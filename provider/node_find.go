@@ -2,89 +2,13 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
-
-// How long the answer of a node holds, and how long that of a node that did not answer. Later images of a run do not
-// wait for the same node again.
-const (
-	servedLifetime  = 10 * time.Minute
-	absenceLifetime = time.Minute
-)
-
-// nodeAnswers remembers what the nodes of a provider have answered, by the names of the nodes.
-type nodeAnswers struct {
-	mu    sync.Mutex
-	known map[string]*nodeAnswer
-}
-
-// nodeAnswer is what a node has answered. Those who ask at the same time wait for one answer.
-type nodeAnswer struct {
-	mu     sync.Mutex
-	until  time.Time
-	served buildkit.Served
-	err    error
-}
-
-// of returns the place for the answer of a node.
-func (a *nodeAnswers) of(name string) *nodeAnswer {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.known == nil {
-		a.known = map[string]*nodeAnswer{}
-	}
-	if a.known[name] == nil {
-		a.known[name] = &nodeAnswer{}
-	}
-	return a.known[name]
-}
-
-// forget drops the answers, because a node has just failed.
-func (a *nodeAnswers) forget() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.known = nil
-}
-
-// ask returns what the daemon of a candidate serves. It asks once in the lifetime of an answer.
-func (a *nodeAnswer) ask(ctx context.Context, c candidate) (buildkit.Served, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if time.Now().Before(a.until) {
-		return a.served, a.err
-	}
-	a.served, a.err = askNode(ctx, c)
-	if ctx.Err() != nil {
-		return a.served, context.Cause(ctx) // this is no answer to remember
-	}
-	lifetime := servedLifetime
-	if a.err != nil {
-		lifetime = absenceLifetime
-	}
-	a.until = time.Now().Add(lifetime)
-	return a.served, a.err
-}
-
-// askNode connects to a candidate and asks what it serves.
-func askNode(ctx context.Context, c candidate) (buildkit.Served, error) {
-	b, err := c.connect(ctx)
-	if err != nil {
-		return buildkit.Served{}, err
-	}
-	defer b.release()
-	daemon, err := b.connect(ctx)
-	if err != nil {
-		return buildkit.Served{}, err
-	}
-	defer func() { _ = daemon.Close() }()
-	return buildkit.AskServed(ctx, daemon)
-}
 
 // absentNode is a node that does not answer.
 type absentNode struct {
@@ -101,6 +25,7 @@ func (e *absentNode) Unwrap() error { return e.err }
 // noNodeError says that no node of several can build a part of an image.
 type noNodeError struct {
 	platforms []string // that nobody may build; none: nobody answers
+	whole     bool     // one builder must build all platforms
 	present   []measured
 	absent    []*absentNode
 }
@@ -115,7 +40,11 @@ func (e *noNodeError) Error() string {
 		lines = append(lines, "- "+strings.ReplaceAll(a.Error(), "\n", "\n  "))
 	}
 	what := "none of the builders answers"
-	if len(e.present) > 0 {
+	switch {
+	case e.whole && len(e.platforms) > 1:
+		what = "no builder may build all of " + strings.Join(e.platforms, ", ") +
+			", and one must: see Several builders in the documentation of builders"
+	case len(e.present) > 0:
 		what = "no builder may build " + strings.Join(e.platforms, ", ")
 	}
 	return what + ":\n" + strings.Join(lines, "\n")
@@ -155,23 +84,40 @@ func (f *builderFinder) measure(ctx context.Context, all []candidate) (present [
 
 // spread returns the nodes that build the image: each platform is built where it is native, if the program does not say
 // otherwise. It warns of nodes that do not answer. It returns a *noNodeError if a platform cannot be built.
+//
+// An image without platforms has those of the first builder: another one would make another image.
 func (f *builderFinder) spread(ctx context.Context, all []candidate, source string) ([]node, error) {
-	present, absent := f.measure(ctx, all)
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	if len(f.platforms) == 0 {
+		all = all[:1]
 	}
-	chosen, none := f.assign(present)
-	if len(present) == 0 || len(none) > 0 {
-		return nil, &noNodeError{platforms: none, present: present, absent: absent}
+	nodes, err := f.spreadOnce(ctx, all)
+	if err != nil && ctx.Err() == nil && !errors.As(err, new(*noNodeError)) {
+		f.answers.forget() // a node has ended since it answered
+		nodes, err = f.spreadOnce(ctx, all)
 	}
-	for _, a := range absent {
-		f.warnOnce(fmt.Sprintf("%s is left out: %v", a.name, a.err))
-	}
-	nodes, err := connectNodes(ctx, present, chosen, f.platforms)
 	if err == nil {
 		f.sayOnce(describeNodes(nodes, source))
 	}
 	return nodes, err
+}
+
+// spreadOnce does the work of spread.
+func (f *builderFinder) spreadOnce(ctx context.Context, all []candidate) ([]node, error) {
+	present, absent := f.measure(ctx, all)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if len(present) == 0 {
+		return nil, &noNodeError{absent: absent}
+	}
+	chosen, none := f.assign(present)
+	if len(none) > 0 {
+		return nil, &noNodeError{platforms: none, whole: f.whole, present: present, absent: absent}
+	}
+	for _, a := range absent {
+		f.warnOnce(fmt.Sprintf("%s is left out: %v", a.name, a.err))
+	}
+	return connectNodes(ctx, present, chosen, f.platforms)
 }
 
 // assign returns the number of the builder of each platform. An image that goes anywhere but to a registry is built by
@@ -213,7 +159,7 @@ func connectNodes(
 			releaseNodes(nodes)
 			return nil, err
 		}
-		nodes = append(nodes, node{builder: b, platforms: own})
+		nodes = append(nodes, node{builder: b, platforms: own, isOneOfSeveral: true})
 	}
 	return nodes, nil
 }

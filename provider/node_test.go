@@ -7,7 +7,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -105,23 +108,28 @@ func TestAssign(t *testing.T) {
 // A node is asked once, also by images that start at the same time, and a failure is asked for again after one.
 func TestNodesAreAskedOnce(t *testing.T) {
 	t.Parallel()
-	asked := 0
+	var asked atomic.Int32
 	c := candidate{name: "a", connect: func(context.Context) (builder, error) {
-		asked++
+		asked.Add(1)
+		<-time.After(50 * time.Millisecond)
 		return builder{}, errors.New("refused")
 	}}
 	f := &builderFinder{
 		answers: &nodeAnswers{}, log: slog.New(slog.DiscardHandler), begin: func(string) func() { return func() {} },
 	}
+	var group sync.WaitGroup
 	for range 3 {
-		if _, absent := f.measure(t.Context(), []candidate{c}); len(absent) != 1 {
-			t.Fatalf("absent: %v", absent)
-		}
+		group.Go(func() {
+			if _, absent := f.measure(t.Context(), []candidate{c}); len(absent) != 1 {
+				t.Errorf("absent: %v", absent)
+			}
+		})
 	}
+	group.Wait()
 	f.answers.forget()
 	f.measure(t.Context(), []candidate{c})
-	if asked != 2 {
-		t.Errorf("asked %d times, want 2", asked)
+	if asked.Load() != 2 {
+		t.Errorf("asked %d times, want 2", asked.Load())
 	}
 }
 
@@ -143,6 +151,48 @@ func TestCachesOfPlatform(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: got %q, want %q", c.Type, got, want)
+		}
+	}
+}
+
+// Another builder than the first would make another image of a program without platforms.
+func TestSpreadWithoutPlatforms(t *testing.T) {
+	t.Parallel()
+	f := &builderFinder{
+		answers: &nodeAnswers{}, log: slog.New(slog.DiscardHandler), begin: func(string) func() { return func() {} },
+	}
+	down := candidate{name: "a", connect: func(context.Context) (builder, error) {
+		return builder{}, errors.New("refused")
+	}}
+	other := candidate{name: "b", connect: func(context.Context) (builder, error) {
+		t.Error("the second builder was asked")
+		return builder{}, errors.New("refused")
+	}}
+	_, err := f.spread(t.Context(), []candidate{down, other}, "")
+	if none, ok := errors.AsType[*noNodeError](err); !ok || len(none.platforms) > 0 {
+		t.Errorf("got %v", err)
+	}
+	if explained := explainBuilder(err).Error(); explained != "none of the builders answers:\n- refused" {
+		t.Errorf("got %q", explained)
+	}
+}
+
+// What looks at the whole image is built by one builder, in the preview as in the update.
+func TestNeedsOneBuilder(t *testing.T) {
+	t.Parallel()
+	for inputs, want := range map[string]bool{
+		`{"tags": ["a.io/b:1"]}`:                                        false,
+		`{"tags": ["a.io/b:1"], "load": true}`:                          true,
+		`{"exports": [{"local": {"dest": "a"}}]}`:                       true,
+		`{"tags": ["a.io/b:1"], "testTargets": ["t"]}`:                  false,
+		`{"tags": ["a.io/b:1"], "testTargets": ["t"], "noCache": true}`: true,
+	} {
+		op, err := newOperation(t.Context(), &settings{}, request{urn: urn, inputs: props(t, inputs), preview: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if op.whole != want || op.withoutPush().whole != want {
+			t.Errorf("%s: %v, in the preview %v", inputs, op.whole, op.withoutPush().whole)
 		}
 	}
 }

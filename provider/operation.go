@@ -38,6 +38,7 @@ type operation struct {
 	unchanged  bool     // the state was applied from the same inputs, as far as they shape the image
 	plan       inputs.Plan
 
+	whole          bool          // one builder must build all platforms
 	secretsChanged bool          // a watched secret has changed, so that no image of before will do
 	missing        []export      // whose destination is not on this machine any more
 	awaitedBases   []awaitedBase // what a preview takes from the builder
@@ -66,7 +67,7 @@ func newOperation(ctx context.Context, settings *settings, req request) (operati
 	if req.preview {
 		budget = previewLimit
 	}
-	op.waits = newWaits(ctx)
+	op.waits, op.whole = newWaits(ctx), op.needsOneBuilder()
 	op.keychain = settings.keychain(ctx, op.waits, args.Registries)
 	op.client = settings.registryClient(ctx, op.waits, op.keychain, budget)
 	op.plan.Files.Downloads = &settings.downloads

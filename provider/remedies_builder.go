@@ -63,7 +63,7 @@ func explainBuilder(err error) error {
 		return withLines(explained, "Or "+elsewhere)
 	}
 	if none, ok := errors.AsType[*noNodeError](err); ok {
-		explained := &noNodeError{platforms: none.platforms, present: none.present}
+		explained := &noNodeError{platforms: none.platforms, whole: none.whole, present: none.present}
 		for _, a := range none.absent {
 			explained.absent = append(explained.absent, &absentNode{candidate: a.candidate, err: explainBuilder(a.err)})
 		}

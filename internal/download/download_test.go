@@ -91,7 +91,7 @@ func TestGetFails(t *testing.T) {
 				"machine's link or cloud: refused",
 		},
 		s.URL + "/to?url=http://0xa9fea9fe/x": {download.Redirected, "which is an address of this machine's link or"},
-		s.URL + "/broken": {download.Redirected, "the URL to which it redirects is not valid: refused"},
+		s.URL + "/broken":                     {download.Redirected, "the URL to which it redirects is not valid: refused"},
 		s.URL + "/to?url=http://a:b@h.example/x": {
 			download.Redirected, "it redirects to h.example with a login of its own: refused",
 		},
@@ -142,6 +142,7 @@ func TestProxy(t *testing.T) {
 		fmt.Fprint(w, r.URL.String())
 	}))
 	defer proxy.Close()
+	t.Setenv("NO_PROXY", "")
 	for _, host := range []string{"127.0.0.1", "localhost", "LocalHost"} {
 		t.Setenv("HTTP_PROXY", strings.Replace(proxy.URL, "127.0.0.1", host, 1))
 		got, err := get(t, "http://h.example/file", nil)

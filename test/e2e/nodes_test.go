@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,17 +116,17 @@ func TestATestTargetFailsOnOneNode(t *testing.T) {
 		"RUN if [ $TARGETARCH = arm64 ]; then sleep 3; exit 7; fi\nFROM BUSYBOX\nCOPY Dockerfile /\n"
 	s := openNodes(t, onTwoPlatforms+"testTargets: [test]\n", dockerfile, startSecondNode(t))
 	fails(t, s.Up("--skip-preview"), "linux/arm64: step [test 2/2]", "exit code 7")
-	host, path, _ := strings.Cut(repository(t), "/")
-	response, err := http.Get("http://" + host + "/v2/" + path + "/tags/list")
-	must(t, err)
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusNotFound {
-		t.Errorf("something was pushed to %s: %s", repository(t), response.Status)
+	_, path, _ := strings.Cut(repository(t), "/")
+	if pushed := shared.Registry.Manifests(path); len(pushed) > 0 {
+		t.Errorf("to %s was pushed: %v", repository(t), pushed)
 	}
 	program, err := os.ReadFile(filepath.Join(s.Dir, "app/Dockerfile"))
 	must(t, err)
 	must(t, s.Write("app/Dockerfile", strings.ReplaceAll(string(program), "exit 7", "exit 0")))
 	succeeds(t, s.Up("--skip-preview"))
+	if pushed := shared.Registry.Manifests(path); len(pushed) != 3 {
+		t.Errorf("to %s was pushed: %v, want two manifests and an index", repository(t), pushed)
+	}
 	succeeds(t, s.Destroy("--skip-preview"))
 }
 
@@ -164,21 +163,52 @@ func TestANodeIsLost(t *testing.T) {
 	}
 }
 
+// A node that has answered and ends before the next image of the run is left out, and the image is built.
+func TestANodeEndsBetweenTwoImages(t *testing.T) {
+	t.Parallel()
+	keepEmulation(t)
+	second := remoteDaemon{apart: true}
+	defer func() { must(t, second.end()) }()
+	image := func(name, after string) string {
+		return "  " + name + ":\n    type: buildkit:Image\n    properties: { context: { location: app }, platforms: " +
+			"[linux/amd64, linux/arm64], tags: [\"REPO:" + name + "\"] }\n    options: { dependsOn: [" + after + "] }\n"
+	}
+	const wait = "    type: buildkit:Image\n    properties: { context: { location: wait }, platforms: [linux/amd64], " +
+		"exports: [{ cacheonly: {} }] }\n    options: { dependsOn: [\"${one}\"] }\n"
+	s := open(t, program(t, "resources:\n"+image("one", "")+"  between:\n"+wait+image("two", `"${between}"`),
+		map[string]string{
+			"app/Dockerfile":  "FROM scratch\nCOPY Dockerfile /\n",
+			"wait/Dockerfile": "FROM BUSYBOX\nRUN sleep 6.66\n",
+		}))
+	cli(t, s, "config", "set-all", "--path", "--plaintext", "buildkit:builders[0].endpoint=local://",
+		"--plaintext", "buildkit:builders[1].endpoint=unix://"+second.start(t).socket,
+		"--plaintext", "buildkit:builders[1].platforms[0]=linux/arm64")
+	up := s.StartUp("--skip-preview")
+	runs := func() bool { return len(stack.ProcessesWith("sleep 6.66")) > 0 }
+	must(t, stack.WaitUntil(t.Context(), time.Minute, runs))
+	must(t, second.end())
+	r, err := up.Wait()
+	must(t, err)
+	succeeds(t, r, "trying once more", "is left out: no BuildKit daemon answers", "+ 4 created")
+	succeeds(t, s.Destroy("--skip-preview"))
+}
+
 // Each node keeps a cache of its own, so that nothing is overwritten. The caches of nodes serve a single builder, and
 // that of a single builder serves nodes.
 func TestCachesOfNodes(t *testing.T) {
 	t.Parallel()
 	keepEmulation(t)
 	const dockerfile = "FROM BUSYBOX\nARG TARGETARCH\nRUN cat /proc/sys/kernel/random/uuid >/$TARGETARCH\n"
-	const caches = "cacheFrom: [{ registry: { ref: \"REPO:cache\" } }]\n" +
-		"cacheTo: [{ registry: { ref: \"REPO:cache\", mode: max } }]\n"
-	var daemons [5]remoteDaemon
+	const caches = "cacheFrom: [{ registry: { ref: \"REPO:CACHE\" } }]\n" +
+		"cacheTo: [{ registry: { ref: \"REPO:CACHE\", mode: max } }]\n"
+	var daemons [7]remoteDaemon
 	at := func(i int) string { return "unix://" + daemons[i].start(t).socket }
 	for i := range daemons {
 		defer func() { must(t, daemons[i].end()) }()
 	}
-	apply := func(builders ...string) (digest any, output string) {
-		s := open(t, project(t, onTwoPlatforms+caches, map[string]string{"app/Dockerfile": dockerfile}))
+	apply := func(cache string, builders ...string) (digest any, output string) {
+		properties := strings.ReplaceAll(onTwoPlatforms+caches, "CACHE", cache)
+		s := open(t, project(t, properties, map[string]string{"app/Dockerfile": dockerfile}))
 		args := []string{"config", "set-all", "--path"}
 		for i, b := range builders {
 			args = append(args, "--plaintext", fmt.Sprintf("buildkit:builders[%d].endpoint=%s", i, b))
@@ -191,16 +221,20 @@ func TestCachesOfNodes(t *testing.T) {
 		succeeds(t, r)
 		return image(t, s).Outputs["digest"], r.All()
 	}
-	byNodes, _ := apply(at(0), at(1))
+	byNodes, _ := apply("cache", at(0), at(1))
 	for _, tag := range []string{"cache-linux-amd64", "cache-linux-arm64"} {
 		if fetchManifest(t, repository(t)+":"+tag) == nil {
 			t.Errorf("there is no cache %s", tag)
 		}
 	}
 	for name, builders := range map[string][]string{"other nodes": {at(2), at(3)}, "a single builder": {at(4)}} {
-		digest, output := apply(builders...)
+		digest, output := apply("cache", builders...)
 		if digest != byNodes || strings.Contains(output, "not found") {
 			t.Errorf("%s did not use the caches of the nodes: %v, want %v\n%s", name, digest, byNodes, output)
 		}
+	}
+	alone, _ := apply("alone", at(4))
+	if digest, output := apply("alone", at(5), at(6)); digest != alone || strings.Contains(output, "not found") {
+		t.Errorf("nodes did not use the cache of a single builder: %v, want %v\n%s", digest, alone, output)
 	}
 }

@@ -26,6 +26,13 @@ type Registry struct {
 	ended <-chan error
 }
 
+// Manifests returns the digests of the manifests and indexes that a repository holds, tagged or not.
+func (r *Registry) Manifests(repository string) []string {
+	found, _ := filepath.Glob(filepath.Join(r.dir, "data/docker/registry/v2/repositories", repository,
+		"_manifests/revisions/sha256/*"))
+	return found
+}
+
 const registryConfig = `version: 0.1
 log: {level: info, formatter: json, accesslog: {disabled: true}}
 storage:
