@@ -130,6 +130,10 @@ func describedImage(ref registry.Reference, found registry.Description) property
 // platformValue returns the image of one platform as a result.
 func platformValue(repository string, image registry.PlatformImage) property.Value {
 	config := image.Config
+	repoDigest := ""
+	if image.Digest != "" { // else the update will push it
+		repoDigest = repository + "@" + image.Digest
+	}
 	ports, environment := []string{}, []string{}
 	for port := range config.ExposedPorts {
 		ports = append(ports, port)
@@ -141,7 +145,7 @@ func platformValue(repository string, image registry.PlatformImage) property.Val
 	slices.Sort(ports)
 	return property.New(map[string]property.Value{
 		"digest":       property.New(image.Digest),
-		"repoDigest":   property.New(repository + "@" + image.Digest),
+		"repoDigest":   property.New(repoDigest),
 		"size":         property.New(float64(image.Size)),
 		"user":         property.New(config.User),
 		"entrypoint":   list(config.Entrypoint),

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"strings"
@@ -71,11 +72,9 @@ func TestGetImageOfAnImageThatTheUpdateWillPush(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	past := r.Host() + "/app@" + r.Push(t, "app:1", registrytest.Image(t, "linux/arm64"))
+	elsewhere := r.Host() + "/old@" + r.Push(t, "old:1", registrytest.Image(t, "linux/arm64"))
 	coming := "sha256:" + strings.Repeat("a", 64)
-	for name, c := range map[string]struct {
-		promised promise
-		sizes    map[string]bool // whether there is one, by platform; nil: an error
-	}{
+	for name, c := range map[string]promisedImage{
 		"an update": {
 			promised: promise{Digest: coming, Past: past, Platforms: []string{"linux/amd64", "linux/arm64"}},
 			sizes:    map[string]bool{"linux/amd64": false, "linux/arm64": true},
@@ -86,29 +85,61 @@ func TestGetImageOfAnImageThatTheUpdateWillPush(t *testing.T) {
 		},
 		"a lost past image": {promised: promise{Digest: coming, Past: r.Host() + "/app@" + coming},
 			sizes: map[string]bool{}},
-		"another image": {promised: promise{Digest: coming[:70] + "b", Past: past}},
+		"a tag": {
+			promised: promise{Digest: coming, Platforms: []string{"linux/amd64"}}, ref: "/app:coming",
+			sizes: map[string]bool{"linux/amd64": false},
+		},
+		"another repository before": {
+			promised: promise{Digest: coming, Past: elsewhere}, sizes: map[string]bool{},
+		},
+		"another image": {promised: promise{Digest: coming[:70] + "b", Past: past}, want: "push it first"},
+		"another tag":   {promised: promise{Digest: coming}, ref: "/app:other", want: "push it first"},
+		"a digest that is not known": {
+			promised: promise{}, ref: "/app:coming", want: "its digest is not known in this preview; use the outputs of",
+		},
+		"another tag, without a digest": {promised: promise{}, ref: "/app:other", want: "push it first"},
 	} {
-		images := newImageResource(&settings{})
-		images.notes = &notes{images: map[resource.URN]note{}}
-		c.promised.Refs = []string{r.Host() + "/app:1"}
-		images.notes.notePromise(urnOf("app"), c.promised)
-		res, err := newGetImageFunction(images).Invoke(t.Context(), p.InvokeRequest{
-			Args: props(t, `{"ref": "`+r.Host()+"/app:1@"+coming+`"}`),
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.check(t, r.Host(), coming)
 		})
-		if c.sizes == nil {
-			if err == nil || !strings.Contains(err.Error(), "push it first") {
-				t.Errorf("%s: got %v", name, err)
-			}
-			continue
+	}
+}
+
+// promisedImage is an image that the update will push, and what getImage says of it.
+type promisedImage struct {
+	promised promise
+	ref      string          // "" is /app:1 with the digest
+	want     string          // in the error
+	sizes    map[string]bool // whether there is one, by platform; nil: an error
+}
+
+// check reads the image in a preview of a registry on host. coming is its digest.
+func (c promisedImage) check(t *testing.T, host, coming string) {
+	t.Helper()
+	images := newImageResource(&settings{})
+	images.notes = &notes{images: map[resource.URN]note{}}
+	c.promised.Refs = []string{host + "/app:1", host + "/app:coming"}
+	images.notes.notePromise(urnOf("app"), c.promised)
+	res, err := newGetImageFunction(images).Invoke(t.Context(), p.InvokeRequest{
+		Args: props(t, `{"ref": "`+host+cmp.Or(c.ref, "/app:1@"+coming)+`"}`),
+	})
+	if c.sizes == nil {
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("got %v", err)
 		}
-		got := map[string]bool{}
-		for platform, image := range res.Return.Get("platforms").AsMap().All {
-			got[platform] = image.AsMap().Get("size").AsNumber() > 0
+		return
+	}
+	got := map[string]bool{}
+	for platform, image := range res.Return.Get("platforms").AsMap().All {
+		got[platform] = image.AsMap().Get("size").AsNumber() > 0
+		if named := text(image.AsMap(), "repoDigest"); strings.HasSuffix(named, "@") {
+			t.Errorf("%s has the reference %s", platform, named)
 		}
-		if err != nil || !maps.Equal(got, c.sizes) || text(res.Return, "digest") != coming ||
-			text(res.Return, "repoDigest") != r.Host()+"/app@"+coming {
-			t.Errorf("%s: got %v, %v", name, res.Return, err)
-		}
+	}
+	if err != nil || !maps.Equal(got, c.sizes) || text(res.Return, "digest") != coming ||
+		text(res.Return, "repoDigest") != host+"/app@"+coming {
+		t.Errorf("got %v, %v", res.Return, err)
 	}
 }
 

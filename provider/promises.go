@@ -81,11 +81,11 @@ func (all promises) byTag(ref string) (promise, bool) {
 	return all.find(func(p promise) bool { return slices.Contains(p.Refs, ref) })
 }
 
-// byDigest returns the promise to push an image with this digest to a repository.
+// byDigest returns the promise to push an image with this digest, which is known, to a repository.
 func (all promises) byDigest(repository, digest string) (promise, bool) {
 	return all.find(func(p promise) bool {
 		pushed := slices.ContainsFunc(p.Refs, func(ref string) bool { return inRepository(ref, repository) })
-		return pushed && p.Digest == digest
+		return pushed && digest != "" && p.Digest == digest
 	})
 }
 

@@ -3217,7 +3217,7 @@ func (o ContextMapOutput) MapIndex(k pulumi.StringInput) ContextOutput {
 type Dockerfile struct {
 	// Text of the Dockerfile.
 	Inline *string `pulumi:"inline"`
-	// Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and update downloads it, unless `contextHash` is given, and another text is a change. A host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+	// Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and update downloads it, and another text is a change. If `contextHash` is given, only a build or `pull` does. A host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.
 	Location *string `pulumi:"location"`
 }
 
@@ -3236,7 +3236,7 @@ type DockerfileInput interface {
 type DockerfileArgs struct {
 	// Text of the Dockerfile.
 	Inline pulumi.StringPtrInput `pulumi:"inline"`
-	// Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and update downloads it, unless `contextHash` is given, and another text is a change. A host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+	// Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and update downloads it, and another text is a change. If `contextHash` is given, only a build or `pull` does. A host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.
 	Location pulumi.StringPtrInput `pulumi:"location"`
 }
 
@@ -3323,7 +3323,7 @@ func (o DockerfileOutput) Inline() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Dockerfile) *string { return v.Inline }).(pulumi.StringPtrOutput)
 }
 
-// Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and update downloads it, unless `contextHash` is given, and another text is a change. A host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+// Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and update downloads it, and another text is a change. If `contextHash` is given, only a build or `pull` does. A host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.
 func (o DockerfileOutput) Location() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Dockerfile) *string { return v.Location }).(pulumi.StringPtrOutput)
 }
@@ -3362,7 +3362,7 @@ func (o DockerfilePtrOutput) Inline() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and update downloads it, unless `contextHash` is given, and another text is a change. A host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+// Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and update downloads it, and another text is a change. If `contextHash` is given, only a build or `pull` does. A host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.
 func (o DockerfilePtrOutput) Location() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Dockerfile) *string {
 		if v == nil {

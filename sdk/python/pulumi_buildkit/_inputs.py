@@ -1868,7 +1868,7 @@ class DockerfileArgsDict(TypedDict):
     """
     location: NotRequired[pulumi.Input[_builtins.str]]
     """
-    Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and update downloads it, unless `contextHash` is given, and another text is a change. A host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+    Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and update downloads it, and another text is a change. If `contextHash` is given, only a build or `pull` does. A host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.
     """
 
 @pulumi.input_type
@@ -1880,7 +1880,7 @@ class DockerfileArgs:
         The Dockerfile: either `location` or `inline`.
 
         :param pulumi.Input[_builtins.str] inline: Text of the Dockerfile.
-        :param pulumi.Input[_builtins.str] location: Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and update downloads it, unless `contextHash` is given, and another text is a change. A host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+        :param pulumi.Input[_builtins.str] location: Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and update downloads it, and another text is a change. If `contextHash` is given, only a build or `pull` does. A host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.
         """
         if inline is not None:
             pulumi.set(__self__, "inline", inline)
@@ -1903,7 +1903,7 @@ class DockerfileArgs:
     @pulumi.getter
     def location(self) -> Optional[pulumi.Input[_builtins.str]]:
         """
-        Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and update downloads it, unless `contextHash` is given, and another text is a change. A host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+        Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and update downloads it, and another text is a change. If `contextHash` is given, only a build or `pull` does. A host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.
         """
         return pulumi.get(self, "location")
 

@@ -17,7 +17,7 @@ public final class Dockerfile {
      */
     private @Nullable String inline;
     /**
-     * @return Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and update downloads it, unless `contextHash` is given, and another text is a change. A host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+     * @return Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and update downloads it, and another text is a change. If `contextHash` is given, only a build or `pull` does. A host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.
      * 
      */
     private @Nullable String location;
@@ -31,7 +31,7 @@ public final class Dockerfile {
         return Optional.ofNullable(this.inline);
     }
     /**
-     * @return Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and update downloads it, unless `contextHash` is given, and another text is a change. A host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.
+     * @return Path of the Dockerfile on this machine, relative to the program. If the context is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and update downloads it, and another text is a change. If `contextHash` is given, only a build or `pull` does. A host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.
      * 
      */
     public Optional<String> location() {
