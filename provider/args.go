@@ -163,7 +163,8 @@ func (d *Dockerfile) Annotate(an infer.Annotator) {
 		"is a git repository or an archive, a relative path is one in there, and an absolute one is on this machine. "+
 		"No ignore file applies to such a context. Or an `http` or `https` URL of at most 1 MiB: every preview and "+
 		"update downloads it, and another text is a change. If `contextHash` is given, only a build or `pull` does. A "+
-		"host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else `dockerfile`.")
+		"host that does not answer within 30 seconds is an error. Defaults to `Dockerfile` in the context, or else "+
+		"`dockerfile`.")
 	an.Describe(&d.Inline, "Text of the Dockerfile.")
 }
 

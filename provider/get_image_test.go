@@ -95,7 +95,8 @@ func TestGetImageOfAnImageThatTheUpdateWillPush(t *testing.T) {
 		"another image": {promised: promise{Digest: coming[:70] + "b", Past: past}, want: "push it first"},
 		"another tag":   {promised: promise{Digest: coming}, ref: "/app:other", want: "push it first"},
 		"a digest that is not known": {
-			promised: promise{}, ref: "/app:coming", want: "its digest is not known in this preview; use the outputs of",
+			promised: promise{}, ref: "/app:coming",
+			want: "its digest is not known in this preview; use the outputs of",
 		},
 		"another tag, without a digest": {promised: promise{}, ref: "/app:other", want: "push it first"},
 	} {
