@@ -91,7 +91,9 @@ func TestGetFails(t *testing.T) {
 				"machine's link or cloud: refused",
 		},
 		s.URL + "/to?url=http://0xa9fea9fe/x": {download.Redirected, "which is an address of this machine's link or"},
-		s.URL + "/broken":                     {download.Redirected, "the URL to which it redirects is not valid: refused"},
+		s.URL + "/broken": {
+			download.Redirected, "the URL to which it redirects is not valid: refused",
+		},
 		s.URL + "/to?url=http://a:b@h.example/x": {
 			download.Redirected, "it redirects to h.example with a login of its own: refused",
 		},
