@@ -79,7 +79,7 @@ func (f getImageFunction) Invoke(ctx context.Context, req p.InvokeRequest) (p.In
 	w := newStage(ctx, "reading the image")
 	client := f.settings.registryClient(ctx, w, f.settings.keychain(ctx, w, args.logins()), readLimit)
 	found, err := client.Describe(ctx, ref)
-	if errors.Is(err, fault.ErrNotFound) {
+	if mayBeAbsent(err) {
 		found, err = f.describePromise(ctx, client, ref, err)
 	}
 	if err != nil {
@@ -90,6 +90,12 @@ func (f getImageFunction) Invoke(ctx context.Context, req p.InvokeRequest) (p.In
 			found.ReferrersErr)
 	}
 	return p.InvokeResponse{Return: describedImage(ref, found)}, nil
+}
+
+// mayBeAbsent tells whether an error may mean that the image is not there. GitHub's registry and Docker Hub answer 403
+// or 401 for a repository that does not exist.
+func mayBeAbsent(err error) bool {
+	return errors.Is(err, fault.ErrNotFound) || errors.Is(err, fault.ErrUnauthorized) || errors.Is(err, fault.ErrDenied)
 }
 
 // unknownImage returns the results of a reference that is not known yet.

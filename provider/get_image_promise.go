@@ -11,18 +11,20 @@ import (
 )
 
 // describePromise describes, in a preview, an image that the update will push and no registry has yet. Its digest is
-// known. The rest is that of the image in the state, or empty if there is none. It returns notFound with a remedy if
-// the update pushes no such image, and an error if the digest is not known before the update.
+// known. The rest is that of the image in the state, or empty if there is none. It returns absent, the registry's
+// answer, if the update pushes no such image, and an error if the digest is not known before the update.
 //
 // The engine takes no unknown results of functions. The SDKs do not even call for an image that the update creates,
 // because its ID is unknown in the preview. YAML does.
 func (f getImageFunction) describePromise(
-	ctx context.Context, client *registry.Client, ref registry.Reference, notFound error,
+	ctx context.Context, client *registry.Client, ref registry.Reference, absent error,
 ) (registry.Description, error) {
 	made, ok := f.promiseOf(ref)
 	switch {
+	case !ok && !errors.Is(absent, fault.ErrNotFound):
+		return registry.Description{}, absent
 	case !ok:
-		return registry.Description{}, &remediedError{error: notFound, remedy: "correct its name, or push it first"}
+		return registry.Description{}, &remediedError{error: absent, remedy: "correct its name, or push it first"}
 	case made.Digest == "":
 		return registry.Description{}, &remediedError{
 			error: fmt.Errorf("the update of %s will push %s: its digest is not known in this preview",

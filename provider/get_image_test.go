@@ -107,6 +107,23 @@ func TestGetImageOfAnImageThatTheUpdateWillPush(t *testing.T) {
 	}
 }
 
+// A registry may answer 401 or 403 for a repository that does not exist yet. An image that the update will push has its
+// digest then, too, and an image of somebody else is still refused.
+func TestGetImageOfARepositoryThatIsNotToldOf(t *testing.T) {
+	t.Parallel()
+	coming := "sha256:" + strings.Repeat("a", 64)
+	sizes := map[string]bool{"linux/amd64": false}
+	for status, want := range map[int]string{
+		http.StatusUnauthorized: "401 unauthorized: no credentials", http.StatusForbidden: "403 denied: no; no credentials",
+	} {
+		r := registrytest.New(t)
+		r.Inject(registrytest.Rule{Path: "/manifests/", Fault: registrytest.Status(status, "X", "no", "")})
+		promised := promise{Digest: coming, Platforms: []string{"linux/amd64"}}
+		promisedImage{promised: promised, sizes: sizes}.check(t, r.Host(), coming)
+		promisedImage{promised: promised, ref: "/app:other", want: want}.check(t, r.Host(), coming)
+	}
+}
+
 // promisedImage is an image that the update will push, and what getImage says of it.
 type promisedImage struct {
 	promised promise
