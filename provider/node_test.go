@@ -7,10 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -105,44 +102,18 @@ func TestAssign(t *testing.T) {
 	}
 }
 
-// A node is asked once, also by images that start at the same time, and a failure is asked for again after one.
-func TestNodesAreAskedOnce(t *testing.T) {
-	t.Parallel()
-	var asked atomic.Int32
-	c := candidate{name: "a", connect: func(context.Context) (builder, error) {
-		asked.Add(1)
-		<-time.After(50 * time.Millisecond)
-		return builder{}, errors.New("refused")
-	}}
-	f := &builderFinder{
-		answers: &nodeAnswers{}, log: slog.New(slog.DiscardHandler), begin: func(string) func() { return func() {} },
-	}
-	var group sync.WaitGroup
-	for range 3 {
-		group.Go(func() {
-			if _, absent := f.measure(t.Context(), []candidate{c}); len(absent) != 1 {
-				t.Errorf("absent: %v", absent)
-			}
-		})
-	}
-	group.Wait()
-	f.answers.forget()
-	f.measure(t.Context(), []candidate{c})
-	if asked.Load() != 2 {
-		t.Errorf("asked %d times, want 2", asked.Load())
-	}
-}
-
 // Places of caches differ by platform.
 func TestCachesOfPlatform(t *testing.T) {
 	t.Parallel()
 	for want, c := range map[string]buildkit.Cache{
-		"ref=h:5/a:c-linux-arm-v7":      {Type: "registry", Options: map[string]string{"ref": "h:5/a:c"}},
-		"ref=h:5/a:latest-linux-arm-v7": {Type: "registry", Options: map[string]string{"ref": "h:5/a"}},
-		"dest=kept/linux-arm-v7":        {Type: "local", Options: map[string]string{"dest": "kept"}},
-		"scope=buildkit-linux-arm-v7":   {Type: "gha"},
-		"name=n-linux-arm-v7":           {Type: "s3", Options: map[string]string{"name": "n"}},
-		"":                              {Type: "inline"},
+		"ref=h:5/a:c-linux-arm-v7":           {Type: "registry", Options: map[string]string{"ref": "h:5/a:c"}},
+		"ref=h:5/a:latest-linux-arm-v7":      {Type: "registry", Options: map[string]string{"ref": "h:5/a"}},
+		"dest=kept/linux-arm-v7":             {Type: "local", Options: map[string]string{"dest": "kept"}},
+		"scope=buildkit-linux-arm-v7":        {Type: "gha"},
+		"name=n-linux-arm-v7":                {Type: "s3", Options: map[string]string{"name": "n"}},
+		"name=a-linux-arm-v7;b-linux-arm-v7": {Type: "s3", Options: map[string]string{"name": "a;b"}},
+		"name=m-linux-arm-v7":                {Type: "azblob", Options: map[string]string{"name": "m"}},
+		"":                                   {Type: "inline"},
 	} {
 		_, to := cachesOfPlatform(nil, []buildkit.Cache{c}, "linux/arm/v7")
 		got := ""

@@ -1,0 +1,93 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A node is asked once, also by images that start at the same time, and a failure is asked for again after one.
+func TestNodesAreAskedOnce(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	c := candidate{name: "a", connect: func(context.Context) (builder, error) {
+		asked.Add(1)
+		<-time.After(50 * time.Millisecond)
+		return builder{}, errors.New("refused")
+	}}
+	f := &builderFinder{
+		answers: &nodeAnswers{}, log: slog.New(slog.DiscardHandler), begin: func(string) func() { return func() {} },
+	}
+	var group sync.WaitGroup
+	for range 3 {
+		group.Go(func() {
+			if _, absent := f.measure(t.Context(), []candidate{c}); len(absent) != 1 {
+				t.Errorf("absent: %v", absent)
+			}
+		})
+	}
+	group.Wait()
+	f.answers.forget()
+	f.measure(t.Context(), []candidate{c})
+	if asked.Load() != 2 {
+		t.Errorf("asked %d times, want 2", asked.Load())
+	}
+}
+
+// An image does not wait for the answer that another image waits for, once its own update has been canceled.
+func TestWaitingForANodeEndsWithTheImage(t *testing.T) {
+	t.Parallel()
+	asking, canceled := make(chan struct{}), errors.New("canceled")
+	c := candidate{name: "a", connect: func(ctx context.Context) (builder, error) {
+		close(asking)
+		<-ctx.Done()
+		return builder{}, ctx.Err()
+	}}
+	answer := (&nodeAnswers{}).of("a")
+	first, stop := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { _, _ = answer.ask(first, c) })
+	<-asking
+	second, cancel := context.WithCancelCause(t.Context())
+	cancel(canceled)
+	if _, err := answer.ask(second, c); !errors.Is(err, canceled) {
+		t.Errorf("got %v, want %v", err, canceled)
+	}
+	stop()
+	group.Wait()
+	if answer.until != (time.Time{}) {
+		t.Error("an interrupted question counts as an answer")
+	}
+}
+
+// Each entry of builders is one builder: a buildx builder of several nodes is an error that says what to write.
+func TestABuilderOfSeveralNodesIsNoNode(t *testing.T) {
+	store := t.TempDir()
+	t.Setenv("BUILDX_CONFIG", store)
+	text := `{"Name":"pair","Driver":"remote","Nodes":[{"Name":"a","Endpoint":"unix:///a.sock"},
+		{"Name":"b","Endpoint":"unix:///b.sock"}]}`
+	err := errors.Join(os.Mkdir(filepath.Join(store, "instances"), 0o700),
+		os.WriteFile(filepath.Join(store, "instances", "pair"), []byte(text), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair := "pair"
+	f := &builderFinder{
+		config:  Config{Builders: []BuilderNode{{Name: &pair}, {Name: &pair}}},
+		answers: &nodeAnswers{}, log: slog.New(slog.DiscardHandler), begin: func(string) func() { return func() {} },
+		platforms: []string{"linux/amd64"},
+	}
+	_, err = f.find(t.Context())
+	want := "the buildx builder pair has 2 nodes, and each of builders is one. Write the endpoints of its nodes, or " +
+		"name it in builder.name of the image"
+	if err == nil || !strings.Contains(explainBuilder(err).Error(), want) {
+		t.Errorf("got %v", err)
+	}
+}
