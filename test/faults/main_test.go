@@ -1,0 +1,15 @@
+//go:build linux
+
+package faults_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
+)
+
+// shared is the daemon of all tests of this package.
+var shared daemontest.Daemon
+
+func TestMain(m *testing.M) { os.Exit(daemontest.Main(m, &shared)) }
