@@ -114,7 +114,8 @@ func TestGetImageOfARepositoryThatIsNotToldOf(t *testing.T) {
 	coming := "sha256:" + strings.Repeat("a", 64)
 	sizes := map[string]bool{"linux/amd64": false}
 	for status, want := range map[int]string{
-		http.StatusUnauthorized: "401 unauthorized: no credentials", http.StatusForbidden: "403 denied: no; no credentials",
+		http.StatusUnauthorized: "401 unauthorized: no credentials",
+		http.StatusForbidden:    "403 denied: no; no credentials",
 	} {
 		r := registrytest.New(t)
 		r.Inject(registrytest.Rule{Path: "/manifests/", Fault: registrytest.Status(status, "X", "no", "")})
