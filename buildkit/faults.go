@@ -41,7 +41,7 @@ type wording struct {
 
 // imageWordings are tried in this order on an error about an image.
 var imageWordings = []wording{
-	{DiskFull, regexp.MustCompile(`: no space left on device$`)},
+	{DiskFull, regexp.MustCompile(`: (?:no space left on device|disk quota exceeded)$`)},
 	{NoPlatform, regexp.MustCompile(`\bno match for platform in manifest\b[^\n]*: not found$`)},
 	{OldManifest, regexp.MustCompile(`\bmanifest version 2, schema 1 has been removed\b|\bschema 1 not supported$`)},
 	{NotFound, regexp.MustCompile(`^(?:failed to resolve source metadata for \S+: )?[^\s"]+: not found$`)},
@@ -64,7 +64,7 @@ var stepWordings = []wording{
 	{Ungranted, regexp.MustCompile(`(?:^|: )granting entitlement (?:security\.insecure|device) is not allowed\b`)},
 	{NetworkHost, regexp.MustCompile(`(?:^|: )network\.host is not allowed$`)},
 	{SecurityInsecure, regexp.MustCompile(`(?:^|: )security\.insecure is not allowed$`)},
-	{DiskFull, regexp.MustCompile(`: no space left on device$`)},
+	{DiskFull, regexp.MustCompile(`: (?:no space left on device|disk quota exceeded)$`)},
 	{LostCache, regexp.MustCompile(`: lease does not exist: not found$`)},
 	{NoGit, regexp.MustCompile(`(?:^|: )unknown scheme git: not found$`)},
 }

@@ -53,12 +53,18 @@ func newFaultyRegistryWithin(t *testing.T, stallTimeout time.Duration, logins ..
 // that no registry has.
 func (f faultyRegistry) apply(t *testing.T, dockerfile string, tags ...string) (property.Map, error) {
 	t.Helper()
+	return f.applyIn(t, t.TempDir(), dockerfile, tags...)
+}
+
+// applyIn does the same as apply, with the folder dir as the build context.
+func (f faultyRegistry) applyIn(t *testing.T, dir, dockerfile string, tags ...string) (property.Map, error) {
+	t.Helper()
 	inline := props(t, `{}`).Set("inline",
 		property.New(dockerfile+"\nLABEL test=\""+t.Name()+"\"\nCOPY <<EOF /a\n"+t.Name()+"\nEOF\n"))
 	inputs := props(t, `{"platforms": ["linux/amd64"]}`).
 		Set("tags", list(tags)).
 		Set("dockerfile", property.New(inline)).
-		Set("context", property.New(props(t, `{"location": "`+t.TempDir()+`"}`)))
+		Set("context", property.New(props(t, `{"location": "`+dir+`"}`)))
 	checked, err := f.Check(t.Context(), &pulumirpc.CheckRequest{Urn: string(urn), News: marshalProperties(t, inputs)})
 	if err != nil || len(checked.GetFailures()) > 0 {
 		t.Fatal(err, checked.GetFailures())

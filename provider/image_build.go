@@ -58,6 +58,8 @@ type imageBuild struct {
 	access  buildkit.Access
 
 	built buildkit.Built
+	// spaceFreed: the cache that no build uses was removed from a full disk, which is tried once.
+	spaceFreed bool
 }
 
 // newImageBuild prepares the build of a job on a builder. It returns an error if the builder cannot do what the job
@@ -110,7 +112,7 @@ func waitForTurn(ctx context.Context, turns *semaphore, w *waits, progress *prog
 // is repeated.
 func (b *imageBuild) pushWithRetry(ctx context.Context) error {
 	for retry := b.client.PushRetry(); ; {
-		err := b.buildWithoutCaches(ctx)
+		err := b.buildWithSpace(ctx)
 		if err == nil {
 			return nil
 		}

@@ -25,19 +25,25 @@ func explainDisk(b builder, err error) error {
 // If a step reports a full disk, that is the builder's disk or a tmpfs. Nobody can tell, because BuildKit removes what
 // the step wrote.
 func diskError(err error, prune string, own daemon.Disk) error {
-	step, isStep := errors.AsType[*buildkit.StepError](err)
-	wrote := isStep && step.ExitCode != 0 &&
-		strings.Contains(strings.Join(step.Output, "\n"), "No space left on device")
 	switch {
+	case err != nil && own.ReadOnly:
+		return withLines(err, fmt.Sprintf("the disk of the builder cannot be written: %v. Linux does that after errors "+
+			"of a disk: read dmesg and repair the disk, or set PULUMI_BUILDKIT_DAEMON_DIR to a folder on another one", own))
 	case isDiskFull(err) && own.Path == "":
 		return withLines(err, "the disk of the builder is full: free space there, for example with "+prune)
 	case isDiskFull(err):
 		return withLines(err, fmt.Sprintf("the disk of the builder is full: %v now. %s", own, diskRemedy(own.Path)))
-	case wrote && own.Path != "":
+	case wroteToFullDisk(err) && own.Path != "":
 		return withLines(err, fmt.Sprintf("the step says that a disk is full. Unless that is a tmpfs, or a disk "+
 			"elsewhere, it is that of the builder: %v now. %s", own, diskRemedy(own.Path)))
 	}
 	return err
+}
+
+// wroteToFullDisk tells whether a step failed after it had printed that a disk is full.
+func wroteToFullDisk(err error) bool {
+	step, ok := errors.AsType[*buildkit.StepError](err)
+	return ok && step.ExitCode != 0 && strings.Contains(strings.Join(step.Output, "\n"), "No space left on device")
 }
 
 // isDiskFull tells whether the daemon said that no space is left on its disk.

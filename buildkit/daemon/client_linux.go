@@ -116,7 +116,7 @@ func (c client) replaceEarlier(ctx context.Context, clientsLock *os.File) (*os.F
 
 // startDaemon starts a keeper, passes it the alive lock and returns when its daemon is ready.
 func (c client) startDaemon(ctx context.Context, aliveLock *os.File) error {
-	err := checkState(c.daemonFolder)
+	err := errors.Join(checkState(c.daemonFolder), c.giveUpReserveIfFull())
 	if err != nil {
 		err = folderError(c.Path(), err)
 	} else {

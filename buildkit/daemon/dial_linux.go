@@ -72,6 +72,12 @@ func hasOpen(pid int, file os.FileInfo) bool {
 // URL, and not every path is one.
 const anyEndpoint = "unix:///" + socketFile
 
+// newClient returns a client of the daemon of the folder. The caller closes it.
+func newClient(ctx context.Context, f daemonFolder) (*bk.Client, error) {
+	dialer := func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx, f) }
+	return bk.New(ctx, anyEndpoint, bk.WithContextDialer(dialer))
+}
+
 // isReady reports whether the daemon of the folder answers right now.
 func isReady(ctx context.Context, f daemonFolder) bool {
 	if !hasSocket(f) {
@@ -79,8 +85,7 @@ func isReady(ctx context.Context, f daemonFolder) bool {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, answerLimit, errors.New("no answer"))
 	defer cancel()
-	dialer := func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx, f) }
-	c, err := bk.New(ctx, anyEndpoint, bk.WithContextDialer(dialer))
+	c, err := newClient(ctx, f)
 	if err != nil {
 		return false
 	}

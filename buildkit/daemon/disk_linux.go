@@ -8,9 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// startSpace is more than the number of bytes that a daemon writes before it answers.
-const startSpace = 1 << 20
-
 // folderDisk returns the disk of a folder. If the folder does not exist, that is the disk of the folder above.
 func folderDisk(dir string) Disk {
 	disk := Disk{Path: dir}
@@ -18,10 +15,10 @@ func folderDisk(dir string) Disk {
 		var stat unix.Statfs_t
 		err := unix.Statfs(dir, &stat)
 		if err == nil {
-			disk.Free, disk.Known = stat.Bfree*uint64(stat.Bsize), true
-			if stat.Files > 0 && stat.Ffree == 0 {
-				disk.Free = 0 // no file can be made
-			}
+			// Not Bfree: ext4 counts blocks there that it gives to no file.
+			disk.Size, disk.Free = stat.Blocks*uint64(stat.Bsize), stat.Bavail*uint64(stat.Bsize)
+			disk.NoFiles = stat.Files > 0 && stat.Ffree == 0
+			disk.ReadOnly, disk.Known = stat.Flags&unix.ST_RDONLY != 0, true
 			return disk
 		}
 		parent := filepath.Dir(dir)
@@ -41,7 +38,7 @@ func withDisk(dir string, err error) error {
 	}
 	disk := folderDisk(dir)
 	full := errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
-	if full || disk.Known && disk.Free < startSpace {
+	if full || disk.IsFull() {
 		return &FullDiskError{Disk: disk, Cause: err}
 	}
 	return err

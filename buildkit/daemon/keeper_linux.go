@@ -99,6 +99,9 @@ func (k keeper) keep(aliveLock *os.File) error {
 	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.Remove(exitReasonFile), removeLeftovers(k.setup)); err != nil {
 		return err
 	}
+	if err := k.makeReserve(); err != nil {
+		k.log.Debug("no reserve made", "reason", err)
+	}
 	handlers := registerEmulators(k.mode, k.note)
 	defer handlers.release(k.note)
 	if err := k.chooseSnapshotter(); err != nil {

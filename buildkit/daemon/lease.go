@@ -14,6 +14,7 @@ type Lease struct {
 	exitReason func(context.Context) error
 	release    func() error
 	disk       func() Disk
+	freeSpace  func(context.Context) (uint64, error)
 }
 
 // Endpoint returns where the daemon listens: unix:///path/to/buildkitd.sock.
@@ -34,6 +35,10 @@ func (l *Lease) ExitReason(ctx context.Context) error {
 
 // Disk returns the disk of the daemon's folder, with its free space now.
 func (l *Lease) Disk() Disk { return l.disk() }
+
+// FreeSpace makes the daemon remove all cache that no build uses, also if its disk is full. It returns how many bytes
+// became free.
+func (l *Lease) FreeSpace(ctx context.Context) (freed uint64, err error) { return l.freeSpace(ctx) }
 
 // Release releases the lease. The daemon stops after its idle time if nobody holds another lease. Further calls return
 // what the first one did.

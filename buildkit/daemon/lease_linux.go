@@ -39,8 +39,9 @@ func newLease(c client, clientsLock *os.File) (*Lease, error) {
 			}
 			return reason
 		},
-		disk:    func() Disk { return folderDisk(own.Path()) },
-		release: sync.OnceValue(func() error { return errors.Join(clientsLock.Close(), own.Close()) }),
+		disk:      func() Disk { return folderDisk(own.Path()) },
+		freeSpace: func(ctx context.Context) (uint64, error) { return freeSpace(ctx, own) },
+		release:   sync.OnceValue(func() error { return errors.Join(clientsLock.Close(), own.Close()) }),
 	}, nil
 }
 

@@ -1,0 +1,41 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/docker/go-units"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+)
+
+// scarceShare is the share of a disk below which the embedded daemon removes cache by itself, when it gets to that.
+const scarceShare = 5
+
+// buildWithSpace calls buildWithoutCaches. If the disk of the embedded daemon is full, it makes the daemon remove the
+// cache that no build uses, and calls buildWithoutCaches once more: no tag has moved yet.
+func (b *imageBuild) buildWithSpace(ctx context.Context) error {
+	err := b.buildWithoutCaches(ctx)
+	if err == nil || ctx.Err() != nil || b.spaceFreed || !b.builder.isEmbedded() {
+		return err
+	}
+	if disk := b.builder.embedded.Disk(); !isDiskFull(err) && !(wroteToFullDisk(err) && isScarce(disk)) {
+		return err
+	}
+	b.spaceFreed = true
+	b.progress.log.warnf("%s has no space left: removing the build cache that no build uses, then building once more",
+		b.builder.embedded.Disk().Path)
+	freed, errFree := b.builder.embedded.FreeSpace(ctx)
+	if errFree != nil {
+		return withLines(err, errFree.Error())
+	}
+	if err = b.buildWithoutCaches(ctx); isDiskFull(err) || wroteToFullDisk(err) {
+		err = withLines(err, fmt.Sprintf("that was the second try, after %s of build cache had been removed",
+			units.BytesSize(float64(freed))))
+	}
+	return err
+}
+
+// isScarce tells whether so little of a disk is free that the embedded daemon removes cache by itself. A step that
+// found its disk full need not mean this one: it may have written to a tmpfs.
+func isScarce(disk daemon.Disk) bool { return disk.Known && disk.Free < disk.Size/scarceShare }
