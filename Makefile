@@ -62,6 +62,7 @@ SLOWEST := ./test/e2e ./test/attacks ./provider ./test/e2e/archive ./test/e2e/la
 test: build tools fixtures languages uidmap ## every test: unit, in-process engine, end to end against the real CLI, daemon and registry
 	cd examples/go-server && go test -race ./...
 	cd .tools/archive && go test -race ./...
+	cd .tools/kubernetes && go test -count=1 ./... # go knows no change of files outside a module
 	go test -vet=off -ldflags='-s -w' -run 'Bound|Budget|Child' ./buildkit/dockerfile # without -race: see raceDetector
 	go test -race -shuffle=on -vet=off -ldflags='-s -w' -timeout 30m -parallel $$((2 * $$(nproc))) $(SLOWEST) ./...
 
@@ -76,7 +77,7 @@ check: ## the tests that need Go and nothing else, in two minutes
 lint: bin/golangci-lint bin/actionlint ## the rules of .golangci.yml, and workflows
 	bin/golangci-lint run
 	bin/actionlint
-	for module in .tools/sdkgen .tools/archive examples/go-server/go; do (cd $$module && $(BIN)/golangci-lint run); done
+	for module in .tools/sdkgen .tools/archive .tools/kubernetes examples/go-server/go; do (cd $$module && $(BIN)/golangci-lint run); done
 
 # The list of known vulnerabilities comes from https://vuln.go.dev, or from VULN_DB.
 vuln: build bin/govulncheck ## known vulnerabilities in the plugin and in the programs that it runs

@@ -29,19 +29,23 @@ func (c certificates) read(t testing.TB, name string) []byte {
 }
 
 // newCertificates writes an authority ("ca"), two certificates that it signed ("builder", "client") and another
-// authority ("other") into the folder dir.
-func newCertificates(t testing.TB, dir string) certificates {
+// authority ("other") into the folder dir. The builder has the given names, too.
+func newCertificates(t testing.TB, dir string, names ...string) certificates {
 	t.Helper()
 	c := certificates{dir: dir}
 	authority, key := c.writeAuthority(t, "ca")
 	c.writeAuthority(t, "other")
 	for serial, name := range []string{"builder", "client"} {
+		usage, dnsNames := x509.ExtKeyUsageServerAuth, append(names, name)
+		if name == "client" {
+			usage, dnsNames = x509.ExtKeyUsageClientAuth, nil
+		}
 		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		must(t, err)
 		template := &x509.Certificate{
-			SerialNumber: big.NewInt(int64(serial + 2)), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+			SerialNumber: big.NewInt(int64(serial + 2)), Subject: pkix.Name{CommonName: name}, DNSNames: dnsNames,
 			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+			ExtKeyUsage: []x509.ExtKeyUsage{usage},
 		}
 		der, err := x509.CreateCertificate(rand.Reader, template, authority, private.Public(), key)
 		must(t, err)
