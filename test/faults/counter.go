@@ -148,7 +148,7 @@ func (c *counter) judgeMessage(stream uint32, m *message) bool {
 	case FreezeAll:
 		c.daemon.freezeAll()
 	default:
-		c.daemon.Actions[fault]()
+		c.daemon.actions[fault]()
 	}
 	return true
 }

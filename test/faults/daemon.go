@@ -22,11 +22,8 @@ const (
 type Daemon struct {
 	trigger
 
-	// Actions are further faults, by name: a function that kills a process, for example. The message waits until the
-	// function returns. Set it before the first connection.
-	Actions map[string]func()
-
 	upstream string
+	actions  map[string]func()
 	listener net.Listener
 	running  sync.WaitGroup
 
@@ -39,19 +36,22 @@ type Daemon struct {
 }
 
 // NewDaemon listens on listener and forwards to the daemon that listens on the Unix socket upstream. Close ends it.
-func NewDaemon(listener net.Listener, upstream string) *Daemon {
-	d := &Daemon{listener: listener, upstream: upstream}
+//
+// Actions are further faults by name, such as functions that kill a process. The message waits until the function
+// returns.
+func NewDaemon(listener net.Listener, upstream string, actions map[string]func()) *Daemon {
+	d := &Daemon{listener: listener, upstream: upstream, actions: actions}
 	d.running.Go(d.accept)
 	return d
 }
 
-// Faults returns the names of the faults that this proxy has, those of Actions included.
+// Faults returns the names of the faults that this proxy has, the actions included.
 func (d *Daemon) Faults() []string {
 	names := []string{CloseConnection, HalfMessage, FreezeConnection, FreezeAll}
 	if d.listener.Addr().Network() == "tcp" {
 		names = append(names, ResetConnection)
 	}
-	return slices.AppendSeq(names, maps.Keys(d.Actions))
+	return slices.AppendSeq(names, maps.Keys(d.actions))
 }
 
 // Arm forgets the last run as Reset does, and makes message i fail, counted from 1. fault is one of Faults.

@@ -20,7 +20,7 @@ import (
 )
 
 // newProxy returns a proxy in front of the shared daemon, and the address that it listens on.
-func newProxy(t *testing.T, network string) (*faults.Daemon, string) {
+func newProxy(t *testing.T, network string, actions map[string]func()) (*faults.Daemon, string) {
 	t.Helper()
 	upstream := strings.TrimPrefix(shared.Endpoint(t), "unix://")
 	at := "127.0.0.1:0"
@@ -31,7 +31,7 @@ func newProxy(t *testing.T, network string) (*faults.Daemon, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := faults.NewDaemon(listener, upstream)
+	d := faults.NewDaemon(listener, upstream, actions)
 	t.Cleanup(func() {
 		if err := d.Close(); err != nil {
 			t.Error(err)
@@ -88,7 +88,7 @@ func TestProxyForwardsBuilds(t *testing.T) {
 	const size = 20 << 20
 	direct := "unix://" + strings.TrimPrefix(shared.Endpoint(t), "unix://")
 	for _, network := range []string{"unix", "tcp"} {
-		d, address := newProxy(t, network)
+		d, address := newProxy(t, network, nil)
 		times := map[string]time.Duration{}
 		for _, way := range []string{direct, address} {
 			folder := contextOf(t, size)
@@ -135,9 +135,8 @@ func TestFaultsOfADaemon(t *testing.T) {
 }
 
 func testFaultsOfADaemon(t *testing.T, network string) {
-	d, address := newProxy(t, network)
 	actions := 0
-	d.Actions = map[string]func(){"action": func() { actions++ }}
+	d, address := newProxy(t, network, map[string]func(){"action": func() { actions++ }})
 	if err := build(t.Context(), address, contextOf(t, 100_000)); err != nil {
 		t.Fatal(err)
 	}

@@ -50,3 +50,10 @@ func (t *trigger) Hit() string {
 	defer t.mu.Unlock()
 	return t.hit
 }
+
+// setHit replaces the description of what happened.
+func (t *trigger) setHit(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hit = text
+}
