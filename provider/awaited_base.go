@@ -18,9 +18,9 @@ import (
 // awaitedBase is a base image of a build that another image of this update pushes. The registry does not have it yet,
 // or still has another one under its tag.
 type awaitedBase struct {
-	ref   string // as inputs.BaseImages returns it
-	by    promise
-	image unpushedImage // what the preview of the other image built
+	ref    string // as inputs.BaseImages returns it
+	by     promise
+	images []unpushedImage // what the preview of the other image built, on each builder
 }
 
 // reason says why a preview cannot build on the base image, for people.
@@ -49,7 +49,16 @@ func awaitedBases(ctx context.Context, op operation, promised promises) (awaited
 	return awaited, true
 }
 
-// otherBuilderError is a base image that another builder has built than the one of the image.
+// imageOn returns the image that the builder at an endpoint has built.
+func (b awaitedBase) imageOn(endpoint string) (one unpushedImage, ok bool) {
+	i := slices.IndexFunc(b.images, func(image unpushedImage) bool { return image.endpoint == endpoint })
+	if i < 0 {
+		return unpushedImage{}, false
+	}
+	return b.images[i], true
+}
+
+// otherBuilderError is a base image that only other builders have built than the one of the image.
 type otherBuilderError struct {
 	base     awaitedBase
 	endpoint string // of the builder of the image
@@ -57,7 +66,11 @@ type otherBuilderError struct {
 
 // Error names the base image and the builders.
 func (e *otherBuilderError) Error() string {
-	return fmt.Sprintf("%s: %s has it, the builder is %s", e.base.ref, e.base.image.endpoint, e.endpoint)
+	var others []string
+	for _, image := range e.base.images {
+		others = append(others, image.endpoint)
+	}
+	return fmt.Sprintf("%s: %s has it, the builder is %s", e.base.ref, strings.Join(others, " or "), e.endpoint)
 }
 
 // missingBase returns the awaited base image that the builder does not have, according to the error of a build: another
@@ -99,10 +112,11 @@ func baseRef(ref string) string {
 func unpushedOn(b builder, bases []awaitedBase) (map[string]*buildkit.UnpushedImage, error) {
 	images := map[string]*buildkit.UnpushedImage{}
 	for _, base := range bases {
-		if base.image.endpoint != b.endpoint {
+		image, ok := base.imageOn(b.endpoint)
+		if !ok {
 			return nil, &otherBuilderError{base: base, endpoint: b.endpoint}
 		}
-		images[base.ref] = base.image.content
+		images[base.ref] = image.content
 	}
 	return images, nil
 }

@@ -30,6 +30,7 @@ type builder struct {
 	prune   string // the command that removes its build cache; "" for the embedded daemon
 	// guarded: a Dockerfile must not make the builder do more than the program says.
 	guarded  bool
+	cores    int           // of its machine, as far as it may use them; 0: not known
 	rootless bool          // it leaves out limits of steps that need a cgroup, without a word
 	embedded *daemon.Lease // nil: another builder
 	// container is our BuildKit in a Docker Engine; nil: another builder.
@@ -52,10 +53,14 @@ func (b builder) name() string {
 // connectDaemon returns the builder at the endpoint of a BuildKit daemon. It dials nothing yet.
 func (f *builderFinder) connectDaemon(e endpoint.Endpoint, tls *endpoint.TLS) builder {
 	options := endpoint.Options{TLS: tls, AllowInsecure: f.config.allowsInsecureTCP()}
-	return builder{
+	b := builder{
 		endpoint: e.String(), release: func() {}, prune: "buildctl --addr " + shell.Quote(e.String()) + " prune",
 		connect: func(ctx context.Context) (*client.Client, error) { return e.Dial(ctx, options) },
 	}
+	if e.SocketPath() != "" {
+		b.cores = coresHere()
+	}
+	return b
 }
 
 // startEmbedded returns the embedded daemon, which it starts if none runs.
@@ -71,7 +76,7 @@ func (f *builderFinder) startEmbedded(ctx context.Context) (builder, error) {
 	}
 	return builder{
 		endpoint: lease.Endpoint(), release: func() { _ = lease.Release() }, guarded: true, embedded: lease,
-		rootless: daemon.Rootless(),
+		rootless: daemon.Rootless(), cores: coresHere(),
 		connect: func(ctx context.Context) (*client.Client, error) {
 			return e.Dial(ctx, endpoint.Options{Connect: lease.Dial})
 		},
@@ -107,6 +112,7 @@ func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine)
 	b := builder{
 		endpoint: a.Host, release: func() { _ = e.Close() }, guarded: !a.Chosen, engine: &a,
 		prune: dockerCommand(a) + " builder prune", rootless: abilities.Rootless,
+		cores: abilities.Cores,
 	}
 	if a.Source != a.Host { // else the endpoint says it all
 		b.reason = a.Source

@@ -126,7 +126,7 @@ func (f *builderFinder) connectContainerNode(ctx context.Context, node buildx.No
 		f.note("started the container " + name + ", which was stopped: it goes on running")
 	}
 	return builder{
-		endpoint: "docker-container://" + name, release: func() { _ = e.Close() },
+		endpoint: "docker-container://" + name, release: func() { _ = e.Close() }, cores: e.Cores(ctx),
 		connect: func(ctx context.Context) (*client.Client, error) { return e.BuildKitIn(ctx, name) },
 	}, nil
 }

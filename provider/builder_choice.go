@@ -3,7 +3,6 @@ package provider
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"os"
 	"strings"
 
@@ -38,8 +37,20 @@ func (c *choice) explain(err error) error {
 	if err == nil || c.source == "" {
 		return err
 	}
-	return fmt.Errorf("%s: %w", c.source, err)
+	return &sourceError{source: c.source, cause: err}
 }
+
+// sourceError is an error about a builder that a variable or a command names.
+type sourceError struct {
+	source string
+	cause  error
+}
+
+// Error names the variable or command before the cause.
+func (e *sourceError) Error() string { return e.source + ": " + e.cause.Error() }
+
+// Unwrap returns the cause.
+func (e *sourceError) Unwrap() error { return e.cause }
 
 // choice returns the builder that the program or the environment names, or nil.
 func (f *builderFinder) choice(ctx context.Context) (*choice, error) {

@@ -1,6 +1,8 @@
 package provider
 
 import (
+	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,5 +58,37 @@ func TestReadPEM(t *testing.T) {
 		if content, err := readPEM(t.Context(), given); err != nil || string(content) != given {
 			t.Errorf("%q: %q, %v", given, content, err)
 		}
+	}
+}
+
+// The error about nodes that do not answer begins with the variable that names their builder, and keeps its remedies.
+func TestDownNodesNameTheVariable(t *testing.T) {
+	dir := t.TempDir()
+	const node = `{"Name": "%s", "Endpoint": "unix://%s", "Platforms": null}`
+	nodes := fmt.Sprintf(node+","+node, "n0", filepath.Join(dir, "0.sock"), "n1", filepath.Join(dir, "1.sock"))
+	path := filepath.Join(dir, "instances", "farm")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(`{"Name": "farm", "Driver": "remote", "Nodes": [`+nodes+`]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{
+		"BUILDX_CONFIG": dir, "BUILDX_BUILDER": "farm", "BUILDKIT_HOST": "", "DOCKER_HOST": "", "DOCKER_CONTEXT": "",
+	} {
+		t.Setenv(name, value)
+	}
+	f := &builderFinder{
+		answers: &nodeAnswers{}, log: slog.New(slog.DiscardHandler), begin: func(string) func() { return func() {} },
+		platforms: []string{"linux/amd64"},
+	}
+	_, err := f.find(t.Context())
+	if err == nil {
+		t.Fatal("a builder was found")
+	}
+	said := explainBuilder(err).Error()
+	if !strings.HasPrefix(said, "BUILDX_BUILDER: none of the builders answers:\n- ") ||
+		strings.Count(said, "; start one there") != 2 {
+		t.Errorf("got %s", said)
 	}
 }

@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"context"
 	"encoding/json"
 	"maps"
 	"os"
@@ -156,36 +155,5 @@ func TestLoginsOfTheConfiguration(t *testing.T) {
 				t.Error("the password is in the outputs or in the logs")
 			}
 		})
-	}
-}
-
-func TestATurnIsReleased(t *testing.T) {
-	t.Parallel()
-	s := &settings{}
-	if err := s.configure(t.Context(), p.ConfigureRequest{Args: props(t, `{"maxParallelBuilds": 1}`)}); err != nil {
-		t.Fatal(err)
-	}
-	turns := s.builds.Load()
-	if err := turns.acquire(t.Context(), func() { t.Error("the first image waits") }); err != nil {
-		t.Fatal(err)
-	}
-	waited := make(chan struct{})
-	second := make(chan error)
-	go func() {
-		err := turns.acquire(t.Context(), func() { close(waited) })
-		if err == nil {
-			turns.release()
-		}
-		second <- err
-	}()
-	<-waited
-	canceled, stop := context.WithCancelCause(t.Context())
-	stop(context.Canceled)
-	if err := turns.acquire(canceled, func() {}); err == nil {
-		t.Error("a canceled image got a turn")
-	}
-	turns.release()
-	if err := <-second; err != nil {
-		t.Error(err)
 	}
 }

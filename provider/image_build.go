@@ -37,11 +37,6 @@ func buildImage(ctx context.Context, settings *settings, loader *inputsLoader, o
 	progress := startProgress(ctx)
 	defer progress.stop()
 	built := image{hash: in.Hash(), inputs: in}
-	turns := settings.builds.Load()
-	if err := waitForTurn(ctx, turns, op.waits, progress); err != nil {
-		return built, err
-	}
-	defer turns.release()
 	job := imageJob{settings: settings, op: op, in: in, progress: progress, kept: &built.unpushed}
 	built.digest, err = job.build(ctx)
 	if built.built = err == nil; built.built {
@@ -98,14 +93,19 @@ func newImageBuild(ctx context.Context, job imageJob, on builder) (*imageBuild, 
 	return b, nil
 }
 
-// waitForTurn waits until one more image may build.
-func waitForTurn(ctx context.Context, turns *semaphore, w *waits, progress *progress) error {
-	end := func() {}
-	defer func() { end() }()
-	return turns.acquire(ctx, func() {
-		progress.showNote("waiting: as many images build as maxParallelBuilds allows")
-		end = w.begin("waiting for its turn, as many images build as maxParallelBuilds allows,")
-	})
+// chooseCaches sets the caches of a job. Test targets write none.
+func (b *imageBuild) chooseCaches(ctx context.Context) {
+	from, to := b.access.CacheFrom, b.access.CacheTo
+	if b.testsOnly {
+		to = nil
+	}
+	switch {
+	case b.platform != "":
+		from, to = cachesOfPlatform(from, to, b.platform)
+	case len(b.op.plan.Platforms) > 1:
+		from = withCachesOfNodes(ctx, b.client, from, b.op.plan.Platforms)
+	}
+	b.access.CacheFrom, b.access.CacheTo = from, to
 }
 
 // pushWithRetry builds and pushes, as often as the client allows. The daemon keeps what it has built, so only the push
@@ -154,6 +154,9 @@ func (b *imageBuild) connect(ctx context.Context) (*client.Client, error) {
 func (b *imageBuild) report(e buildkit.Event) {
 	if e.Kind == buildkit.Pushing {
 		b.op.waits.notePush()
+		if !b.settings.turns.Load().coverPush() {
+			b.endTurn()
+		}
 		if b.op.onPush != nil && b.platform == "" {
 			b.op.onPush()
 		}

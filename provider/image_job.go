@@ -29,6 +29,8 @@ type imageJob struct {
 	testsOnly bool   // only the test targets are built
 
 	kept *unpushedImage // gets the image of a preview
+
+	endTurn func() // ends the turn on the builder; nil: the job has none yet
 }
 
 // build finds the nodes, builds on them and pushes the image by digest. It returns the digest; "" if nobody gets the
@@ -79,6 +81,10 @@ func (j imageJob) run(ctx context.Context, nodes []node, again bool) (buildkit.B
 	if len(nodes) > 1 {
 		return j.runParts(ctx, nodes, again)
 	}
+	if err := j.takeTurn(ctx, nodes[0].builder); err != nil {
+		return buildkit.Built{}, err
+	}
+	defer j.endTurn()
 	built, err := j.runOn(ctx, nodes[0].builder)
 	if err != nil && nodes[0].isOneOfSeveral {
 		err = fmt.Errorf("on %s: %w", nodes[0].name(), err)
@@ -87,6 +93,8 @@ func (j imageJob) run(ctx context.Context, nodes []node, again bool) (buildkit.B
 		return built, err
 	}
 	j.progress.log.warnf("%v; trying once more", err)
+	j.endTurn()
+	j.endTurn = nil
 	j.settings.nodes.forget()
 	others, lost := j.findNodes(ctx)
 	if lost != nil {
@@ -98,6 +106,20 @@ func (j imageJob) run(ctx context.Context, nodes []node, again bool) (buildkit.B
 		return built, fmt.Errorf("%w; tried once more: %w", err, lost)
 	}
 	return built, lost
+}
+
+// takeTurn waits for a turn of the job on a builder, unless it shares one with other parts of the image.
+func (j *imageJob) takeTurn(ctx context.Context, on builder) (err error) {
+	if j.endTurn != nil {
+		return nil
+	}
+	endWait := func() {}
+	defer func() { endWait() }()
+	j.endTurn, err = j.settings.turns.Load().take(ctx, on, func(reason string) {
+		j.progress.showNote("waiting for its turn: " + reason)
+		endWait = j.op.waits.begin("waiting for its turn, because " + reason + ",")
+	})
+	return err
 }
 
 // isLost tells whether a build failed because its daemon ended, or because a node does not answer any more: what it
@@ -141,19 +163,29 @@ func (j imageJob) runParts(ctx context.Context, nodes []node, again bool) (build
 	return j.pushIndex(ctx, parts)
 }
 
-// runEach builds each platform on its node. It returns the results in the order of the platforms in the plan.
+// runEach builds each platform on its node. The image has one turn on each node. It returns the results in the order of the platforms in the plan.
 func (j imageJob) runEach(ctx context.Context, nodes []node, again bool) ([]buildkit.Built, error) {
 	wanted := j.op.plan.Platforms
 	parts := make([]buildkit.Built, len(wanted))
 	group, bounded := errgroup.WithContext(ctx)
 	for _, n := range nodes {
-		for _, platform := range n.platforms {
-			rescue.GoErrGroup(group, func() error {
-				built, err := j.forPlatform(platform).run(bounded, []node{n}, again)
-				parts[slices.Index(wanted, platform)] = built
+		rescue.GoErrGroup(group, func() error {
+			onNode := j
+			if err := onNode.takeTurn(bounded, n.builder); err != nil {
 				return err
-			})
-		}
+			}
+			ends := shareTurn(onNode.endTurn, len(n.platforms))
+			for i, platform := range n.platforms {
+				rescue.GoErrGroup(group, func() error {
+					part := j.forPlatform(platform)
+					part.endTurn = ends[i]
+					built, err := part.run(bounded, []node{n}, again)
+					parts[slices.Index(wanted, platform)] = built
+					return err
+				})
+			}
+			return nil
+		})
 	}
 	return parts, group.Wait()
 }
@@ -174,21 +206,6 @@ func (j imageJob) tests() imageJob {
 	plan.WithoutImage, plan.Provenance, plan.SBOM = true, "", ""
 	j.op.plan, j.testsOnly = plan, true
 	return j
-}
-
-// chooseCaches sets the caches of a job. Test targets write none.
-func (b *imageBuild) chooseCaches(ctx context.Context) {
-	from, to := b.access.CacheFrom, b.access.CacheTo
-	if b.testsOnly {
-		to = nil
-	}
-	switch {
-	case b.platform != "":
-		from, to = cachesOfPlatform(from, to, b.platform)
-	case len(b.op.plan.Platforms) > 1:
-		from = withCachesOfNodes(ctx, b.client, from, b.op.plan.Platforms)
-	}
-	b.access.CacheFrom, b.access.CacheTo = from, to
 }
 
 // pushIndex pushes the index of the parts by digest to every repository. It returns no digest if the parts have

@@ -29,8 +29,7 @@ func obstacle(
 	}
 	bases, sure = awaitedBases(ctx, op, promised)
 	for i, base := range bases {
-		var ok bool
-		if bases[i].image, ok = unpushed.find(base.by.Digest); !ok {
+		if bases[i].images = unpushed.find(base.by.Digest); len(bases[i].images) == 0 {
 			return base.reason(), nil, true
 		}
 	}

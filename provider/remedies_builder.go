@@ -51,6 +51,9 @@ func explainEndpoint(err error) error {
 
 // explainBuilder adds a remedy to the error about a builder that was not found or does not answer.
 func explainBuilder(err error) error {
+	if named, ok := err.(*sourceError); ok { //nolint:errorlint // the source stands before the whole message
+		return &sourceError{source: named.source, cause: explainBuilder(named.cause)}
+	}
 	if none, ok := errors.AsType[*noBuilderError](err); ok {
 		explained := &noBuilderError{}
 		for _, tried := range none.tried {

@@ -29,8 +29,8 @@ type settings struct {
 
 	messages sync.Map // that were logged and shall not be logged again
 	config   atomic.Pointer[Config]
-	builds   atomic.Pointer[semaphore] // nil: no limit
-	nodes    nodeAnswers               // of several builders
+	turns    atomic.Pointer[turns]
+	nodes    nodeAnswers // of several builders
 }
 
 // configure stores the configuration, without the properties that this version of the provider does not know.
@@ -45,9 +45,7 @@ func (s *settings) configure(ctx context.Context, req p.ConfigureRequest) error 
 		return err
 	}
 	s.config.Store(&config)
-	if n := config.MaxParallelBuilds; n != nil && *n > 0 {
-		s.builds.Store(newSemaphore(*n))
-	}
+	s.turns.Store(newTurns(config.MaxParallelBuilds))
 	return nil
 }
 

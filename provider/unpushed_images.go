@@ -46,14 +46,14 @@ func (u *unpushedImages) add(one unpushedImage) {
 	}
 }
 
-// find returns the image with a digest that was kept last.
-func (u *unpushedImages) find(digest string) (one unpushedImage, ok bool) {
+// find returns the images with a digest: one for each builder that has it, the oldest first.
+func (u *unpushedImages) find(digest string) (found []unpushedImage) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for _, one := range slices.Backward(u.images) {
+	for _, one := range u.images {
 		if one.digest == digest {
-			return one, true
+			found = append(found, one)
 		}
 	}
-	return unpushedImage{}, false
+	return found
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 )
 
-// The images of previews take a bounded part of memory: the oldest ones go first. The image of the last builder counts.
+// The images of previews take a bounded part of memory: the oldest ones go first.
 func TestUnpushedImagesAreBounded(t *testing.T) {
 	t.Parallel()
 	kept := &unpushedImages{}
@@ -18,14 +18,32 @@ func TestUnpushedImagesAreBounded(t *testing.T) {
 		"0": false, fmt.Sprint(unpushedKept - 1): false, fmt.Sprint(unpushedKept): true,
 		fmt.Sprint(2*unpushedKept - 1): true,
 	} {
-		if _, ok := kept.find(digest); ok != want {
-			t.Errorf("image %s is kept: %t, want %t", digest, ok, want)
+		if found := kept.find(digest); (len(found) > 0) != want {
+			t.Errorf("image %s is kept: %t, want %t", digest, !want, want)
 		}
 	}
-	const again = "300"
-	kept.add(unpushedImage{digest: again, endpoint: "tcp://other", content: &buildkit.UnpushedImage{}})
-	if one, ok := kept.find(again); !ok || one.endpoint != "tcp://other" {
-		t.Errorf("got %+v", one)
+}
+
+// Two builders may build the same image, and each has the layers that it built itself. A build gets the image of its
+// own builder, whichever built last.
+func TestUnpushedImageOfEachBuilder(t *testing.T) {
+	t.Parallel()
+	kept := &unpushedImages{}
+	contents := map[string]*buildkit.UnpushedImage{"tcp://a": {}, "tcp://b": {}}
+	for _, endpoint := range []string{"tcp://a", "tcp://b"} {
+		kept.add(unpushedImage{digest: stoppedDigest, endpoint: endpoint, content: contents[endpoint]})
+	}
+	base := awaitedBase{ref: "host.io/base@" + stoppedDigest, images: kept.find(stoppedDigest)}
+	for endpoint, want := range contents {
+		got, err := unpushedOn(builder{endpoint: endpoint}, []awaitedBase{base})
+		if err != nil || len(got) != 1 || got[base.ref] != want {
+			t.Errorf("%s: got %v, %v", endpoint, got, err)
+		}
+	}
+	_, err := unpushedOn(builder{endpoint: "tcp://c"}, []awaitedBase{base})
+	want := base.ref + ": tcp://a or tcp://b has it, the builder is tcp://c"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 

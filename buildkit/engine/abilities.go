@@ -22,6 +22,7 @@ type Abilities struct {
 	// Rootless tells whether the engine runs in a user namespace. Steps have no cgroups there, whichever BuildKit
 	// builds.
 	Rootless bool
+	Cores    int // of its machine; 0 if it does not say
 }
 
 // snapshotterLabel marks a BuildKit worker that works in containerd.
@@ -35,7 +36,8 @@ func (e *Engine) Abilities(ctx context.Context) (Abilities, error) {
 	if err != nil {
 		return Abilities{}, &NoEngineError{Address: e.address, Cause: err}
 	}
-	found := Abilities{OS: server.Os, Rootless: e.isRootless(ctx)}
+	found := Abilities{OS: server.Os}
+	found.Cores, found.Rootless = e.askMachine(ctx)
 	conn, err := e.api.DialHijack(ctx, "/grpc", "h2c", nil)
 	if err != nil && strings.Contains(err.Error(), "received 404") { // the client of the engine has text only
 		return found, nil // Podman, and engines of before BuildKit
@@ -84,11 +86,22 @@ func (e *Engine) HoldsIndexes(ctx context.Context) (bool, error) {
 // containerdStore is the status of an engine whose images are in containerd.
 var containerdStore = [2]string{"driver-type", "io.containerd.snapshotter.v1"}
 
-// isRootless reports whether the engine runs in a user namespace. It returns false if the engine does not tell, as
-// behind a proxy that passes on no request of the kind.
-func (e *Engine) isRootless(ctx context.Context) bool {
+// Cores returns how many cores the machine of the engine has. It returns 0 if the engine does not say within 20 s.
+func (e *Engine) Cores(ctx context.Context) int {
+	ctx, stop := context.WithTimeoutCause(ctx, answerLimit, fmt.Errorf("no answer within %s", answerLimit))
+	defer stop()
+	cores, _ := e.askMachine(ctx)
+	return cores
+}
+
+// askMachine returns how many cores the machine of the engine has, and whether the engine runs in a user namespace. It
+// returns zeros if the engine does not tell, as behind a proxy that passes on no request of the kind.
+func (e *Engine) askMachine(ctx context.Context) (cores int, rootless bool) {
 	about, err := e.api.Info(ctx, client.InfoOptions{})
-	return err == nil && slices.Contains(about.Info.SecurityOptions, "name=rootless")
+	if err != nil {
+		return 0, false
+	}
+	return about.Info.NCPU, slices.Contains(about.Info.SecurityOptions, "name=rootless")
 }
 
 // IsOlder reports whether the version is unknown or below floor, both such as v0.30.0. A prerelease counts as its

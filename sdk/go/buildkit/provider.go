@@ -45,7 +45,7 @@ type providerArgs struct {
 	Frontends []string `pulumi:"frontends"`
 	// The BuildKit daemon or Docker Engine for images without their own `builder`: an address, as in `builder.endpoint`. Defaults to what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
 	Host *string `pulumi:"host"`
-	// How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
+	// How many images build and push at the same time on one builder, at least 1. The others wait, and get their turns in the order in which they ask. Defaults to four builds for each core of the builder, and any number of pushes. A builder whose cores are not known has no limit: one at `tcp://`, `ssh://`, `kube-pod://` or the address of a container. `pulumi up --parallel` limits images too, by default to four for each core of this machine.
 	MaxParallelBuilds *int `pulumi:"maxParallelBuilds"`
 	// Logins for registries, for every image. An image's own login for the same host comes first.
 	Registries []Registry `pulumi:"registries"`
@@ -65,7 +65,7 @@ type ProviderArgs struct {
 	Frontends pulumi.StringArrayInput
 	// The BuildKit daemon or Docker Engine for images without their own `builder`: an address, as in `builder.endpoint`. Defaults to what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
 	Host pulumi.StringPtrInput
-	// How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
+	// How many images build and push at the same time on one builder, at least 1. The others wait, and get their turns in the order in which they ask. Defaults to four builds for each core of the builder, and any number of pushes. A builder whose cores are not known has no limit: one at `tcp://`, `ssh://`, `kube-pod://` or the address of a container. `pulumi up --parallel` limits images too, by default to four for each core of this machine.
 	MaxParallelBuilds pulumi.IntPtrInput
 	// Logins for registries, for every image. An image's own login for the same host comes first.
 	Registries RegistryArrayInput

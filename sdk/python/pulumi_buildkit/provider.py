@@ -37,7 +37,7 @@ class ProviderArgs:
         :param pulumi.Input['ECRArgs'] ecr: Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] frontends: Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so the plugin's own daemon refuses others.
         :param pulumi.Input[_builtins.str] host: The BuildKit daemon or Docker Engine for images without their own `builder`: an address, as in `builder.endpoint`. Defaults to what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
-        :param pulumi.Input[_builtins.int] max_parallel_builds: How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
+        :param pulumi.Input[_builtins.int] max_parallel_builds: How many images build and push at the same time on one builder, at least 1. The others wait, and get their turns in the order in which they ask. Defaults to four builds for each core of the builder, and any number of pushes. A builder whose cores are not known has no limit: one at `tcp://`, `ssh://`, `kube-pod://` or the address of a container. `pulumi up --parallel` limits images too, by default to four for each core of this machine.
         :param pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]] registries: Logins for registries, for every image. An image's own login for the same host comes first.
         :param pulumi.Input['TLSArgs'] tls: Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
         """
@@ -122,7 +122,7 @@ class ProviderArgs:
     @pulumi.getter(name="maxParallelBuilds")
     def max_parallel_builds(self) -> Optional[pulumi.Input[_builtins.int]]:
         """
-        How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
+        How many images build and push at the same time on one builder, at least 1. The others wait, and get their turns in the order in which they ask. Defaults to four builds for each core of the builder, and any number of pushes. A builder whose cores are not known has no limit: one at `tcp://`, `ssh://`, `kube-pod://` or the address of a container. `pulumi up --parallel` limits images too, by default to four for each core of this machine.
         """
         return pulumi.get(self, "max_parallel_builds")
 
@@ -180,7 +180,7 @@ class Provider(pulumi.ProviderResource):
         :param pulumi.Input[Union['ECRArgs', 'ECRArgsDict']] ecr: Which AWS credentials to use at Amazon ECR, for every image without its own login. Defaults to the credentials that the AWS SDK finds.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] frontends: Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so the plugin's own daemon refuses others.
         :param pulumi.Input[_builtins.str] host: The BuildKit daemon or Docker Engine for images without their own `builder`: an address, as in `builder.endpoint`. Defaults to what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
-        :param pulumi.Input[_builtins.int] max_parallel_builds: How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
+        :param pulumi.Input[_builtins.int] max_parallel_builds: How many images build and push at the same time on one builder, at least 1. The others wait, and get their turns in the order in which they ask. Defaults to four builds for each core of the builder, and any number of pushes. A builder whose cores are not known has no limit: one at `tcp://`, `ssh://`, `kube-pod://` or the address of a container. `pulumi up --parallel` limits images too, by default to four for each core of this machine.
         :param pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]] registries: Logins for registries, for every image. An image's own login for the same host comes first.
         :param pulumi.Input[Union['TLSArgs', 'TLSArgsDict']] tls: Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
         """

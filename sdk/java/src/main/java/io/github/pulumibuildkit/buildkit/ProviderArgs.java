@@ -98,14 +98,14 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
+     * How many images build and push at the same time on one builder, at least 1. The others wait, and get their turns in the order in which they ask. Defaults to four builds for each core of the builder, and any number of pushes. A builder whose cores are not known has no limit: one at `tcp://`, `ssh://`, `kube-pod://` or the address of a container. `pulumi up --parallel` limits images too, by default to four for each core of this machine.
      * 
      */
     @Import(name="maxParallelBuilds", json=true)
     private @Nullable Output<Integer> maxParallelBuilds;
 
     /**
-     * @return How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
+     * @return How many images build and push at the same time on one builder, at least 1. The others wait, and get their turns in the order in which they ask. Defaults to four builds for each core of the builder, and any number of pushes. A builder whose cores are not known has no limit: one at `tcp://`, `ssh://`, `kube-pod://` or the address of a container. `pulumi up --parallel` limits images too, by default to four for each core of this machine.
      * 
      */
     public Optional<Output<Integer>> maxParallelBuilds() {
@@ -299,7 +299,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param maxParallelBuilds How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
+         * @param maxParallelBuilds How many images build and push at the same time on one builder, at least 1. The others wait, and get their turns in the order in which they ask. Defaults to four builds for each core of the builder, and any number of pushes. A builder whose cores are not known has no limit: one at `tcp://`, `ssh://`, `kube-pod://` or the address of a container. `pulumi up --parallel` limits images too, by default to four for each core of this machine.
          * 
          * @return builder
          * 
@@ -310,7 +310,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param maxParallelBuilds How many images build at the same time, at least 1. The others wait. Defaults to no limit but that of `pulumi up --parallel`.
+         * @param maxParallelBuilds How many images build and push at the same time on one builder, at least 1. The others wait, and get their turns in the order in which they ask. Defaults to four builds for each core of the builder, and any number of pushes. A builder whose cores are not known has no limit: one at `tcp://`, `ssh://`, `kube-pod://` or the address of a container. `pulumi up --parallel` limits images too, by default to four for each core of this machine.
          * 
          * @return builder
          * 
