@@ -63,6 +63,7 @@ type activity struct {
 	transfer
 	timer      *time.Timer
 	progressed time.Time // time of the last progress
+	counted    bool      // moved is known
 	moved      int64     // bytes that the daemon had moved by then: written, or read for a fetch
 	pulled     int64     // bytes of a layer
 }
@@ -152,7 +153,6 @@ func (w *stallWatch) track(key activityKey, t transfer, complete bool) {
 		w.forget(key)
 	case w.activities[key] == nil:
 		a := &activity{transfer: t, progressed: time.Now()}
-		a.moved, _ = w.countBytes(a)
 		a.timer = rescue.AfterFunc(w.timeout/checksPerTimeout, w.end, func() { w.check(key, a) })
 		w.activities[key] = a
 	}
@@ -202,10 +202,16 @@ func (w *stallWatch) countBytes(a *activity) (bytes int64, ok bool) {
 
 // limitByBytes notes progress if the daemon has moved bytes, and returns how long the activity may make none. The limit
 // is factor times the timeout if the bytes cannot be counted.
+//
+// The first count is no earlier than the first check, and passes for progress: most activities have ended by then, and
+// a count costs milliseconds on a machine with many connections.
 func (w *stallWatch) limitByBytes(a *activity, factor time.Duration) time.Duration {
 	moved, ok := w.countBytes(a)
 	if !ok {
 		return factor * w.timeout
+	}
+	if !a.counted {
+		a.counted, a.progressed, a.moved = true, time.Now(), moved
 	}
 	if float64(moved-a.moved) > w.idleBytesPerSecond(a)*w.timeout.Seconds() {
 		a.progressed, a.moved = time.Now(), moved

@@ -87,6 +87,7 @@ func (r *imageResource) Update(ctx context.Context, req p.UpdateRequest) (p.Upda
 
 // run previews or applies a request.
 func (r *imageResource) run(ctx context.Context, req request) (property.Map, *p.InitializationFailed, error) {
+	defer r.loader.drop(req.urn)
 	op, err := newOperation(ctx, r.settings, req)
 	if err != nil {
 		return property.Map{}, nil, err
@@ -110,6 +111,7 @@ func (r *imageResource) Diff(ctx context.Context, req p.DiffRequest) (p.DiffResp
 	if len(changes) == 0 {
 		r.programRefs.add(req.Urn, texts(req.State, "refs"))
 		r.notes.dropPromise(req.Urn)
+		r.loader.drop(req.Urn)
 	}
 	return p.DiffResponse{HasChanges: len(changes) > 0, DetailedDiff: changes}, nil
 }

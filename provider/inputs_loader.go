@@ -52,6 +52,13 @@ func (l *inputsLoader) keep(urn resource.URN, hash string, in *inputs.Inputs) {
 	l.checked[urn] = checkedInputs{hash: hash, inputs: in}
 }
 
+// drop forgets the inputs of an image that needs no build any more, so that the memory does not grow with the images.
+func (l *inputsLoader) drop(urn resource.URN) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.checked, urn)
+}
+
 // fromCheck returns the inputs that Check loaded for this image, if their hash is its contextHash. It returns nil if
 // the user set the hash, if ignoreChanges keeps it, or if another process checked.
 func (l *inputsLoader) fromCheck(op operation) *inputs.Inputs {

@@ -178,13 +178,22 @@ func (n *notes) noteUses(urn resource.URN, identity string, wanted []use) (commo
 	}
 	n.refresh() // after the note, so that of two processes at least one sees the other's
 	for _, u := range wanted {
-		for _, other := range n.urns() {
-			theirs := n.images[other].Uses
-			if other != urn && theirs != nil && theirs.Inputs != identity && slices.Contains(theirs.Of, u.key()) {
-				common = append(common, sharedUse{u, other})
-				break
-			}
+		if other := n.otherUser(urn, identity, u.key()); other != "" {
+			common = append(common, sharedUse{u, other})
 		}
 	}
 	return common
+}
+
+// otherUser returns the first image with other inputs that uses the same place, or "". The caller holds mu.
+func (n *notes) otherUser(urn resource.URN, identity, key string) (first resource.URN) {
+	for other, one := range n.images {
+		if other == urn || one.Uses == nil || one.Uses.Inputs == identity || first != "" && first < other {
+			continue
+		}
+		if slices.Contains(one.Uses.Of, key) {
+			first = other
+		}
+	}
+	return first
 }

@@ -44,9 +44,8 @@ func (n *notes) promisesFor(asker resource.URN) (all promises) {
 	defer n.mu.Unlock()
 	n.refresh()
 	for _, urn := range n.urns() {
-		one := n.images[urn]
-		if one.Promise != nil && one.At.After(n.updateBegan) && urn != asker {
-			made := *one.Promise
+		if urn != asker && n.hasPromise(urn) {
+			made := *n.images[urn].Promise
 			made.URN = urn
 			all = append(all, made)
 		}
@@ -58,12 +57,21 @@ func (n *notes) promisesFor(asker resource.URN) (all promises) {
 //
 // Usually there are none by then: a preview and its update are two runs of the engine, and each run has its own notes.
 func (n *notes) dropAllPromises() {
-	if len(n.promisesFor("")) == 0 {
-		return
-	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.add(note{})
+	n.refresh()
+	for urn := range n.images {
+		if n.hasPromise(urn) {
+			n.add(note{})
+			return
+		}
+	}
+}
+
+// hasPromise tells whether the promise of an image counts. The caller holds mu.
+func (n *notes) hasPromise(urn resource.URN) bool {
+	one := n.images[urn]
+	return one.Promise != nil && one.At.After(n.updateBegan)
 }
 
 // dropPromise drops the promise of an image whose Diff has found no change.
@@ -71,8 +79,11 @@ func (n *notes) dropAllPromises() {
 // An earlier preview may have left one: where startTime cannot tell when an engine started, two runs may share their
 // notes (engineRun).
 func (n *notes) dropPromise(urn resource.URN) {
-	if slices.ContainsFunc(n.promisesFor(""), func(p promise) bool { return p.URN == urn }) {
-		n.notePromise(urn, promise{})
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.refresh()
+	if n.hasPromise(urn) {
+		n.add(note{URN: urn, Promise: &promise{}})
 	}
 }
 

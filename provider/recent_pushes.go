@@ -56,7 +56,7 @@ func (c *recentPushes) add(digest string, refs []string) {
 	for _, ref := range refs {
 		_ = dir.Write(c.name(ref), []byte(digest))
 	}
-	dir.KeepNewest(pushesKept, 0)
+	dir.KeepAbout(pushesKept, 0)
 }
 
 // holds tells whether this run has pointed the reference at the digest.

@@ -54,7 +54,7 @@ func (h *History) Remember(hash string, in *Inputs) {
 	}
 	defer func() { _ = dir.Close() }()
 	_ = dir.Write(hash, data)
-	dir.KeepNewest(maxHistoryBuilds, maxHistoryBytes)
+	dir.KeepAbout(maxHistoryBuilds, maxHistoryBytes)
 }
 
 // recall returns the sections of the inputs that had the hash, nil if they are not known.

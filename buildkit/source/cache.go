@@ -20,7 +20,7 @@ const clockSlack = 2 * time.Second
 // Bounds of the cache: bytes of one context's file, files and bytes in all.
 const (
 	cacheFileLimit = 64 << 20
-	cacheFiles     = 1000
+	cacheFiles     = 4000
 	cacheBytes     = 1 << 30
 )
 
@@ -82,7 +82,7 @@ func (c *Cache) write(name string, data []byte) {
 	}
 	defer func() { _ = dir.Close() }()
 	_ = dir.Write(name, data)
-	dir.KeepNewest(cacheFiles, cacheBytes)
+	dir.KeepAbout(cacheFiles, cacheBytes)
 }
 
 // cacheName returns the name of the file about a context. The file also holds the context's path.

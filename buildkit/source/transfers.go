@@ -32,7 +32,7 @@ type Transfers struct{ dir string }
 // Bounds of Transfers: files and bytes in all. A file with more records than transfersPast of files that no longer
 // exist begins anew.
 const (
-	transfersFiles = 1000
+	transfersFiles = 4000
 	transfersBytes = 1 << 30
 	transfersPast  = 1 << 14
 )
@@ -136,7 +136,7 @@ func (t *Transfers) claim(base string, files map[identity]sentFile) ([]byte, err
 	if err != nil {
 		secret, err = begin(dir, name, files)
 	}
-	dir.KeepNewest(transfersFiles, transfersBytes)
+	dir.KeepAbout(transfersFiles, transfersBytes)
 	return secret, err
 }
 

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 )
@@ -141,6 +143,23 @@ func (f *Folder) KeepNewest(n int, limit int64) {
 			_ = f.Remove(info.Name())
 		}
 	}
+}
+
+// keptAt holds when KeepAbout last looked at a folder, by its path.
+var keptAt sync.Map
+
+// keepPause is how long KeepAbout leaves a folder alone.
+const keepPause = time.Second
+
+// KeepAbout does the same as KeepNewest, but at most once a second for one folder. Callers that write many files do not
+// look at all of them after each one. The folder may hold the files of one second more.
+func (f *Folder) KeepAbout(n int, limit int64) {
+	last, ok := keptAt.Load(f.path)
+	if ok && time.Since(last.(time.Time)) < keepPause {
+		return
+	}
+	keptAt.Store(f.path, time.Now())
+	f.KeepNewest(n, limit)
 }
 
 // Create returns a new file with mode 0600, to be appended to, in place of whatever had its name. A folder is not

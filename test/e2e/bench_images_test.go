@@ -5,7 +5,6 @@ package e2e
 import (
 	"fmt"
 	"io/fs"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,9 +30,6 @@ func BenchmarkManyImages(b *testing.B) {
 				first = append(first, measure(func() { succeeds(b, s.Preview()) }))
 				up = append(up, measure(func() { succeeds(b, s.Up("--skip-preview")) }))
 				unchanged = append(unchanged, measure(func() { succeeds(b, s.Preview("--expect-no-changes")) }))
-				if os.Getenv("KEEPOUT") != "" {
-					b.Log(first, up, unchanged, memory)
-				}
 				succeeds(b, s.Destroy("--skip-preview"))
 			}
 			b.ReportMetric(0, "ns/op")

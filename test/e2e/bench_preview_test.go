@@ -57,7 +57,7 @@ func openWithUserSettings(b *testing.B, program fs.FS) *stack.Test {
 }
 
 // pluginMemory returns the most memory that a plugin used while run ran. It asks the kernel every 20 ms.
-func pluginMemory(b *testing.B, run func()) (most float64) {
+func pluginMemory(b testing.TB, run func()) (most float64) {
 	b.Helper()
 	var group sync.WaitGroup
 	done := make(chan struct{})
