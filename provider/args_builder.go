@@ -36,6 +36,7 @@ type BuilderNode struct {
 	Endpoint  *string    `pulumi:"endpoint,optional"`
 	Name      *string    `pulumi:"name,optional"`
 	Platforms []Platform `pulumi:"platforms,optional"`
+	Share     *bool      `pulumi:"share,optional"`
 	TLS       *TLS       `pulumi:"tls,optional"`
 }
 
@@ -46,6 +47,9 @@ func (n *BuilderNode) Annotate(an infer.Annotator) {
 	an.Describe(&n.Name, "Name of a builder of `docker buildx` with one node.")
 	an.Describe(&n.Platforms, "The platforms to build there, such as `linux/arm64`. Defaults to all that the builder "+
 		"says it can build.")
+	an.Describe(&n.Share, "Whether the images are divided among this builder and the others with `share` that "+
+		"suit a platform as well. The name of an image decides which of them builds it, so that it finds its cache "+
+		"there again. Defaults to `false`: the first of equal builders builds all images.")
 	an.Describe(&n.TLS, "Certificates for a `tcp://` endpoint. Defaults to no TLS.")
 }
 

@@ -29,6 +29,7 @@ type builderFinder struct {
 	input     *BuilderConfig
 	config    Config
 	embedded  daemon.Options
+	image     string // the same on every machine and in every stack
 	platforms []string
 	whole     bool                           // one builder must build all platforms
 	answers   *nodeAnswers                   // of several builders

@@ -58,9 +58,9 @@ func (c *Config) Annotate(an infer.Annotator) {
 	an.Describe(&c.TLS, "Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.")
 	an.Describe(&c.Builders, "Several builders for images without their own `builder`, in the order of preference. "+
 		"Each platform of an image is built on the first builder whose machine runs it natively; else on the first "+
-		"that `platforms` names for it; else on the first that emulates it. The builders work side by side. One that "+
-		"does not answer is left out with a warning. An image that also writes files or is loaded is built by one of "+
-		"them. Not with `host`.")
+		"that `platforms` names for it; else on the first that emulates it. Builders with `share` divide the images "+
+		"that they suit equally well. The builders work side by side. One that does not answer is left out with a "+
+		"warning. An image that also writes files or is loaded is built by one of them. Not with `host`.")
 	an.Describe(&c.Registries, "Logins for registries, for every image. An image's own login for the same host "+
 		"comes first.")
 	an.Describe(&c.ECR, "Which AWS credentials to use at Amazon ECR, for every image without its own login. "+

@@ -51,6 +51,7 @@ func (j imageJob) findNodes(ctx context.Context) ([]node, error) {
 	finder := &builderFinder{
 		input:     op.args.Builder,
 		config:    settings.configuration(),
+		image:     string(op.urn.Project()) + "/" + op.urn.Name(),
 		platforms: op.plan.Platforms,
 		whole:     op.whole,
 		answers:   &settings.nodes,

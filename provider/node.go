@@ -23,6 +23,7 @@ type node struct {
 type candidate struct {
 	name      string   // for people
 	platforms []string // those that it may build, normalized; none: all that it can
+	share     bool     // it shares images with others that suit a platform as well
 	connect   func(context.Context) (builder, error)
 }
 
@@ -70,38 +71,31 @@ func (m measured) fitnessFor(platform string) fitness {
 	return emulated
 }
 
-// assign returns for each platform the best of the candidates, by its number, and of equal ones the first. It returns
-// the platforms that no candidate may build.
-func assign(wanted []string, among []measured) (chosen map[string]int, none []string) {
+// assign returns for each platform the best of the candidates for an image, by its number. It returns the platforms that
+// no candidate may build.
+func assign(wanted []string, among []measured, image string) (chosen map[string]int, none []string) {
 	chosen = map[string]int{}
 	for _, platform := range wanted {
-		best := excluded
-		for i, m := range among {
-			if f := m.fitnessFor(platform); f < best {
-				best, chosen[platform] = f, i
-			}
-		}
-		if best == excluded {
+		number := choose(among, image, func(m measured) fitness { return m.fitnessFor(platform) })
+		if number < 0 {
 			none = append(none, platform)
+			continue
 		}
+		chosen[platform] = number
 	}
 	return chosen, none
 }
 
-// assignWhole returns the number of the candidate that suits all platforms best, and of equal ones the first. It
-// returns -1 if each may build only a part.
-func assignWhole(wanted []string, among []measured) int {
-	best, number := excluded, -1
-	for i, m := range among {
+// assignWhole returns the number of the candidate that suits all platforms of an image best. It returns -1 if each may
+// build only a part.
+func assignWhole(wanted []string, among []measured, image string) int {
+	return choose(among, image, func(m measured) fitness {
 		worst := native
 		for _, platform := range wanted {
 			worst = max(worst, m.fitnessFor(platform))
 		}
-		if worst < best {
-			best, number = worst, i
-		}
-	}
-	return number
+		return worst
+	})
 }
 
 // describe returns what a candidate may and can build, for an error.

@@ -26,7 +26,7 @@ func (f *builderFinder) candidates(ctx context.Context, c *choice) []candidate {
 
 // nodeCandidate returns a builder of the provider's configuration.
 func (f *builderFinder) nodeCandidate(n BuilderNode) candidate {
-	c := candidate{name: deref(n.Endpoint), platforms: normalizePlatforms(n.Platforms)}
+	c := candidate{name: deref(n.Endpoint), platforms: normalizePlatforms(n.Platforms), share: deref(n.Share)}
 	c.connect = func(ctx context.Context) (builder, error) {
 		return f.connectAddress(ctx, &choice{address: deref(n.Endpoint), tls: n.TLS})
 	}

@@ -127,9 +127,9 @@ func (f *builderFinder) assign(present []measured) (chosen map[string]int, none 
 		return map[string]int{}, nil
 	}
 	if !f.whole {
-		return assign(f.platforms, present)
+		return assign(f.platforms, present, f.image)
 	}
-	number := assignWhole(f.platforms, present)
+	number := assignWhole(f.platforms, present, f.image)
 	if number < 0 {
 		return nil, f.platforms
 	}

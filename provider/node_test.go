@@ -83,7 +83,7 @@ func TestAssign(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			wanted := append(slices.Sorted(maps.Keys(c.want)), c.none...)
-			chosen, none := assign(wanted, c.among)
+			chosen, none := assign(wanted, c.among, "app")
 			got := map[string]string{}
 			for platform, number := range chosen {
 				got[platform] = c.among[number].name
@@ -92,7 +92,7 @@ func TestAssign(t *testing.T) {
 				t.Errorf("got %v, and nobody for %v", got, none)
 			}
 			whole := ""
-			if number := assignWhole(wanted, c.among); number >= 0 {
+			if number := assignWhole(wanted, c.among, "app"); number >= 0 {
 				whole = c.among[number].name
 			}
 			if whole != c.whole {

@@ -44,7 +44,7 @@ namespace PulumiBuildkit.Buildkit
 
         private static readonly __Value<ImmutableArray<Types.BuilderNode>> _builders = new __Value<ImmutableArray<Types.BuilderNode>>(() => __config.GetObject<ImmutableArray<Types.BuilderNode>>("builders"));
         /// <summary>
-        /// Several builders for images without their own `builder`, in the order of preference. Each platform of an image is built on the first builder whose machine runs it natively; else on the first that `platforms` names for it; else on the first that emulates it. The builders work side by side. One that does not answer is left out with a warning. An image that also writes files or is loaded is built by one of them. Not with `host`.
+        /// Several builders for images without their own `builder`, in the order of preference. Each platform of an image is built on the first builder whose machine runs it natively; else on the first that `platforms` names for it; else on the first that emulates it. Builders with `share` divide the images that they suit equally well. The builders work side by side. One that does not answer is left out with a warning. An image that also writes files or is loaded is built by one of them. Not with `host`.
         /// </summary>
         public static ImmutableArray<Types.BuilderNode> Builders
         {
@@ -129,6 +129,10 @@ namespace PulumiBuildkit.Buildkit
             /// The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
             /// </summary>
                 public ImmutableArray<PulumiBuildkit.Buildkit.Platform> Platforms { get; set; }
+            /// <summary>
+            /// Whether the images are divided among this builder and the others with `share` that suit a platform as well. The name of an image decides which of them builds it, so that it finds its cache there again. Defaults to `false`: the first of equal builders builds all images.
+            /// </summary>
+                public bool? Share { get; set; }
             /// <summary>
             /// Certificates for a `tcp://` endpoint. Defaults to no TLS.
             /// </summary>

@@ -41,6 +41,12 @@ namespace PulumiBuildkit.Buildkit.Inputs
         }
 
         /// <summary>
+        /// Whether the images are divided among this builder and the others with `share` that suit a platform as well. The name of an image decides which of them builds it, so that it finds its cache there again. Defaults to `false`: the first of equal builders builds all images.
+        /// </summary>
+        [Input("share")]
+        public Input<bool>? Share { get; set; }
+
+        /// <summary>
         /// Certificates for a `tcp://` endpoint. Defaults to no TLS.
         /// </summary>
         [Input("tls")]

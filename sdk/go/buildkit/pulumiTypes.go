@@ -358,6 +358,8 @@ type BuilderNode struct {
 	Name *string `pulumi:"name"`
 	// The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
 	Platforms []Platform `pulumi:"platforms"`
+	// Whether the images are divided among this builder and the others with `share` that suit a platform as well. The name of an image decides which of them builds it, so that it finds its cache there again. Defaults to `false`: the first of equal builders builds all images.
+	Share *bool `pulumi:"share"`
 	// Certificates for a `tcp://` endpoint. Defaults to no TLS.
 	Tls *TLS `pulumi:"tls"`
 }
@@ -381,6 +383,8 @@ type BuilderNodeArgs struct {
 	Name pulumi.StringPtrInput `pulumi:"name"`
 	// The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
 	Platforms PlatformArrayInput `pulumi:"platforms"`
+	// Whether the images are divided among this builder and the others with `share` that suit a platform as well. The name of an image decides which of them builds it, so that it finds its cache there again. Defaults to `false`: the first of equal builders builds all images.
+	Share pulumi.BoolPtrInput `pulumi:"share"`
 	// Certificates for a `tcp://` endpoint. Defaults to no TLS.
 	Tls TLSPtrInput `pulumi:"tls"`
 }
@@ -450,6 +454,11 @@ func (o BuilderNodeOutput) Name() pulumi.StringPtrOutput {
 // The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
 func (o BuilderNodeOutput) Platforms() PlatformArrayOutput {
 	return o.ApplyT(func(v BuilderNode) []Platform { return v.Platforms }).(PlatformArrayOutput)
+}
+
+// Whether the images are divided among this builder and the others with `share` that suit a platform as well. The name of an image decides which of them builds it, so that it finds its cache there again. Defaults to `false`: the first of equal builders builds all images.
+func (o BuilderNodeOutput) Share() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v BuilderNode) *bool { return v.Share }).(pulumi.BoolPtrOutput)
 }
 
 // Certificates for a `tcp://` endpoint. Defaults to no TLS.

@@ -55,6 +55,10 @@ export interface BuilderNode {
      */
     platforms?: enums.Platform[];
     /**
+     * Whether the images are divided among this builder and the others with `share` that suit a platform as well. The name of an image decides which of them builds it, so that it finds its cache there again. Defaults to `false`: the first of equal builders builds all images.
+     */
+    share?: boolean;
+    /**
      * Certificates for a `tcp://` endpoint. Defaults to no TLS.
      */
     tls?: outputs.TLS;

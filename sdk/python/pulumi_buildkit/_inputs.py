@@ -232,6 +232,10 @@ class BuilderNodeArgsDict(TypedDict):
     """
     The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
     """
+    share: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether the images are divided among this builder and the others with `share` that suit a platform as well. The name of an image decides which of them builds it, so that it finds its cache there again. Defaults to `false`: the first of equal builders builds all images.
+    """
     tls: NotRequired[pulumi.Input['TLSArgsDict']]
     """
     Certificates for a `tcp://` endpoint. Defaults to no TLS.
@@ -243,6 +247,7 @@ class BuilderNodeArgs:
                  endpoint: Optional[pulumi.Input[_builtins.str]] = None,
                  name: Optional[pulumi.Input[_builtins.str]] = None,
                  platforms: Optional[pulumi.Input[Sequence[pulumi.Input['Platform']]]] = None,
+                 share: Optional[pulumi.Input[_builtins.bool]] = None,
                  tls: Optional[pulumi.Input['TLSArgs']] = None):
         """
         One of several builders. Set `endpoint` or `name`, not both.
@@ -250,6 +255,7 @@ class BuilderNodeArgs:
         :param pulumi.Input[_builtins.str] endpoint: Address of the builder, as in `builder.endpoint`.
         :param pulumi.Input[_builtins.str] name: Name of a builder of `docker buildx` with one node.
         :param pulumi.Input[Sequence[pulumi.Input['Platform']]] platforms: The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
+        :param pulumi.Input[_builtins.bool] share: Whether the images are divided among this builder and the others with `share` that suit a platform as well. The name of an image decides which of them builds it, so that it finds its cache there again. Defaults to `false`: the first of equal builders builds all images.
         :param pulumi.Input['TLSArgs'] tls: Certificates for a `tcp://` endpoint. Defaults to no TLS.
         """
         if endpoint is not None:
@@ -258,6 +264,8 @@ class BuilderNodeArgs:
             pulumi.set(__self__, "name", name)
         if platforms is not None:
             pulumi.set(__self__, "platforms", platforms)
+        if share is not None:
+            pulumi.set(__self__, "share", share)
         if tls is not None:
             pulumi.set(__self__, "tls", tls)
 
@@ -296,6 +304,18 @@ class BuilderNodeArgs:
     @platforms.setter
     def platforms(self, value: Optional[pulumi.Input[Sequence[pulumi.Input['Platform']]]]):
         pulumi.set(self, "platforms", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def share(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether the images are divided among this builder and the others with `share` that suit a platform as well. The name of an image decides which of them builds it, so that it finds its cache there again. Defaults to `false`: the first of equal builders builds all images.
+        """
+        return pulumi.get(self, "share")
+
+    @share.setter
+    def share(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "share", value)
 
     @_builtins.property
     @pulumi.getter

@@ -147,6 +147,7 @@ class BuilderNode(dict):
                  endpoint: Optional[_builtins.str] = None,
                  name: Optional[_builtins.str] = None,
                  platforms: Optional[Sequence['Platform']] = None,
+                 share: Optional[_builtins.bool] = None,
                  tls: Optional['outputs.TLS'] = None):
         """
         One of several builders. Set `endpoint` or `name`, not both.
@@ -154,6 +155,7 @@ class BuilderNode(dict):
         :param _builtins.str endpoint: Address of the builder, as in `builder.endpoint`.
         :param _builtins.str name: Name of a builder of `docker buildx` with one node.
         :param Sequence['Platform'] platforms: The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
+        :param _builtins.bool share: Whether the images are divided among this builder and the others with `share` that suit a platform as well. The name of an image decides which of them builds it, so that it finds its cache there again. Defaults to `false`: the first of equal builders builds all images.
         :param 'TLS' tls: Certificates for a `tcp://` endpoint. Defaults to no TLS.
         """
         if endpoint is not None:
@@ -162,6 +164,8 @@ class BuilderNode(dict):
             pulumi.set(__self__, "name", name)
         if platforms is not None:
             pulumi.set(__self__, "platforms", platforms)
+        if share is not None:
+            pulumi.set(__self__, "share", share)
         if tls is not None:
             pulumi.set(__self__, "tls", tls)
 
@@ -188,6 +192,14 @@ class BuilderNode(dict):
         The platforms to build there, such as `linux/arm64`. Defaults to all that the builder says it can build.
         """
         return pulumi.get(self, "platforms")
+
+    @_builtins.property
+    @pulumi.getter
+    def share(self) -> Optional[_builtins.bool]:
+        """
+        Whether the images are divided among this builder and the others with `share` that suit a platform as well. The name of an image decides which of them builds it, so that it finds its cache there again. Defaults to `false`: the first of equal builders builds all images.
+        """
+        return pulumi.get(self, "share")
 
     @_builtins.property
     @pulumi.getter

@@ -16,7 +16,7 @@ func GetAllowInsecureTcp(ctx *pulumi.Context) bool {
 	return config.GetBool(ctx, "buildkit:allowInsecureTcp")
 }
 
-// Several builders for images without their own `builder`, in the order of preference. Each platform of an image is built on the first builder whose machine runs it natively; else on the first that `platforms` names for it; else on the first that emulates it. The builders work side by side. One that does not answer is left out with a warning. An image that also writes files or is loaded is built by one of them. Not with `host`.
+// Several builders for images without their own `builder`, in the order of preference. Each platform of an image is built on the first builder whose machine runs it natively; else on the first that `platforms` names for it; else on the first that emulates it. Builders with `share` divide the images that they suit equally well. The builders work side by side. One that does not answer is left out with a warning. An image that also writes files or is loaded is built by one of them. Not with `host`.
 func GetBuilders(ctx *pulumi.Context) string {
 	return config.Get(ctx, "buildkit:builders")
 }

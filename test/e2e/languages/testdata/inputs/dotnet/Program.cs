@@ -19,6 +19,7 @@ return await Deployment.RunAsync(() =>
                 {
                     Buildkit.Platform.Linux_amd64_v3,
                 },
+                Share = true,
                 Tls = new Buildkit.Inputs.TLSArgs
                 {
                     Ca = Output.CreateSecret("ca"),

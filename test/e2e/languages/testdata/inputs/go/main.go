@@ -17,6 +17,7 @@ func main() {
 					Platforms: buildkit.PlatformArray{
 						buildkit.Platform_Linux_amd64_v3,
 					},
+					Share: pulumi.Bool(true),
 					Tls: &buildkit.TLSArgs{
 						Ca:         pulumi.ToSecret("ca").(pulumi.StringOutput),
 						Cert:       pulumi.ToSecret("cert").(pulumi.StringOutput),

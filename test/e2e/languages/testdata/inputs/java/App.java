@@ -65,6 +65,7 @@ public class App {
                 .endpoint("endpoint")
                 .name("name")
                 .platforms(Platform.Linux_amd64_v3)
+                .share(true)
                 .tls(TLSArgs.builder()
                     .ca(Output.ofSecret("ca"))
                     .cert(Output.ofSecret("cert"))

@@ -8,6 +8,7 @@ const configured = new buildkit.Provider("configured", {
         endpoint: "endpoint",
         name: "name",
         platforms: [buildkit.Platform.Linux_amd64_v3],
+        share: true,
         tls: {
             ca: pulumi.secret("ca"),
             cert: pulumi.secret("cert"),

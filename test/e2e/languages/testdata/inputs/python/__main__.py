@@ -8,6 +8,7 @@ configured = buildkit.Provider("configured",
         "endpoint": "endpoint",
         "name": "name",
         "platforms": [buildkit.Platform.LINUX_AMD64_V3],
+        "share": True,
         "tls": {
             "ca": pulumi.Output.secret("ca"),
             "cert": pulumi.Output.secret("cert"),

@@ -6,6 +6,7 @@ package io.github.pulumibuildkit.buildkit.inputs;
 import com.pulumi.core.annotations.CustomType;
 import io.github.pulumibuildkit.buildkit.enums.Platform;
 import io.github.pulumibuildkit.buildkit.outputs.TLS;
+import java.lang.Boolean;
 import java.lang.String;
 import java.util.List;
 import java.util.Objects;
@@ -29,6 +30,11 @@ public final class BuilderNode {
      * 
      */
     private @Nullable List<Platform> platforms;
+    /**
+     * @return Whether the images are divided among this builder and the others with `share` that suit a platform as well. The name of an image decides which of them builds it, so that it finds its cache there again. Defaults to `false`: the first of equal builders builds all images.
+     * 
+     */
+    private @Nullable Boolean share;
     /**
      * @return Certificates for a `tcp://` endpoint. Defaults to no TLS.
      * 
@@ -58,6 +64,13 @@ public final class BuilderNode {
         return this.platforms == null ? List.of() : this.platforms;
     }
     /**
+     * @return Whether the images are divided among this builder and the others with `share` that suit a platform as well. The name of an image decides which of them builds it, so that it finds its cache there again. Defaults to `false`: the first of equal builders builds all images.
+     * 
+     */
+    public Optional<Boolean> share() {
+        return Optional.ofNullable(this.share);
+    }
+    /**
      * @return Certificates for a `tcp://` endpoint. Defaults to no TLS.
      * 
      */
@@ -77,6 +90,7 @@ public final class BuilderNode {
         private @Nullable String endpoint;
         private @Nullable String name;
         private @Nullable List<Platform> platforms;
+        private @Nullable Boolean share;
         private @Nullable TLS tls;
         public Builder() {}
         public Builder(BuilderNode defaults) {
@@ -84,6 +98,7 @@ public final class BuilderNode {
     	      this.endpoint = defaults.endpoint;
     	      this.name = defaults.name;
     	      this.platforms = defaults.platforms;
+    	      this.share = defaults.share;
     	      this.tls = defaults.tls;
         }
 
@@ -109,6 +124,12 @@ public final class BuilderNode {
             return platforms(List.of(platforms));
         }
         @CustomType.Setter
+        public Builder share(@Nullable Boolean share) {
+
+            this.share = share;
+            return this;
+        }
+        @CustomType.Setter
         public Builder tls(@Nullable TLS tls) {
 
             this.tls = tls;
@@ -119,6 +140,7 @@ public final class BuilderNode {
             _resultValue.endpoint = endpoint;
             _resultValue.name = name;
             _resultValue.platforms = platforms;
+            _resultValue.share = share;
             _resultValue.tls = tls;
             return _resultValue;
         }

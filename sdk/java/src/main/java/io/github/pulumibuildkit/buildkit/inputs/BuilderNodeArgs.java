@@ -7,6 +7,7 @@ import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import io.github.pulumibuildkit.buildkit.enums.Platform;
 import io.github.pulumibuildkit.buildkit.inputs.TLSArgs;
+import java.lang.Boolean;
 import java.lang.String;
 import java.util.List;
 import java.util.Objects;
@@ -68,6 +69,21 @@ public final class BuilderNodeArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Whether the images are divided among this builder and the others with `share` that suit a platform as well. The name of an image decides which of them builds it, so that it finds its cache there again. Defaults to `false`: the first of equal builders builds all images.
+     * 
+     */
+    @Import(name="share")
+    private @Nullable Output<Boolean> share;
+
+    /**
+     * @return Whether the images are divided among this builder and the others with `share` that suit a platform as well. The name of an image decides which of them builds it, so that it finds its cache there again. Defaults to `false`: the first of equal builders builds all images.
+     * 
+     */
+    public Optional<Output<Boolean>> share() {
+        return Optional.ofNullable(this.share);
+    }
+
+    /**
      * Certificates for a `tcp://` endpoint. Defaults to no TLS.
      * 
      */
@@ -88,6 +104,7 @@ public final class BuilderNodeArgs extends com.pulumi.resources.ResourceArgs {
         this.endpoint = $.endpoint;
         this.name = $.name;
         this.platforms = $.platforms;
+        this.share = $.share;
         this.tls = $.tls;
     }
 
@@ -180,6 +197,27 @@ public final class BuilderNodeArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder platforms(Platform... platforms) {
             return platforms(List.of(platforms));
+        }
+
+        /**
+         * @param share Whether the images are divided among this builder and the others with `share` that suit a platform as well. The name of an image decides which of them builds it, so that it finds its cache there again. Defaults to `false`: the first of equal builders builds all images.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder share(@Nullable Output<Boolean> share) {
+            $.share = share;
+            return this;
+        }
+
+        /**
+         * @param share Whether the images are divided among this builder and the others with `share` that suit a platform as well. The name of an image decides which of them builds it, so that it finds its cache there again. Defaults to `false`: the first of equal builders builds all images.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder share(Boolean share) {
+            return share(Output.of(share));
         }
 
         /**
