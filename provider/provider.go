@@ -15,8 +15,13 @@ const Name = "buildkit"
 
 // New returns the provider. It configures nothing and dials nothing before a resource needs it. engineAlive tells
 // whether the engine that started this process still runs, and is asked before a tag moves. nil means that it does.
-func New(engineAlive func() bool) p.Provider {
-	out := newProvider(&settings{engineAlive: engineAlive})
+func New(engineAlive func() bool) p.Provider { return NewWithin(engineAlive, Timeouts{}) }
+
+// NewWithin returns the provider of New with other timeouts.
+func NewWithin(engineAlive func() bool, timeouts Timeouts) p.Provider {
+	settings := timeouts.settings()
+	settings.engineAlive = engineAlive
+	out := newProvider(settings)
 	check, checkConfig := out.Check, out.CheckConfig
 	out.Check = func(ctx context.Context, req p.CheckRequest) (p.CheckResponse, error) {
 		return withPathsInReasons(check(ctx, req))

@@ -17,6 +17,9 @@ import (
 // version is stamped by the linker: -X main.version=1.2.3
 var version = "0.0.0-dev"
 
+// timeouts is stamped by the linker, for the tests of package reliability alone: see provider.ParseTimeouts.
+var timeouts string
+
 // collectLess makes a preview of 200,000 files a tenth of a second shorter for 16 MB more. GOGC still decides.
 func collectLess() {
 	if os.Getenv("GOGC") == "" {
@@ -35,9 +38,12 @@ func main() {
 	collectLess()
 	alive := watchEngine()
 	rescue.Go(reportWatchEnd, func() { exitWithEngine(alive) })
-	err := keepSecrets()
+	within, err := provider.ParseTimeouts(timeouts)
 	if err == nil {
-		err = p.RunProvider(context.Background(), provider.Name, version, provider.New(alive))
+		err = keepSecrets()
+	}
+	if err == nil {
+		err = p.RunProvider(context.Background(), provider.Name, version, provider.NewWithin(alive, within))
 	}
 	if err != nil {
 		_, _ = os.Stderr.WriteString("pulumi-resource-buildkit: " + err.Error() + "\n")

@@ -67,8 +67,8 @@ func readProc(pid int) (p Proc, ok bool) {
 	return Proc{PID: pid, Command: command, session: session}, true
 }
 
-// mentions tells whether text is in the arguments or in the environment of the process.
-func (p Proc) mentions(text string) bool {
+// Mentions tells whether text is in the arguments or in the environment of the process.
+func (p Proc) Mentions(text string) bool {
 	if strings.Contains(p.Command, text) {
 		return true
 	}
@@ -80,7 +80,7 @@ func (p Proc) mentions(text string) bool {
 func Daemons(folder string) []Proc {
 	session := ownSession()
 	return Processes(func(p Proc) bool {
-		return p.session != session && p.mentions(folder)
+		return p.session != session && p.Mentions(folder)
 	})
 }
 

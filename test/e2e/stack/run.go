@@ -144,7 +144,7 @@ func tee(buffer *bytes.Buffer, also io.Writer) io.Writer {
 func (s *Stack) Plugins() []Proc {
 	session := ownSession()
 	return Processes(func(p Proc) bool {
-		return p.session == session && p.mentions(s.root+"/")
+		return p.session == session && p.Mentions(s.root+"/")
 	})
 }
 

@@ -1,0 +1,182 @@
+//go:build linux
+
+package reliability
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// testCase is one scenario with one fault at one event.
+type testCase struct {
+	scenario string
+	point    string // registry, daemon or files
+	at       int    // from 1
+	fault    string
+}
+
+// String returns the line that replays the case.
+func (c testCase) String() string {
+	return fmt.Sprintf("%s %s %d %s", c.scenario, c.point, c.at, c.fault)
+}
+
+// parseCase reverses String.
+func parseCase(line string) (c testCase, err error) {
+	words := strings.SplitN(strings.TrimSpace(line), " ", 4)
+	if len(words) != 4 {
+		return c, fmt.Errorf("%q: want SCENARIO POINT NUMBER FAULT", line)
+	}
+	c = testCase{scenario: words[0], point: words[1], fault: words[3]}
+	if _, err := fmt.Sscan(words[2], &c.at); err != nil {
+		return c, fmt.Errorf("%q: %q is no number", line, words[2])
+	}
+	return c, nil
+}
+
+// scenarioNamed returns a scenario.
+func scenarioNamed(name string) (scenario, error) {
+	for _, s := range scenarios {
+		if s.name == name {
+			return s, nil
+		}
+	}
+	return scenario{}, fmt.Errorf("no scenario is called %q", name)
+}
+
+// point is where faults happen.
+type point interface {
+	Arm(i int, fault string)
+	Reset()
+	Count() int
+	Events() []string
+	Hit() string
+}
+
+// points returns the points of the world by name.
+func (w *world) points() map[string]point { return map[string]point{"registry": w.point} }
+
+// ready makes the snapshot of the scenario, if there is none, and counts the events of an undisturbed run.
+func (w *world) ready(ctx context.Context, s scenario) error {
+	if w.snapshots[s.name] != nil {
+		return nil
+	}
+	if err := w.restore(""); err != nil {
+		return err
+	}
+	for _, earlier := range s.before {
+		program, _, err := w.prepare(ctx, earlier)
+		if err != nil {
+			return err
+		}
+		if out, err := w.run(ctx, earlier.command, program); err != nil || out.err != nil {
+			return fmt.Errorf("%s: before the last command: %w, %w: %s", s.name, err, out.err, out.log)
+		}
+	}
+	before, err := w.tags(ctx)
+	if err == nil {
+		err = w.point.awaitIdle(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if err := w.save(s.name); err != nil {
+		return err
+	}
+	w.snapshots[s.name].before = before
+	return w.count(ctx, s)
+}
+
+// count runs the last command of the scenario without a fault and notes the events of each point.
+func (w *world) count(ctx context.Context, s scenario) error {
+	r, err := w.meet(ctx, s, testCase{scenario: s.name})
+	if err == nil && len(r.broken) > 0 {
+		err = errors.New(strings.Join(r.broken, "\n  "))
+	}
+	if err != nil {
+		return fmt.Errorf("%s, without a fault: %w", s.name, err)
+	}
+	return nil
+}
+
+// result is what happened in a case.
+type result struct {
+	hit      string
+	survived bool // the command succeeded in spite of the fault
+	broken   []string
+}
+
+// meet runs the last command of a scenario with the fault of the case, and then once more without one. It judges both.
+// The error is one of the harness.
+func (w *world) meet(ctx context.Context, s scenario, c testCase) (r result, err error) {
+	if err := w.restore(s.name); err != nil {
+		return r, err
+	}
+	program, last, err := w.prepare(ctx, s.last)
+	if err != nil {
+		return r, err
+	}
+	j := &judge{ctx: ctx, world: w, step: last, old: w.snapshots[s.name], fault: c.fault}
+	for name, p := range w.points() {
+		if p.Reset(); name == c.point {
+			p.Arm(c.at, c.fault)
+		}
+	}
+	first, err := w.run(ctx, last.command, program)
+	if err != nil {
+		return r, err
+	}
+	if p := w.points()[c.point]; p != nil {
+		r.hit = p.Hit()
+		if r.hit == "" && first.err != nil {
+			j.violate("harness", "the command failed without a fault: %v", first.err)
+		}
+	} else {
+		w.note(s)
+	}
+	j.hit = r.hit
+	r.survived = first.err == nil
+	if err := w.point.awaitIdle(ctx); err != nil {
+		j.violate("a wait has an end", "the daemon still sends requests: %v", err)
+	}
+	j.afterFault(first)
+	for _, p := range w.points() {
+		p.Reset()
+	}
+	held := w.blobs()
+	second, err := w.run(ctx, last.command, program)
+	if err != nil {
+		return r, err
+	}
+	j.afterRepeat(first, second, held)
+	r.broken = j.broken
+	if len(j.broken) > 0 {
+		r.broken = append(r.broken, "the command with the fault: "+describe(first), "the next one: "+describe(second))
+	}
+	return r, nil
+}
+
+// note keeps the events of a quiet run.
+func (w *world) note(s scenario) {
+	quiet := map[string][]string{}
+	for name, p := range w.points() {
+		quiet[name] = p.Events()
+	}
+	w.snapshots[s.name].quiet, w.snapshots[s.name].requests = quiet, w.point.requests()
+}
+
+// describe returns what a command said.
+func describe(out outcome) string {
+	text := "it succeeded"
+	if out.err != nil {
+		text = "it failed: " + out.err.Error()
+	}
+	if out.killed {
+		text += " (killed)"
+	}
+	if log := strings.TrimSpace(out.log); log != "" {
+		text += "\n" + log
+	}
+	return strings.ReplaceAll(text, "\n", "\n    ")
+}

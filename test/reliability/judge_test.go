@@ -1,0 +1,242 @@
+//go:build linux
+
+package reliability
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
+)
+
+// judge compares what a case leaves behind with the promises.
+type judge struct {
+	ctx    context.Context
+	world  *world
+	step   step // the last command
+	old    *snapshot
+	fault  string
+	hit    string
+	broken []string
+}
+
+// violate notes a broken promise.
+func (j *judge) violate(promise, format string, args ...any) {
+	j.broken = append(j.broken, promise+": "+fmt.Sprintf(format, args...))
+}
+
+// afterFault judges the world after the command that a fault happened to.
+func (j *judge) afterFault(out outcome) {
+	tags, err := j.world.tags(j.ctx)
+	if err != nil {
+		j.violate("harness", "%v", err)
+		return
+	}
+	for tag, digest := range tags {
+		if digest != j.old.before[tag] && !j.isNew(tag, digest) {
+			j.violate("a tag points at the old or the new image", "%s holds %s", tag, digest)
+		}
+	}
+	for tag := range j.old.before {
+		if tags[tag] == "" && j.step.command != destroy {
+			j.violate("a tag points at the old or the new image", "%s is gone", tag)
+		}
+	}
+	if !out.killed {
+		j.checkState("after the fault", tags)
+	}
+	if out.err == nil {
+		j.checkEnd("after a fault that the command survived", tags)
+	}
+	j.checkMessage(out)
+	j.checkLeftovers("after the fault")
+}
+
+// afterRepeat judges the world after the next command, without a fault. held are the blobs before it.
+func (j *judge) afterRepeat(first, second outcome, held map[string]bool) {
+	if second.err != nil {
+		j.violate("the next command succeeds", "%v", second.err)
+		return
+	}
+	tags, err := j.world.tags(j.ctx)
+	if err != nil {
+		j.violate("harness", "%v", err)
+		return
+	}
+	j.checkState("after the next command", tags)
+	j.checkEnd("after the next command", tags)
+	j.checkLeftovers("after the next command")
+	j.checkWork(first, second, held)
+}
+
+// isNew tells whether digest is the whole image that the last command makes.
+func (j *judge) isNew(tag, digest string) bool {
+	if j.step.command != up {
+		return false
+	}
+	ref, err := j.world.reference("app@" + digest)
+	if err != nil {
+		return false
+	}
+	index, err := remote.Index(ref, remote.WithContext(j.ctx))
+	if err == nil {
+		err = validate.Index(index)
+	}
+	if err == nil {
+		err = j.checkContent(index)
+	}
+	if err != nil {
+		j.violate("the new image is whole", "%s holds %s: %v", tag, digest, err)
+	}
+	return err == nil
+}
+
+// checkContent returns an error if the index is not of the content of the last command.
+func (j *judge) checkContent(index v1.ImageIndex) error {
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return err
+	}
+	var got []string
+	for _, m := range manifest.Manifests {
+		got = append(got, m.Platform.String())
+		if j.step.kind == "Index" {
+			continue
+		}
+		image, err := index.Image(m.Digest)
+		if err != nil {
+			return err
+		}
+		config, err := image.ConfigFile()
+		if err != nil {
+			return err
+		}
+		if content := config.Config.Labels["content"]; content != j.step.content {
+			return fmt.Errorf("%s is of content %q and not %q", m.Platform, content, j.step.content)
+		}
+	}
+	if content := manifest.Annotations["content"]; j.step.kind == "Index" && content != j.step.content {
+		return fmt.Errorf("it is of content %q and not %q", content, j.step.content)
+	}
+	if !slices.Equal(got, platforms) {
+		return fmt.Errorf("it is for %v and not for %v", got, platforms)
+	}
+	return nil
+}
+
+// checkState checks that each tag that the state names holds the digest of the state.
+func (j *judge) checkState(when string, tags map[string]string) {
+	e := j.world.state
+	if e == nil {
+		return
+	}
+	if e.id == "" || e.digest() == "" {
+		j.violate("the state loads", "%s it has id %q and digest %q", when, e.id, e.digest())
+	}
+	for _, ref := range e.tags() {
+		tag := strings.TrimPrefix(ref, j.world.point.Host+"/app:")
+		removed := j.step.command == destroy && tags[tag] == "" // a failed Delete changes no state
+		if tags[tag] != e.digest() && !removed {
+			j.violate("the state is true", "%s it says that %s holds %s; it holds %q", when, tag, e.digest(), tags[tag])
+		}
+	}
+}
+
+// checkEnd checks the state and the tags after a command that succeeded.
+func (j *judge) checkEnd(when string, tags map[string]string) {
+	e := j.world.state
+	if j.step.command == destroy {
+		if len(tags) > 0 || e != nil {
+			j.violate("the command ends in the right state", "%s tags %v are left, and the state is %v", when, tags, e)
+		}
+		return
+	}
+	want := imageTags
+	if j.step.kind == "Index" {
+		want = []string{indexTag}
+	}
+	if e == nil || e.incomplete || !slices.Equal(slices.Sorted(maps.Keys(tags)), want) {
+		j.violate("the command ends in the right state", "%s there are the tags %v, and the state is %+v", when, tags, e)
+		return
+	}
+	for tag, digest := range tags {
+		right := digest == j.old.before[tag]
+		if j.step.command == up {
+			right = j.isNew(tag, digest)
+		}
+		if !right || digest != e.digest() {
+			j.violate("the command ends in the right state", "%s %s holds %s, and the state says %s", when, tag, digest,
+				e.digest())
+		}
+	}
+}
+
+// checkLeftovers checks that no process and no temporary file of the command is left.
+func (j *judge) checkLeftovers(when string) {
+	left := func() []stack.Proc {
+		return stack.Processes(func(p stack.Proc) bool {
+			return strings.HasPrefix(p.Command, filepath.Join(j.world.programs, "pulumi-resource-buildkit")+" 127.") &&
+				p.Mentions(j.world.root+"/")
+		})
+	}
+	if len(left()) > 0 {
+		j.violate("no process stays", "%s %v", when, left())
+	}
+	for _, folder := range folders {
+		_ = filepath.WalkDir(filepath.Join(j.world.root, folder), func(path string, entry fs.DirEntry, _ error) error {
+			if !entry.IsDir() && (folder == "tmp" || strings.Contains(entry.Name(), ".tmp")) {
+				j.violate("no temporary file stays", "%s %s", when, path)
+			}
+			return nil
+		})
+	}
+}
+
+// tags returns the tags of the repository app and their digests.
+func (w *world) tags(ctx context.Context) (map[string]string, error) {
+	repository, err := name.NewRepository(w.registry.Host + "/app")
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]string{}
+	tags, err := remote.List(repository, remote.WithContext(ctx))
+	if refused := new(transport.Error); errors.As(err, &refused) && refused.StatusCode == http.StatusNotFound {
+		return found, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, tag := range tags {
+		held, err := remote.Head(repository.Tag(tag), remote.WithContext(ctx))
+		if err != nil {
+			return nil, err
+		}
+		found[tag] = held.Digest.String()
+	}
+	return found, nil
+}
+
+// blobs returns the blobs that the repository app has.
+func (w *world) blobs() map[string]bool {
+	found := map[string]bool{}
+	entries, _ := os.ReadDir(filepath.Join(w.registry.Dir(),
+		"data/docker/registry/v2/repositories/app/_layers/sha256"))
+	for _, entry := range entries {
+		found["sha256:"+entry.Name()[:8]+"…"] = true
+	}
+	return found
+}

@@ -1,0 +1,40 @@
+//go:build linux
+
+package reliability
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// checkWork checks that the command after the fault did no more than was left to do. held are the blobs that the
+// repository had before it.
+func (j *judge) checkWork(first, second outcome, held map[string]bool) {
+	lines := j.world.point.requests()
+	if asked := j.excess(lines); first.err == nil && (second.changed || len(asked) > 0) {
+		j.violate("the next command does no more than is left", "nothing was left: it changed something (%v) or asked %v",
+			second.changed, asked)
+	}
+	for _, line := range lines {
+		_, blob, ok := strings.Cut(line.path, " digest=")
+		if ok && line.method == "PUT" && held[blob] {
+			j.violate("the next command does no more than is left", "it uploaded %s again", blob)
+		}
+	}
+	if quiet := len(j.old.quiet["registry"]); quiet > 0 && len(lines) > quiet+quiet/2 {
+		j.violate("the next command does no more than is left", "it made %d requests, and an undisturbed command makes %d",
+			len(lines), quiet)
+	}
+}
+
+// excess returns the requests of a command that has nothing to do. A refresh asks for tags, and an Index for its
+// sources.
+func (j *judge) excess(lines []requestLine) []requestLine {
+	if j.step.command != refresh && j.step.kind == "Image" {
+		return lines
+	}
+	return slices.DeleteFunc(slices.Clone(lines), func(line requestLine) bool {
+		return line.method == http.MethodGet || line.method == http.MethodHead
+	})
+}

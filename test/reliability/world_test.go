@@ -1,0 +1,195 @@
+//go:build linux
+
+package reliability
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
+)
+
+// daemonIdle is how long the daemon of a world outlives its last command.
+const daemonIdle = 15 * time.Second
+
+// commandLimit is how long one command may take, with every timeout of the plugin shortened.
+const commandLimit = 90 * time.Second
+
+// world is a machine, a registry and a state, in which one case at a time happens.
+type world struct {
+	programs string // folder with the plugin and the programs beside it
+	root     string // all that the plugin may write, but for the daemon
+	daemon   string // folder of the embedded daemon
+	registry *stack.Registry
+	point    *registryPoint
+
+	state  *entry
+	plugin *plugin // of the command that runs
+
+	snapshots map[string]*snapshot // by scenario
+}
+
+// snapshot is the state of a world before the last command of a scenario.
+type snapshot struct {
+	dir    string // copies of root and of the registry
+	state  *entry
+	quiet  map[string][]string // by point: the events of an undisturbed run
+	before map[string]string   // tags and their digests
+
+	requests []requestLine // of the quiet run
+}
+
+// folders lists what a world restores of its root: the program, the home and the temporary files of the plugin.
+var folders = []string{"program", "home", "tmp"}
+
+func newWorld(ctx context.Context, programs, fixtures string) (w *world, err error) {
+	w = &world{programs: programs, snapshots: map[string]*snapshot{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.close())
+		}
+	}()
+	if w.root, err = os.MkdirTemp("", "reliability-"); err != nil {
+		return w, err
+	}
+	if w.daemon, err = os.MkdirTemp("", "reliability-daemon-"); err != nil {
+		return w, err
+	}
+	if w.registry, err = stack.StartRegistry(ctx, programs); err != nil {
+		return w, err
+	}
+	if w.point, err = newRegistryPoint(w.registry.Host); err != nil {
+		return w, err
+	}
+	if _, err = stack.PushBusybox(ctx, fixtures, w.registry.Host); err != nil {
+		return w, err
+	}
+	w.point.kill = w.kill
+	for _, folder := range folders {
+		if err := os.Mkdir(filepath.Join(w.root, folder), 0o700); err != nil {
+			return w, err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(w.root, "program/Pulumi.yaml"), []byte("name: app\nruntime: yaml\n"), 0o600); err != nil {
+		return w, err
+	}
+	return w, w.save("")
+}
+
+// close ends the processes of the world and removes its folders. It returns an error that names what the daemon left.
+func (w *world) close() error {
+	var errs []error
+	if w.daemon != "" {
+		errs = append(errs, stack.AwaitDaemonEnd(context.Background(), w.daemon), os.RemoveAll(w.daemon))
+	}
+	if w.point != nil {
+		errs = append(errs, w.point.Close())
+	}
+	if w.registry != nil {
+		errs = append(errs, w.registry.Close())
+	}
+	for _, s := range w.snapshots {
+		errs = append(errs, os.RemoveAll(s.dir))
+	}
+	return errors.Join(append(errs, os.RemoveAll(w.root))...)
+}
+
+// save takes the snapshot of a scenario. That of "" is the empty world.
+func (w *world) save(scenario string) error {
+	dir, err := os.MkdirTemp("", "reliability-snapshot-")
+	if err != nil {
+		return err
+	}
+	w.snapshots[scenario] = &snapshot{dir: dir, state: w.state}
+	return w.copyAll(w.root, w.registry.Dir(), filepath.Join(dir, "root"), filepath.Join(dir, "registry"))
+}
+
+// restore returns to the snapshot of a scenario.
+func (w *world) restore(scenario string) error {
+	s := w.snapshots[scenario]
+	w.state = s.state
+	return w.copyAll(filepath.Join(s.dir, "root"), filepath.Join(s.dir, "registry"), w.root, w.registry.Dir())
+}
+
+// copyAll replaces the folders of a root and the data of a registry.
+func (w *world) copyAll(root, registry, toRoot, toRegistry string) error {
+	var errs []error
+	for _, folder := range folders {
+		errs = append(errs, replaceFolder(filepath.Join(root, folder), filepath.Join(toRoot, folder)))
+	}
+	return errors.Join(append(errs, replaceFolder(filepath.Join(registry, "data"), filepath.Join(toRegistry, "data")))...)
+}
+
+// replaceFolder makes to a copy of from.
+func replaceFolder(from, to string) error {
+	if err := errors.Join(os.RemoveAll(to), os.MkdirAll(filepath.Dir(to), 0o700)); err != nil {
+		return err
+	}
+	if output, err := exec.Command("cp", "-a", from, to).CombinedOutput(); err != nil {
+		return fmt.Errorf("copy %s: %w: %s", from, err, output)
+	}
+	return nil
+}
+
+// environment returns the variables of the plugin.
+func (w *world) environment() []string {
+	return []string{
+		"PATH=" + w.programs + ":" + os.Getenv("PATH"),
+		"HOME=" + filepath.Join(w.root, "home"),
+		"TMPDIR=" + filepath.Join(w.root, "tmp"),
+		"LANG=C.UTF-8",
+		"PULUMI_BACKEND_URL=file://" + filepath.Join(w.root, "home"),
+		"PULUMI_BUILDKIT_DAEMON_DIR=" + w.daemon,
+		"PULUMI_BUILDKIT_DAEMON_IDLE=" + daemonIdle.String(),
+		"GOGC=400",
+	}
+}
+
+// run runs one command with a new plugin.
+func (w *world) run(ctx context.Context, command string, p program) (outcome, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, commandLimit,
+		fmt.Errorf("the command took longer than %s", commandLimit))
+	defer cancel()
+	pl, err := startPlugin(ctx, filepath.Join(w.programs, "pulumi-resource-buildkit"),
+		filepath.Join(w.root, "program"), w.environment(), &structpb.Struct{})
+	if err != nil {
+		return outcome{}, err
+	}
+	w.plugin = pl
+	e := &engine{plugin: pl, state: w.state}
+	out := e.run(ctx, command, p)
+	w.state = e.state
+	if err := ctx.Err(); err != nil {
+		out.err = errors.Join(out.err, context.Cause(ctx))
+	}
+	return out, pl.end()
+}
+
+// kill sends SIGKILL to a process of the running command.
+func (w *world) kill(fault string) {
+	switch fault {
+	case killPlugin, killPluginAfter:
+		w.plugin.kill()
+	case killDaemon:
+		text, err := os.ReadFile(filepath.Join(w.daemon, "pids"))
+		var keeper, builder int
+		if _, scanned := fmt.Sscan(string(text), &keeper, &builder); err == nil && scanned == nil {
+			_ = syscall.Kill(builder, syscall.SIGKILL)
+		}
+	}
+}
+
+// write replaces a file of the program.
+func (w *world) write(name, text string) error {
+	text = strings.ReplaceAll(text, "HOST", w.point.Host)
+	return os.WriteFile(filepath.Join(w.root, "program", name), []byte(text), 0o600)
+}
