@@ -54,9 +54,6 @@ type point interface {
 	Hit() string
 }
 
-// points returns the points of the world by name.
-func (w *world) points() map[string]point { return map[string]point{"registry": w.point} }
-
 // ready makes the snapshot of the scenario, if there is none, and counts the events of an undisturbed run.
 func (w *world) ready(ctx context.Context, s scenario) error {
 	if w.snapshots[s.name] != nil {
@@ -85,11 +82,11 @@ func (w *world) ready(ctx context.Context, s scenario) error {
 		return err
 	}
 	w.snapshots[s.name].before = before
-	return w.count(ctx, s)
+	return w.runQuiet(ctx, s)
 }
 
-// count runs the last command of the scenario without a fault and notes the events of each point.
-func (w *world) count(ctx context.Context, s scenario) error {
+// runQuiet runs the last command of the scenario without a fault and notes the events of each point.
+func (w *world) runQuiet(ctx context.Context, s scenario) error {
 	r, err := w.meet(ctx, s, testCase{scenario: s.name})
 	if err == nil && len(r.broken) > 0 {
 		err = errors.New(strings.Join(r.broken, "\n  "))

@@ -18,7 +18,7 @@ var causes = map[string][]string{
 	resetInRequest: {"reset", "EOF", "broken", "closed"},
 	resetInAnswer:  {"reset", "EOF", "broken", "closed"},
 	loseAnswer:     {"reset", "EOF", "broken", "closed"},
-	silence:        {"timeout", "no answer", "silent", "no progress", "did not answer"},
+	silence:        {"timeout", "no answer", "silent", "sent nothing", "no progress", "did not answer"},
 	killDaemon:     {"daemon", "buildkitd"},
 }
 

@@ -19,8 +19,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
 // judge compares what a case leaves behind with the promises.
@@ -187,14 +185,8 @@ func (j *judge) checkEnd(when string, tags map[string]string) {
 
 // checkLeftovers checks that no process and no temporary file of the command is left.
 func (j *judge) checkLeftovers(when string) {
-	left := func() []stack.Proc {
-		return stack.Processes(func(p stack.Proc) bool {
-			return strings.HasPrefix(p.Command, filepath.Join(j.world.programs, "pulumi-resource-buildkit")+" 127.") &&
-				p.Mentions(j.world.root+"/")
-		})
-	}
-	if len(left()) > 0 {
-		j.violate("no process stays", "%s %v", when, left())
+	if left := j.world.plugins(); len(left) > 0 {
+		j.violate("no process stays", "%s %v", when, left)
 	}
 	for _, folder := range folders {
 		_ = filepath.WalkDir(filepath.Join(j.world.root, folder), func(path string, entry fs.DirEntry, _ error) error {

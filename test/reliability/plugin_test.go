@@ -45,7 +45,7 @@ func startPlugin(ctx context.Context, program, dir string, env []string, config 
 	address, done, err := fake.StartEngineServer(ctx, engine)
 	if err != nil {
 		cancel(err)
-		return nil, err
+		return &plugin{}, err
 	}
 	pl := &plugin{
 		cmd: exec.Command(program, address), engine: engine, ended: make(chan struct{}),
@@ -62,10 +62,10 @@ func startPlugin(ctx context.Context, program, dir string, env []string, config 
 	}
 	if err != nil {
 		pl.stop()
-		return nil, err
+		return pl, err
 	}
 	if err := pl.connect(ctx, stdout, address, config); err != nil {
-		return nil, errors.Join(err, pl.end())
+		return pl, errors.Join(err, pl.end())
 	}
 	return pl, nil
 }

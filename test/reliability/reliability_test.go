@@ -3,28 +3,22 @@
 package reliability
 
 import (
-	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
-	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 )
 
 var (
 	whole    = flag.Bool("whole", false, "run every case, not a sample")
-	sample   = flag.Int("sample", 16, "how many cases to run without -whole")
 	seed     = flag.Uint64("seed", 1, "the seed of the sample")
+	kindsOf  = flag.String("kinds", "", "a regular expression of the kinds to run: engine, cli, messages, files")
 	names    = flag.String("scenarios", "", "a regular expression of the scenarios to run")
 	only     = flag.String("only", "", "a regular expression of the cases to run")
 	finished = flag.String("finished", "", "a file of finished cases: they are left out, and others are added")
@@ -42,39 +36,47 @@ const timeouts = "1s 3s 50ms"
 func TestEverySingleFailure(t *testing.T) {
 	t.Parallel()
 	daemontest.SkipWithoutDaemon(t)
-	programs := buildPrograms(t)
-	open := func() *world {
-		w, err := newWorld(context.Background(), programs, "../../.cache/fixtures")
+	h := &harness{t: t, programs: buildPrograms(t), log: openLog(t)}
+	if *replay != "" {
+		c, err := parseCase(*replay)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return w
+		h.work([]batch{{c.kind(), c.scenario, []testCase{c}}})
+		return
 	}
-	first := open()
-	cases := chooseCases(t, first)
-	queue := make(chan testCase)
-	h := &harness{t: t, log: openLog(t)}
-	var running sync.WaitGroup
-	for i := range *workers {
-		running.Go(func() {
-			w := first
-			if i > 0 {
-				w = open()
-			}
-			for c := range queue {
-				h.run(w, c)
-			}
-			if err := w.close(); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	for _, c := range cases {
-		queue <- c
-	}
-	close(queue)
-	running.Wait()
+	h.work(h.choose())
 	h.summarize()
+}
+
+// batch is the cases of one scenario in worlds of one kind. No cases: every case, or a sample of them.
+type batch struct {
+	kind     kind
+	scenario string
+	cases    []testCase
+}
+
+// sampled is how many scenarios of a kind are in the sample, and how many cases of each.
+var sampled = map[kind]struct{ scenarios, cases int }{
+	plainEngine: {3, 5}, realCLI: {1, 1}, messageFaults: {1, 4}, fileFaults: {1, 4},
+}
+
+// choose returns what to run: all, or a sample that the seed decides.
+func (h *harness) choose() (batches []batch) {
+	random := rand.New(rand.NewPCG(*seed, 0))
+	wanted, chosen := regexp.MustCompile("^("+*kindsOf+")"), regexp.MustCompile("^("+*names+")")
+	for _, k := range kinds {
+		order := random.Perm(len(scenarios))
+		if !*whole {
+			order = order[:sampled[k].scenarios]
+		}
+		for _, i := range order {
+			if name := scenarios[i].name; wanted.MatchString(string(k)) && chosen.MatchString(name) {
+				batches = append(batches, batch{kind: k, scenario: name})
+			}
+		}
+	}
+	return batches
 }
 
 // buildPrograms returns a folder with the plugin, which has short timeouts, and the programs beside it.
@@ -94,109 +96,12 @@ func buildPrograms(t *testing.T) string {
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, output)
 	}
-	for _, program := range []string{"pulumi-buildkit-network", "pulumi-buildkit-builder", "buildkitd", "runc",
-		"rootlesskit", "registry"} {
+	for _, program := range []string{"pulumi", "pulumi-language-yaml", "pulumi-buildkit-network",
+		"pulumi-buildkit-builder", "buildkitd", "runc", "rootlesskit", "registry"} {
 		link := filepath.Join(dir, program)
 		if err := os.Symlink(filepath.Join(root, "bin", program), link); err != nil && !errors.Is(err, os.ErrExist) {
 			t.Fatal(err)
 		}
 	}
 	return dir
-}
-
-// chooseCases returns the cases to run: one, a sample, or all that are not finished.
-func chooseCases(t *testing.T, w *world) []testCase {
-	t.Helper()
-	if *replay != "" {
-		c, err := parseCase(*replay)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return []testCase{c}
-	}
-	chosen, wanted := regexp.MustCompile("^("+*names+")"), regexp.MustCompile(*only)
-	done := readFinished(t)
-	var cases []testCase
-	for _, s := range scenarios {
-		if !chosen.MatchString(s.name) {
-			continue
-		}
-		all, err := w.casesOf(t.Context(), s, wanted)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("%s: %d requests, %d cases", s.name, len(w.snapshots[s.name].requests), len(all))
-		cases = append(cases, slices.DeleteFunc(all, func(c testCase) bool { return done[c.String()] })...)
-	}
-	if !*whole {
-		shuffle := rand.New(rand.NewPCG(*seed, 0)).Shuffle
-		shuffle(len(cases), func(i, j int) { cases[i], cases[j] = cases[j], cases[i] })
-		cases = cases[:min(*sample, len(cases))]
-	}
-	return cases
-}
-
-// casesOf returns every case of a scenario that the expression matches. It runs the scenario without a fault.
-func (w *world) casesOf(ctx context.Context, s scenario, wanted *regexp.Regexp) (cases []testCase, err error) {
-	if err := w.ready(ctx, s); err != nil {
-		return nil, err
-	}
-	for i := range w.snapshots[s.name].quiet["registry"] {
-		for _, fault := range slices.Concat(registryFaults, killFaults) {
-			c := testCase{scenario: s.name, point: "registry", at: i + 1, fault: fault}
-			if wanted.MatchString(c.String()) && applies(fault, s.last.command, w.snapshots[s.name].requests[i]) {
-				cases = append(cases, c)
-			}
-		}
-	}
-	return cases, nil
-}
-
-// harness collects the results of the cases.
-type harness struct {
-	t   *testing.T
-	log *os.File // nil: results are not kept
-
-	mu                             sync.Mutex
-	count, missed, survived, broke int
-	began                          time.Time
-}
-
-// run runs one case in the world and reports a violation.
-func (h *harness) run(w *world, c testCase) {
-	ctx := context.WithoutCancel(h.t.Context())
-	s, err := scenarioNamed(c.scenario)
-	if err == nil {
-		err = w.ready(ctx, s)
-	}
-	var r result
-	if err == nil {
-		r, err = w.meet(ctx, s, c)
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.count++
-	switch {
-	case err != nil:
-		h.broke++
-		h.t.Errorf("%s: the harness failed: %v", c, err)
-		return
-	case len(r.broken) > 0:
-		h.broke++
-		h.t.Errorf("%s\nat %s\nof %d: %s\nRun it again with -replay %q", c, r.hit,
-			len(w.snapshots[s.name].quiet[c.point]), strings.Join(r.broken, "\n  "), c.String())
-		return
-	case r.hit == "":
-		h.missed++
-	case r.survived:
-		h.survived++
-	}
-	if h.log != nil {
-		_, _ = fmt.Fprintln(h.log, c)
-	}
-}
-
-func (h *harness) summarize() {
-	h.t.Logf("%d cases: %d violations; in %d the command survived the fault, in %d there was nothing for it to meet",
-		h.count, h.broke, h.survived, h.missed)
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"testing/fstest"
 	"time"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -32,8 +33,13 @@ type world struct {
 	registry *stack.Registry
 	point    *registryPoint
 
-	state  *entry
-	plugin *plugin // of the command that runs
+	state    *entry
+	kind     kind
+	plugin   *plugin        // of the command that runs; nil with a stack
+	stack    *stack.Stack   // runs the commands with the real CLI; nil: this package's engine does
+	process  *stack.Process // of the CLI that runs
+	messages *messages      // between the plugin and its daemon; nil: the embedded daemon
+	files    supervisor     // of the plugin's file operations; nil: nobody
 
 	snapshots map[string]*snapshot // by scenario
 }
@@ -48,19 +54,18 @@ type snapshot struct {
 	requests []requestLine // of the quiet run
 }
 
-// folders lists what a world restores of its root: the program, the home and the temporary files of the plugin.
-var folders = []string{"program", "home", "tmp"}
+// folders lists what a world restores of its root: the program, the home and the temporary files of the plugin, and the
+// state of the real CLI.
+var folders = []string{"program", "home", "tmp", "state"}
 
-func newWorld(ctx context.Context, programs, fixtures string) (w *world, err error) {
-	w = &world{programs: programs, snapshots: map[string]*snapshot{}}
+// newWorld starts the registry of a world. programs has the plugin and all other programs.
+func newWorld(ctx context.Context, k kind, programs, fixtures string) (w *world, err error) {
+	w = &world{kind: k, programs: programs, snapshots: map[string]*snapshot{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())
 		}
 	}()
-	if w.root, err = os.MkdirTemp("", "reliability-"); err != nil {
-		return w, err
-	}
 	if w.daemon, err = os.MkdirTemp("", "reliability-daemon-"); err != nil {
 		return w, err
 	}
@@ -70,24 +75,58 @@ func newWorld(ctx context.Context, programs, fixtures string) (w *world, err err
 	if w.point, err = newRegistryPoint(w.registry.Host); err != nil {
 		return w, err
 	}
+	w.point.kill = w.kill
 	if _, err = stack.PushBusybox(ctx, fixtures, w.registry.Host); err != nil {
 		return w, err
 	}
-	w.point.kill = w.kill
-	for _, folder := range folders {
-		if err := os.Mkdir(filepath.Join(w.root, folder), 0o700); err != nil {
-			return w, err
-		}
-	}
-	if err := os.WriteFile(filepath.Join(w.root, "program/Pulumi.yaml"), []byte("name: app\nruntime: yaml\n"), 0o600); err != nil {
+	if err = w.equip(ctx); err != nil {
 		return w, err
 	}
 	return w, w.save("")
 }
 
+// equip makes the root of a world, and what its kind needs.
+func (w *world) equip(ctx context.Context) (err error) {
+	const project = "name: app\nruntime: yaml\n"
+	if w.kind == realCLI {
+		w.stack, err = stack.Open(ctx, stack.Config{
+			Bin: w.programs, Daemon: w.daemon, Idle: daemonIdle,
+			Program: fstest.MapFS{"Pulumi.yaml": {Data: []byte(project), Mode: 0o600}},
+		})
+		if err == nil {
+			w.root = filepath.Dir(w.stack.Dir)
+		}
+		return err
+	}
+	if w.root, err = os.MkdirTemp("", "reliability-"); err != nil {
+		return err
+	}
+	for _, folder := range folders {
+		if err := os.Mkdir(filepath.Join(w.root, folder), 0o700); err != nil {
+			return err
+		}
+	}
+	if err := w.write("Pulumi.yaml", project); err != nil {
+		return err
+	}
+	switch w.kind {
+	case fileFaults:
+		w.files, err = newSupervisor(w.programs)
+	case messageFaults:
+		w.messages, err = startMessages(w.daemon)
+	}
+	return err
+}
+
 // close ends the processes of the world and removes its folders. It returns an error that names what the daemon left.
 func (w *world) close() error {
 	var errs []error
+	if w.messages != nil {
+		errs = append(errs, w.messages.close())
+	}
+	if w.stack != nil {
+		errs = append(errs, w.stack.Close(context.Background()))
+	}
 	if w.daemon != "" {
 		errs = append(errs, stack.AwaitDaemonEnd(context.Background(), w.daemon), os.RemoveAll(w.daemon))
 	}
@@ -96,6 +135,9 @@ func (w *world) close() error {
 	}
 	if w.registry != nil {
 		errs = append(errs, w.registry.Close())
+	}
+	if w.files != nil {
+		errs = append(errs, w.files.Close())
 	}
 	for _, s := range w.snapshots {
 		errs = append(errs, os.RemoveAll(s.dir))
@@ -140,29 +182,21 @@ func replaceFolder(from, to string) error {
 	return nil
 }
 
-// environment returns the variables of the plugin.
-func (w *world) environment() []string {
-	return []string{
-		"PATH=" + w.programs + ":" + os.Getenv("PATH"),
-		"HOME=" + filepath.Join(w.root, "home"),
-		"TMPDIR=" + filepath.Join(w.root, "tmp"),
-		"LANG=C.UTF-8",
-		"PULUMI_BACKEND_URL=file://" + filepath.Join(w.root, "home"),
-		"PULUMI_BUILDKIT_DAEMON_DIR=" + w.daemon,
-		"PULUMI_BUILDKIT_DAEMON_IDLE=" + daemonIdle.String(),
-		"GOGC=400",
-	}
-}
-
-// run runs one command with a new plugin.
+// run runs one command with a new plugin, and ends it.
 func (w *world) run(ctx context.Context, command string, p program) (outcome, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, commandLimit,
 		fmt.Errorf("the command took longer than %s", commandLimit))
 	defer cancel()
-	pl, err := startPlugin(ctx, filepath.Join(w.programs, "pulumi-resource-buildkit"),
-		filepath.Join(w.root, "program"), w.environment(), &structpb.Struct{})
+	if w.stack != nil {
+		return w.runCLI(ctx, command, p)
+	}
+	config, err := w.config(ctx)
 	if err != nil {
 		return outcome{}, err
+	}
+	pl, err := startPlugin(ctx, w.program(), filepath.Join(w.root, "program"), w.environment(), config)
+	if err != nil {
+		return outcome{err: err, killed: pl.wasKilled()}, nil
 	}
 	w.plugin = pl
 	e := &engine{plugin: pl, state: w.state}
@@ -174,18 +208,73 @@ func (w *world) run(ctx context.Context, command string, p program) (outcome, er
 	return out, pl.end()
 }
 
+// program returns the path of the plugin.
+func (w *world) program() string {
+	folder := w.programs
+	if w.files != nil {
+		folder = w.files.bin()
+	}
+	return filepath.Join(folder, pluginName)
+}
+
+// environment returns the variables of the plugin.
+func (w *world) environment() []string {
+	env := []string{
+		"PATH=" + w.programs + ":" + os.Getenv("PATH"),
+		"HOME=" + filepath.Join(w.root, "home"),
+		"TMPDIR=" + filepath.Join(w.root, "tmp"),
+		"LANG=C.UTF-8",
+		"PULUMI_BACKEND_URL=file://" + filepath.Join(w.root, "home"),
+		"PULUMI_BUILDKIT_DAEMON_DIR=" + w.daemon,
+		"PULUMI_BUILDKIT_DAEMON_IDLE=" + daemonIdle.String(),
+		"GOGC=400",
+	}
+	if w.files != nil {
+		env = append(env, w.files.Env()...)
+	}
+	return env
+}
+
+// config returns the configuration of the provider.
+func (w *world) config(ctx context.Context) (*structpb.Struct, error) {
+	if w.messages == nil {
+		return &structpb.Struct{}, nil
+	}
+	endpoint, err := w.messages.endpoint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return structpb.NewStruct(map[string]any{"host": endpoint})
+}
+
 // kill sends SIGKILL to a process of the running command.
 func (w *world) kill(fault string) {
-	switch fault {
-	case killPlugin, killPluginAfter:
+	switch {
+	case fault == killDaemon:
+		killBuilder(w.daemon)
+	case fault == killEngine:
+		_ = w.process.Kill()
+	case w.stack != nil:
+		stack.Kill(w.plugins())
+	default:
 		w.plugin.kill()
-	case killDaemon:
-		text, err := os.ReadFile(filepath.Join(w.daemon, "pids"))
-		var keeper, builder int
-		if _, scanned := fmt.Sscan(string(text), &keeper, &builder); err == nil && scanned == nil {
-			_ = syscall.Kill(builder, syscall.SIGKILL)
-		}
 	}
+}
+
+// killBuilder sends SIGKILL to buildkitd, if the daemon in folder runs.
+func killBuilder(folder string) {
+	text, err := os.ReadFile(filepath.Join(folder, "pids"))
+	var keeper, builder int
+	if _, scanned := fmt.Sscan(string(text), &keeper, &builder); err == nil && scanned == nil {
+		_ = syscall.Kill(builder, syscall.SIGKILL)
+	}
+}
+
+// plugins returns the processes of the plugin that this world started.
+func (w *world) plugins() []stack.Proc {
+	return stack.Processes(func(p stack.Proc) bool {
+		return strings.Contains(p.Command, pluginName+" 127.") && p.Mentions(w.root+"/")
+	})
 }
 
 // write replaces a file of the program.

@@ -156,10 +156,12 @@ func (s *Stack) AwaitEnd(ctx context.Context) error {
 
 // Resource is one resource in the state of a stack. Secrets in it are encrypted.
 type Resource struct {
-	URN     string
-	Type    string
-	Inputs  map[string]any
-	Outputs map[string]any
+	URN        string
+	ID         string
+	Type       string
+	Inputs     map[string]any
+	Outputs    map[string]any
+	InitErrors []string
 }
 
 // Export returns the resources in the state, without the stack and the providers.

@@ -1,0 +1,126 @@
+//go:build linux
+
+package reliability
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// harness runs batches of cases and collects their results.
+type harness struct {
+	t        *testing.T
+	programs string
+	log      *os.File // of finished cases; nil: they are not kept
+
+	mu                             sync.Mutex
+	count, missed, survived, broke int
+}
+
+// work runs the batches on as many workers as the flag says. Each worker has its own worlds.
+func (h *harness) work(batches []batch) {
+	queue := make(chan batch)
+	var running sync.WaitGroup
+	for range *workers {
+		running.Go(func() {
+			worlds := map[kind]*world{}
+			for b := range queue {
+				h.runBatch(worlds, b)
+			}
+			for _, w := range worlds {
+				if err := w.close(); err != nil {
+					h.t.Error(err)
+				}
+			}
+		})
+	}
+	for _, b := range batches {
+		queue <- b
+	}
+	close(queue)
+	running.Wait()
+}
+
+// runBatch runs the cases of a batch in a world of the worker.
+func (h *harness) runBatch(worlds map[kind]*world, b batch) {
+	ctx := context.WithoutCancel(h.t.Context())
+	s, err := scenarioNamed(b.scenario)
+	if err == nil && worlds[b.kind] == nil {
+		worlds[b.kind], err = newWorld(ctx, b.kind, h.programs, "../../.cache/fixtures")
+	}
+	w := worlds[b.kind]
+	if err == nil {
+		err = w.ready(ctx, s)
+	}
+	if err != nil {
+		h.t.Errorf("%s %s: the harness failed: %v", b.kind, b.scenario, err)
+		return
+	}
+	if b.cases == nil {
+		b.cases = h.casesOf(w, s)
+	}
+	for _, c := range b.cases {
+		r, err := w.meet(ctx, s, c)
+		h.report(w, c, r, err)
+	}
+}
+
+// casesOf returns the cases of a scenario in a world: all that are not finished, or a sample.
+func (h *harness) casesOf(w *world, s scenario) (cases []testCase) {
+	wanted, done := regexp.MustCompile(*only), readFinished(h.t)
+	point := w.kind.pointOf()
+	events := w.snapshots[s.name].quiet[point]
+	for i := range events {
+		for _, fault := range w.faultsAt(s, i) {
+			c := testCase{scenario: s.name, point: point, at: i + 1, fault: fault}
+			if wanted.MatchString(c.String()) {
+				cases = append(cases, c)
+			}
+		}
+	}
+	h.t.Logf("%s, %s: %d events at the %s, %d cases", w.kind, s.name, len(events), point, len(cases))
+	cases = slices.DeleteFunc(cases, func(c testCase) bool { return done[c.String()] })
+	if !*whole {
+		random := rand.New(rand.NewPCG(*seed, 0))
+		random.Shuffle(len(cases), func(i, j int) { cases[i], cases[j] = cases[j], cases[i] })
+		cases = cases[:min(sampled[w.kind].cases, len(cases))]
+	}
+	return cases
+}
+
+// report counts the result of a case, and reports a violation.
+func (h *harness) report(w *world, c testCase, r result, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.count++
+	switch {
+	case err != nil:
+		h.broke++
+		h.t.Errorf("%s: the harness failed: %v", c, err)
+		return
+	case len(r.broken) > 0:
+		h.broke++
+		h.t.Errorf("%s, at %s, number %d of %d: %s\nRun it again with -replay %q", c.scenario, r.hit, c.at,
+			len(w.snapshots[c.scenario].quiet[c.point]), strings.Join(r.broken, "\n  "), c.String())
+		return
+	case r.hit == "":
+		h.missed++
+	case r.survived:
+		h.survived++
+	}
+	if h.log != nil {
+		_, _ = fmt.Fprintln(h.log, c)
+	}
+}
+
+func (h *harness) summarize() {
+	h.t.Logf("%d cases: %d violations; in %d the command survived the fault, in %d there was nothing for it to meet",
+		h.count, h.broke, h.survived, h.missed)
+}

@@ -1,0 +1,73 @@
+//go:build linux
+
+package reliability
+
+// kind is how a world runs commands.
+type kind string
+
+const (
+	plainEngine   kind = "engine"   // with the engine of this package, and the embedded daemon
+	realCLI       kind = "cli"      // with the real CLI
+	messageFaults kind = "messages" // with a daemon behind a proxy that counts messages
+	fileFaults    kind = "files"    // with a plugin whose file operations are counted
+)
+
+// kinds lists all kinds of worlds.
+var kinds = []kind{plainEngine, realCLI, messageFaults}
+
+// pluginName is the program of the provider.
+const pluginName = "pulumi-resource-buildkit"
+
+// pointOf names the point whose events fail in worlds of a kind.
+func (k kind) pointOf() string {
+	switch k {
+	case messageFaults:
+		return "daemon"
+	case fileFaults:
+		return "files"
+	}
+	return "registry"
+}
+
+// kind returns the kind of the world in which the case happens.
+func (c testCase) kind() kind {
+	switch {
+	case c.point == "daemon":
+		return messageFaults
+	case c.point == "files":
+		return fileFaults
+	case c.fault == killEngine:
+		return realCLI
+	}
+	return plainEngine
+}
+
+// points returns the points of the world by name.
+func (w *world) points() map[string]point {
+	points := map[string]point{"registry": w.point}
+	if w.messages != nil {
+		points["daemon"] = w.messages.proxy
+	}
+	if w.files != nil {
+		points["files"] = w.files
+	}
+	return points
+}
+
+// faultsAt returns the faults that can happen to event i, from 0, of the quiet run of a scenario.
+func (w *world) faultsAt(s scenario, i int) (names []string) {
+	switch w.kind {
+	case realCLI:
+		return []string{killEngine}
+	case messageFaults:
+		return w.messages.proxy.Faults()
+	case fileFaults:
+		return w.files.Faults()
+	}
+	for _, fault := range append(registryFaults, killFaults...) {
+		if applies(fault, s.last.command, w.snapshots[s.name].requests[i]) {
+			names = append(names, fault)
+		}
+	}
+	return names
+}
