@@ -27,7 +27,7 @@ HOSTS   := $(addprefix bin/pulumi-language-,go nodejs python python-exec java)
 BUSYBOX := .cache/fixtures/busybox-amd64/busybox .cache/fixtures/busybox-arm64/busybox
 
 help: ## print the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: plugin network builder $(OUT)/buildkitd $(OUT)/runc $(OUT)/rootlesskit ## the plugin and the programs that it runs (network of steps, builder in a container, buildkitd, runc, rootlesskit), into bin/
 
@@ -65,6 +65,11 @@ test: build tools fixtures languages uidmap ## every test: unit, in-process engi
 	cd .tools/kubernetes && go test -count=1 ./... # go knows no change of files outside a module
 	go test -vet=off -ldflags='-s -w' -run 'Bound|Budget|Child' ./buildkit/dockerfile # without -race: see raceDetector
 	go test -race -shuffle=on -vet=off -ldflags='-s -w' -timeout 30m -parallel $$((2 * $$(nproc))) $(SLOWEST) ./...
+
+# A run that was stopped goes on with the cases that it has not finished. make test runs a sample of them.
+reliability: build tools fixtures ## every single failure of a registry, a daemon and the disk: see docs/reliability.md
+	@mkdir -p .cache
+	go test -vet=off -run TestEverySingleFailure -timeout 24h -v ./test/reliability -whole -finished $(CURDIR)/.cache/reliability-finished.txt
 
 # Unit tests of every package, on any operating system, by any user. Tests that need root, a daemon or a tool are
 # skipped; -v shows which.
@@ -201,4 +206,4 @@ $(LANGUAGES)/java.built: $(shell find sdk/java examples/go-server/java -type f) 
 go gcc seccomp qemu uidmap nodejs python java:
 	@.tools/require $@
 
-.PHONY: help build plugin network builder dist tools fixtures demo check test lint vuln fuzz bench schema sdk clean languages go gcc seccomp qemu uidmap nodejs python java
+.PHONY: help build plugin network builder dist tools fixtures demo check test reliability lint vuln fuzz bench schema sdk clean languages go gcc seccomp qemu uidmap nodejs python java

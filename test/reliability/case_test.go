@@ -172,8 +172,10 @@ func describe(out outcome) string {
 	if out.killed {
 		text += " (killed)"
 	}
-	if log := strings.TrimSpace(out.log); log != "" {
-		text += "\n" + log
+	for line := range strings.Lines(out.log) {
+		if !strings.HasPrefix(line, "DEBUG ") && strings.TrimSpace(line) != "" {
+			text += "\n" + strings.TrimSpace(line)
+		}
 	}
 	return strings.ReplaceAll(text, "\n", "\n    ")
 }

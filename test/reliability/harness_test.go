@@ -53,7 +53,10 @@ func (h *harness) runBatch(worlds map[kind]*world, b batch) {
 	ctx := context.WithoutCancel(h.t.Context())
 	s, err := scenarioNamed(b.scenario)
 	if err == nil && worlds[b.kind] == nil {
-		worlds[b.kind], err = newWorld(ctx, b.kind, h.programs, "../../.cache/fixtures")
+		var fresh *world
+		if fresh, err = newWorld(ctx, b.kind, h.programs, "../../.cache/fixtures"); err == nil {
+			worlds[b.kind] = fresh
+		}
 	}
 	w := worlds[b.kind]
 	if err == nil {

@@ -3,6 +3,7 @@
 package reliability
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -22,19 +23,24 @@ var causes = map[string][]string{
 	killDaemon:     {"daemon", "buildkitd"},
 }
 
-// checkMessage checks that the error of a command names what failed.
+// daemonCauses lists what an error may say of a connection to the daemon that failed.
+var daemonCauses = []string{"EOF", "closed", "reset", "broken", "answer", "sent nothing", "lost", "ended", "gone",
+	"does not respond"}
+
+// checkMessage checks that the error of a command names what failed, and how.
 func (j *judge) checkMessage(out outcome) {
 	if out.err == nil || out.killed {
 		return
 	}
+	subject, accepted := j.world.point.Host, causes[j.fault]
+	if j.world.kind == messageFaults {
+		subject, accepted = j.world.messages.socket, daemonCauses
+	}
 	text := out.err.Error()
-	if j.fault != killDaemon && !strings.Contains(text, j.world.point.Host) {
-		j.violate("the message names what failed", "it does not name the registry %s: %s", j.world.point.Host, text)
+	if j.fault != killDaemon && !strings.Contains(text, subject) {
+		j.violate("the message names what failed", "it does not name %s: %s", subject, text)
 	}
-	for _, cause := range causes[j.fault] {
-		if strings.Contains(text, cause) {
-			return
-		}
+	if !slices.ContainsFunc(accepted, func(cause string) bool { return strings.Contains(text, cause) }) {
+		j.violate("the message names what failed", "it has none of %q: %s", accepted, text)
 	}
-	j.violate("the message names what failed", "it has none of %q: %s", causes[j.fault], text)
 }

@@ -168,7 +168,7 @@ func (j *judge) checkEnd(when string, tags map[string]string) {
 		want = []string{indexTag}
 	}
 	if e == nil || e.incomplete || !slices.Equal(slices.Sorted(maps.Keys(tags)), want) {
-		j.violate("the command ends in the right state", "%s there are the tags %v, and the state is %+v", when, tags, e)
+		j.violate("the command ends in the right state", "%s the tags are %v, and the state is %+v", when, tags, e)
 		return
 	}
 	for tag, digest := range tags {

@@ -8,23 +8,24 @@ import (
 	"strings"
 )
 
+// noMoreWork is a promise of checkWork.
+const noMoreWork = "the next command does no more than is left"
+
 // checkWork checks that the command after the fault did no more than was left to do. held are the blobs that the
 // repository had before it.
 func (j *judge) checkWork(first, second outcome, held map[string]bool) {
 	lines := j.world.point.requests()
 	if asked := j.excess(lines); first.err == nil && (second.changed || len(asked) > 0) {
-		j.violate("the next command does no more than is left", "nothing was left: it changed something (%v) or asked %v",
-			second.changed, asked)
+		j.violate(noMoreWork, "nothing was left: it changed something (%v) or asked %v", second.changed, asked)
 	}
 	for _, line := range lines {
 		_, blob, ok := strings.Cut(line.path, " digest=")
 		if ok && line.method == "PUT" && held[blob] {
-			j.violate("the next command does no more than is left", "it uploaded %s again", blob)
+			j.violate(noMoreWork, "it uploaded %s again", blob)
 		}
 	}
 	if quiet := len(j.old.quiet["registry"]); quiet > 0 && len(lines) > quiet+quiet/2 {
-		j.violate("the next command does no more than is left", "it made %d requests, and an undisturbed command makes %d",
-			len(lines), quiet)
+		j.violate(noMoreWork, "it made %d requests, and an undisturbed command makes %d", len(lines), quiet)
 	}
 }
 

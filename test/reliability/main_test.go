@@ -4,15 +4,25 @@ package reliability
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 )
 
-// TestMain becomes the keeper of a daemon if this process was started as one.
+// TestMain puts bin/ on PATH. It becomes the keeper of a daemon if this process was started as one.
 func TestMain(m *testing.M) {
 	if handled, code := daemon.RunRole(os.Args[1:]); handled {
 		os.Exit(code)
+	}
+	root, err := daemontest.Root()
+	if err == nil {
+		err = os.Setenv("PATH", filepath.Join(root, "bin")+":"+os.Getenv("PATH"))
+	}
+	if err != nil {
+		_, _ = os.Stderr.WriteString(err.Error() + "\n")
+		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }

@@ -16,7 +16,7 @@ import (
 
 // The faults of a request to the registry.
 const (
-	resetBefore     = "reset-before"      // the connection breaks before an answer; the registry did not see the request
+	resetBefore     = "reset-before"      // the connection breaks, and the registry did not see the request
 	resetInRequest  = "reset-in-request"  // the connection breaks in the middle of the request's body
 	resetInAnswer   = "reset-in-answer"   // the registry acts, and the connection breaks in the middle of the answer
 	loseAnswer      = "lose-answer"       // the registry acts, and the connection breaks before the answer

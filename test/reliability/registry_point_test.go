@@ -145,7 +145,7 @@ func (p *registryPoint) forward(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		switch cause := recover(); cause {
 		case nil:
-		case http.ErrAbortHandler: //nolint:errorlint // a panic, not an error
+		case http.ErrAbortHandler:
 			reset(w)
 		default:
 			panic(cause)

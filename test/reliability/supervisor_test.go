@@ -14,4 +14,6 @@ type supervisor interface {
 }
 
 // newSupervisor supervises the plugin in the folder programs.
-func newSupervisor(string) (supervisor, error) { return nil, errors.New("nothing supervises file operations yet") }
+func newSupervisor(string) (supervisor, error) {
+	return nil, errors.New("nothing supervises file operations yet")
+}

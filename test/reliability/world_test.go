@@ -168,7 +168,8 @@ func (w *world) copyAll(root, registry, toRoot, toRegistry string) error {
 	for _, folder := range folders {
 		errs = append(errs, replaceFolder(filepath.Join(root, folder), filepath.Join(toRoot, folder)))
 	}
-	return errors.Join(append(errs, replaceFolder(filepath.Join(registry, "data"), filepath.Join(toRegistry, "data")))...)
+	errs = append(errs, replaceFolder(filepath.Join(registry, "data"), filepath.Join(toRegistry, "data")))
+	return errors.Join(errs...)
 }
 
 // replaceFolder makes to a copy of from.
