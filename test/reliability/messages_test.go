@@ -36,8 +36,8 @@ func startMessages(folder string) (*messages, error) {
 	if err != nil {
 		return nil, errors.Join(err, m.lease.Release(), os.RemoveAll(sockets))
 	}
-	m.proxy = faults.NewDaemon(listener, strings.TrimPrefix(m.lease.Endpoint(), "unix://"))
-	m.proxy.Actions = map[string]func(){killDaemon: func() { killBuilder(folder) }}
+	m.proxy = faults.NewDaemon(listener, strings.TrimPrefix(m.lease.Endpoint(), "unix://"),
+		map[string]func(){killDaemon: func() { killBuilder(folder) }})
 	return m, nil
 }
 
