@@ -30,6 +30,7 @@ const (
 	SecurityInsecure // "security.insecure is not allowed": a step asks for all privileges
 	DiskFull         // no space is left on the daemon's disk
 	LostCache        // the daemon lost what it had kept
+	DamagedCache     // what the daemon keeps is damaged: its databases, or the files that they name
 	NoGit            // "unknown scheme git": the daemon found no git on its PATH
 )
 
@@ -66,6 +67,9 @@ var stepWordings = []wording{
 	{SecurityInsecure, regexp.MustCompile(`(?:^|: )security\.insecure is not allowed$`)},
 	{DiskFull, regexp.MustCompile(`: (?:no space left on device|disk quota exceeded)$`)},
 	{LostCache, regexp.MustCompile(`: lease does not exist: not found$`)},
+	{DamagedCache, regexp.MustCompile(`: failed to open database file: |` +
+		`/snapshots/snapshots/(?:new-)?\d+\S*: (?:no such file or directory|file exists)$|` +
+		`\bparent snapshot \S+ does not exist: not found$`)},
 	{NoGit, regexp.MustCompile(`(?:^|: )unknown scheme git: not found$`)},
 }
 

@@ -65,6 +65,10 @@ func TestFaultsOfADaemon(t *testing.T) {
 		{SecurityInsecure, "failed to load LLB: security.insecure is not allowed"},
 		{DiskFull, "failed to write: mkdir /x: no space left on device"},
 		{LostCache, "failed to prepare x: lease does not exist: not found"},
+		{DamagedCache, "failed to prepare  as x: failed to open database file: invalid database"},
+		{DamagedCache, "failed to walk: resolve : lstat /r/snapshots/snapshots/1: no such file or directory"},
+		{DamagedCache, "rename /r/snapshots/snapshots/new-3740494612 /r/snapshots/snapshots/1: file exists"},
+		{DamagedCache, "failed to prepare x as y: parent snapshot x does not exist: not found"},
 		{NoGit, "failed to read dockerfile: failed to load cache key: unknown scheme git: not found"},
 	}
 	for _, c := range steps {

@@ -57,7 +57,8 @@ func (j imageJob) findNodes(ctx context.Context) ([]node, error) {
 		answers:   &settings.nodes,
 		hosts:     func(ctx context.Context) []string { return registryHosts(ctx, op, settings.configuration()) },
 		embedded: daemon.Options{
-			Note: j.progress.showNote, Registries: daemonRegistries(op.keychain), Log: newDebugLog(ctx),
+			Note: j.progress.showNote, Warn: func(line string) { j.progress.log.warnf("%s", line) },
+			Registries: daemonRegistries(op.keychain), Log: newDebugLog(ctx),
 		},
 		log:   newDebugLog(ctx),
 		note:  j.progress.showNote,
@@ -90,7 +91,7 @@ func (j imageJob) run(ctx context.Context, nodes []node, again bool) (buildkit.B
 	if err != nil && nodes[0].isOneOfSeveral {
 		err = fmt.Errorf("on %s: %w", nodes[0].name(), err)
 	}
-	if !again || !isLost(ctx, nodes[0], err) {
+	if !again || !isLost(ctx, nodes[0], err) && !leaveDamaged(nodes[0], err) {
 		return built, err
 	}
 	j.progress.log.warnf("%v; trying once more", err)

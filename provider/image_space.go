@@ -19,12 +19,13 @@ func (b *imageBuild) buildWithSpace(ctx context.Context) error {
 	if err == nil || ctx.Err() != nil || b.spaceFreed || !b.builder.isEmbedded() {
 		return err
 	}
-	if disk := b.builder.embedded.Disk(); !isDiskFull(err) && !(wroteToFullDisk(err) && isScarce(disk)) {
+	disk := b.builder.embedded.Disk()
+	if isFull := isDiskFull(err) || wroteToFullDisk(err) && isScarce(disk); !isFull {
 		return err
 	}
 	b.spaceFreed = true
 	b.progress.log.warnf("%s has no space left: removing the build cache that no build uses, then building once more",
-		b.builder.embedded.Disk().Path)
+		disk.Path)
 	freed, errFree := b.builder.embedded.FreeSpace(ctx)
 	if errFree != nil {
 		return withLines(err, errFree.Error())

@@ -10,18 +10,14 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
-// newSmallDiskProvider returns a provider with a registry, and the folder of its embedded daemon on a small disk.
-func newSmallDiskProvider(t *testing.T) (f faultyRegistry, dir string) {
+// newEmbeddedProvider returns a provider that builds on the embedded daemon, and a registry.
+func newEmbeddedProvider(t *testing.T) faultyRegistry {
 	t.Helper()
-	dir = filepath.Join(t.TempDir(), "d")
-	daemontest.MountDisk(t, dir)
-	t.Setenv("PULUMI_BUILDKIT_DAEMON_DIR", dir)
-	t.Setenv("PULUMI_BUILDKIT_DAEMON_IDLE", "100ms")
-	f = faultyRegistry{ECR: registrytest.NewECR(t)}
+	f := faultyRegistry{ECR: registrytest.NewECR(t)}
 	f.Repository("app", "")
 	f.wire = dial(t, newProvider(&settings{}), `{"host": "local://",
 		"ecr": {"endpoint": "`+f.Endpoint()+`", "region": "eu-west-1", "hosts": ["`+f.Host()+`"]}}`)
-	return f, dir
+	return f
 }
 
 // contextWithFile returns a build context of 20 MiB.
@@ -38,10 +34,14 @@ func contextWithFile(t *testing.T) string {
 	return dir
 }
 
-// If the disk of the embedded daemon is full, its unused cache is removed and the image is built once more. If that does
-// not help, the error names the folder and the free space.
+// If the disk of the embedded daemon is full, its unused cache is removed and the image is built once more. If that
+// does not help, the error names the folder and the free space.
 func TestBuildOnAFullDisk(t *testing.T) {
-	f, dir := newSmallDiskProvider(t)
+	dir := filepath.Join(t.TempDir(), "d")
+	daemontest.MountDisk(t, dir)
+	t.Setenv("PULUMI_BUILDKIT_DAEMON_DIR", dir)
+	t.Setenv("PULUMI_BUILDKIT_DAEMON_IDLE", "100ms")
+	f := newEmbeddedProvider(t)
 	tag := f.Host() + "/app:1"
 	if _, err := f.applyIn(t, contextWithFile(t), "FROM scratch\nCOPY big /first", tag); err != nil {
 		t.Fatal(err)
@@ -59,7 +59,8 @@ func TestBuildOnAFullDisk(t *testing.T) {
 	daemontest.FillDisk(t, dir, 5<<20)
 	_, err := f.applyIn(t, contextWithFile(t), "FROM scratch\nCOPY big /third\nCOPY big /fourth", tag)
 	for _, want := range []string{
-		"no space left on device", "that was the second try, after ", "the disk of the builder is full: " + dir + " has ",
+		"no space left on device", "that was the second try, after ",
+		"the disk of the builder is full: " + dir + " has ",
 		"or set PULUMI_BUILDKIT_DAEMON_DIR to a folder on another disk",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -34,6 +34,7 @@ var stepRemedies = map[buildkit.Fault]string{
 		"its RUN or, if you trust it with the builder's machine, set allow: [security.insecure] in the program",
 	buildkit.LostCache: "the builder has lost a part of its build cache: run it again; if that does not help, empty " +
 		"the cache",
+	buildkit.DamagedCache: "what the builder keeps is damaged: empty its cache",
 	buildkit.NoGit: "the builder has no git, which fetches git repositories: install git where buildkitd runs and " +
 		"start it again. Our BuildKit in a Docker Engine has none: name another builder",
 	buildkit.NetworkHost: "a step of the Dockerfile asks for the network of the machine: take --network=host out of " +

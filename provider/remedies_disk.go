@@ -27,8 +27,9 @@ func explainDisk(b builder, err error) error {
 func diskError(err error, prune string, own daemon.Disk) error {
 	switch {
 	case err != nil && own.ReadOnly:
-		return withLines(err, fmt.Sprintf("the disk of the builder cannot be written: %v. Linux does that after errors "+
-			"of a disk: read dmesg and repair the disk, or set PULUMI_BUILDKIT_DAEMON_DIR to a folder on another one", own))
+		return withLines(err, fmt.Sprintf("the disk of the builder cannot be written: %v. Linux does that after "+
+			"errors of a disk: read dmesg and repair it, or set PULUMI_BUILDKIT_DAEMON_DIR to a folder on another disk",
+			own))
 	case isDiskFull(err) && own.Path == "":
 		return withLines(err, "the disk of the builder is full: free space there, for example with "+prune)
 	case isDiskFull(err):
@@ -51,11 +52,7 @@ func isDiskFull(err error) bool {
 	if base, ok := errors.AsType[*buildkit.BaseImageError](err); ok {
 		return base.Fault == buildkit.DiskFull
 	}
-	if step, ok := errors.AsType[*buildkit.StepError](err); ok {
-		return step.Fault == buildkit.DiskFull
-	}
-	other, ok := errors.AsType[*buildkit.DaemonError](err)
-	return ok && other.Fault == buildkit.DiskFull
+	return faultOf(err) == buildkit.DiskFull
 }
 
 // diskRemedy returns how to get space for the folder of the embedded daemon.

@@ -115,6 +115,12 @@ func TestRemediesOfFullDisks(t *testing.T) {
 			"\nthe step says that a disk is full. Unless that is a tmpfs, or a disk elsewhere, it is that of the " +
 				"builder: " + remedy,
 		},
+		"a read-only disk": {
+			full, daemon.Disk{Path: "/cache", ReadOnly: true, Known: true},
+			"\nthe disk of the builder cannot be written: /cache is on a read-only file system. Linux does that " +
+				"after errors of a disk: read dmesg and repair it, or set PULUMI_BUILDKIT_DAEMON_DIR to a folder on " +
+				"another disk",
+		},
 		"a step, another": {wrote, daemon.Disk{}, ""},
 		"something else":  {&buildkit.StepError{ExitCode: 1}, own, ""},
 	} {

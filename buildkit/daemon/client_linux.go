@@ -137,11 +137,21 @@ func (c client) startDaemon(ctx context.Context, aliveLock *os.File) error {
 	}
 	c.logWithPIDs(ctx, "daemon started", "took", time.Since(begun), "mode", string(c.mode),
 		"snapshotter", readSnapshotter(c.daemonFolder), "idle", c.idle)
-	for line := range strings.Lines(c.logTail(keeperLog)) {
-		c.options.Note(strings.TrimSpace(line))
-	}
+	c.passNotes()
 	c.options.Note("started the embedded BuildKit daemon in " + c.Path())
 	return nil
+}
+
+// passNotes passes the lines of the keeper to the user.
+func (c client) passNotes() {
+	for line := range strings.Lines(c.logTail(keeperLog)) {
+		line = strings.TrimSpace(line)
+		if warning, ok := strings.CutPrefix(line, warningPrefix); ok {
+			c.options.Warn(warning)
+		} else {
+			c.options.Note(line)
+		}
+	}
 }
 
 // startKeeper starts a keeper and returns a channel that is closed when the keeper exits. The keeper usually outlives

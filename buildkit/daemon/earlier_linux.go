@@ -37,12 +37,16 @@ func (e *earlierDaemon) joinOrStop(ctx context.Context) (canJoin bool, err error
 	switch {
 	case err != nil || answer == wantedDaemon:
 		return err == nil, err
-	case answer == otherDaemon:
+	case answer == otherDaemon || answer == damagedDaemon:
 		e.stopSent = true
 		if err := stopDaemon(ctx, f, e.clientsLock); err != nil {
 			return false, err
 		}
-		e.client.logWithPIDs(ctx, "daemon stopped", "reason", otherDaemon.String())
+		e.client.logWithPIDs(ctx, "daemon stopped", "reason", answer.String())
+		if answer == damagedDaemon {
+			e.client.options.Note("stopped the embedded BuildKit daemon with a damaged build cache in " + f.Path())
+			return false, nil
+		}
 		e.client.options.Note("stopped the embedded BuildKit daemon of another version or configuration in " + f.Path())
 	case !e.killAt.IsZero() && time.Now().After(e.killAt):
 		e.killAt = time.Time{}

@@ -39,9 +39,10 @@ func identity(s setup) (string, error) {
 type answer int
 
 const (
-	noAnswer     answer = iota
-	wantedDaemon        // the daemon is the one that this client would start
-	otherDaemon         // the daemon is of another version or configuration
+	noAnswer      answer = iota
+	wantedDaemon         // the daemon is the one that this client would start
+	otherDaemon          // the daemon is of another version or configuration
+	damagedDaemon        // a build has met damage in the daemon's build cache
 )
 
 // String returns the answer in words.
@@ -51,6 +52,8 @@ func (a answer) String() string {
 		return "it is the one to join"
 	case otherDaemon:
 		return "it is of another version or configuration"
+	case damagedDaemon:
+		return "its build cache is damaged"
 	}
 	return "it does not answer"
 }
@@ -69,6 +72,9 @@ func compareDaemon(ctx context.Context, s setup) (answer, error) {
 		return noAnswer, err
 	}
 	have, err := s.Read(configFile, file.LimitText)
+	if s.isDamaged() {
+		return damagedDaemon, nil
+	}
 	if err == nil && string(have) == want {
 		return wantedDaemon, nil
 	}

@@ -19,6 +19,7 @@ const (
 	keeperName = "daemon-keeper"
 	initName   = "daemon-init"  // becomes the daemon
 	probeName  = "daemon-probe" // tries a user namespace
+	checkName  = "daemon-check" // checks a database
 
 	idlePoll  = 200 * time.Millisecond // how often the keeper looks whether somebody holds a lease
 	stopLimit = 5 * time.Second        // how long a daemon may take to stop before it is killed
@@ -27,15 +28,19 @@ const (
 	gateFD  = 4 // in the init: the keeper writes one byte when Pdeathsig protects the init
 )
 
-// RunRole plays one of three roles if args ask for it: the keeper, the init that becomes the daemon, or the probe of a
-// user namespace. main calls it before anything else with the arguments after the program's name. If handled is true,
-// main exits with exitCode.
+// RunRole plays one of four roles if args ask for it: the keeper, the init that becomes the daemon, the probe of a user
+// namespace, or the check of a database. main calls it before anything else with the arguments after the program's
+// name. If handled is true, main exits with exitCode.
 func RunRole(args []string) (handled bool, exitCode int) {
-	if len(args) == 0 || !slices.Contains([]string{keeperName, initName, probeName}, args[0]) {
+	if len(args) == 0 || !slices.Contains([]string{keeperName, initName, probeName, checkName}, args[0]) {
 		return false, 0
 	}
 	err := runProcess(args)
 	if err != nil {
+		if damage, ok := errors.AsType[*damageError](err); ok {
+			_, _ = fmt.Fprintln(os.Stdout, damage)
+			return true, damagedExit
+		}
 		_, _ = fmt.Fprintln(os.Stdout, args[0]+": "+err.Error()) // stdout is a log file, not the plugin's
 		return true, 1
 	}
@@ -43,8 +48,11 @@ func RunRole(args []string) (handled bool, exitCode int) {
 }
 
 func runProcess(args []string) error {
-	if args[0] == probeName {
+	switch {
+	case args[0] == probeName:
 		return probeNamespace()
+	case args[0] == checkName && len(args) == 2:
+		return checkDatabase(args[1])
 	}
 	s, err := parseSetup(args)
 	if err != nil {
@@ -99,6 +107,15 @@ func (k keeper) keep(aliveLock *os.File) error {
 	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.Remove(exitReasonFile), removeLeftovers(k.setup)); err != nil {
 		return err
 	}
+	if k.isSuspect() {
+		if _, err := k.repairState(); err != nil {
+			return err
+		}
+	}
+	if err := k.Write(runningFile, nil); err != nil {
+		return err
+	}
+	defer k.trimAside()()
 	if err := k.makeReserve(); err != nil {
 		k.log.Debug("no reserve made", "reason", err)
 	}
@@ -110,13 +127,34 @@ func (k keeper) keep(aliveLock *os.File) error {
 	if err := k.writeConfig(); err != nil {
 		return err
 	}
+	err := k.keepWithNetwork(aliveLock, signals)
+	if err == nil {
+		err = k.Remove(runningFile)
+	}
+	return errors.Join(err, removeLeftovers(k.setup))
+}
+
+// keepWithNetwork runs a daemon and the network of its steps. If the daemon exits before it answers, because its state
+// is damaged, keepWithNetwork repairs the state and runs another daemon.
+func (k keeper) keepWithNetwork(aliveLock *os.File, signals <-chan os.Signal) error {
 	stepRelay, err := stepNetwork(k).start()
 	if err != nil {
-		return errors.Join(fmt.Errorf("the network of steps: %w", err), removeLeftovers(k.setup))
+		return fmt.Errorf("the network of steps: %w", err)
 	}
+	defer stepRelay.stop()
 	err = k.runDaemon(aliveLock, signals, stepRelay)
-	stepRelay.stop()
-	return errors.Join(err, removeLeftovers(k.setup))
+	if !errors.Is(err, errDaemonExited) || !k.isAwaited() {
+		return err
+	}
+	repaired, errRepair := k.repairState()
+	if errRepair != nil || !repaired {
+		return errors.Join(err, errRepair)
+	}
+	if err := errors.Join(k.Remove(exitReasonFile), emptyTempFolder(k.daemonFolder)); err != nil {
+		return err
+	}
+	defer k.trimAside()()
+	return k.runDaemon(aliveLock, signals, stepRelay)
 }
 
 // note writes a line for the client, and into the debug log.

@@ -15,6 +15,7 @@ type Lease struct {
 	release    func() error
 	disk       func() Disk
 	freeSpace  func(context.Context) (uint64, error)
+	damage     func() error
 }
 
 // Endpoint returns where the daemon listens: unix:///path/to/buildkitd.sock.
@@ -39,6 +40,10 @@ func (l *Lease) Disk() Disk { return l.disk() }
 // FreeSpace makes the daemon remove all cache that no build uses, also if its disk is full. It returns how many bytes
 // became free.
 func (l *Lease) FreeSpace(ctx context.Context) (freed uint64, err error) { return l.freeSpace(ctx) }
+
+// ReportDamage says that a build has met damage in the build cache. No client joins the daemon any more. The next
+// Acquire stops it as soon as nobody holds a lease, has the cache checked, and replaces a damaged one.
+func (l *Lease) ReportDamage() error { return l.damage() }
 
 // Release releases the lease. The daemon stops after its idle time if nobody holds another lease. Further calls return
 // what the first one did.

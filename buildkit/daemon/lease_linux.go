@@ -41,6 +41,7 @@ func newLease(c client, clientsLock *os.File) (*Lease, error) {
 		},
 		disk:      func() Disk { return folderDisk(own.Path()) },
 		freeSpace: func(ctx context.Context) (uint64, error) { return freeSpace(ctx, own) },
+		damage:    func() error { return own.Write(damagedFile, nil) },
 		release:   sync.OnceValue(func() error { return errors.Join(clientsLock.Close(), own.Close()) }),
 	}, nil
 }

@@ -71,3 +71,14 @@ func openAndLock(ctx context.Context, f daemonFolder, name string, how int) (*os
 	}
 	return lock, nil
 }
+
+// isAwaited reports whether a client waits until the daemon is ready: that client holds the start lock.
+func (f daemonFolder) isAwaited() bool {
+	startLock, err := openLock(f, startLockFile)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = startLock.Close() }()
+	free, err := tryLock(startLock, unix.LOCK_SH)
+	return err == nil && !free
+}

@@ -37,6 +37,9 @@ type Options struct {
 	// Note is called with one line for the user at a time, while Acquire runs: that a daemon was started or stopped,
 	// for example. It may be nil.
 	Note func(line string)
+	// Warn is called as Note is, with a line that should stay: that the build cache was lost, for example. The default
+	// is Note.
+	Warn func(line string)
 	// Log receives records of level Debug: which daemon was taken, where and why. They hold no secret. Nil discards
 	// them. What the keeper decides later is in the file debug.log of the folder.
 	Log *slog.Logger
@@ -80,6 +83,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Note == nil {
 		o.Note = func(string) {}
+	}
+	if o.Warn == nil {
+		o.Warn = o.Note
 	}
 	return o, nil
 }

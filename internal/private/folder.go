@@ -149,6 +149,9 @@ func (f *Folder) Remove(name string) error {
 	return nil
 }
 
+// Rename gives an entry another name in the folder.
+func (f *Folder) Rename(name, to string) error { return f.root.Rename(name, to) }
+
 // RemoveAll removes an entry with everything below it. Links are removed, not followed.
 func (f *Folder) RemoveAll(name string) error { return f.root.RemoveAll(name) }
 
