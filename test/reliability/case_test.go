@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/faults"
 )
 
 // testCase is one scenario with one fault at one event.
@@ -102,6 +105,18 @@ type result struct {
 	hit      string
 	survived bool // the command succeeded in spite of the fault
 	broken   []string
+	took     time.Duration
+}
+
+// outcome returns the result in words.
+func (r result) outcome() string {
+	switch {
+	case r.hit == "":
+		return "nothing to meet"
+	case r.survived:
+		return "survived at " + r.hit
+	}
+	return "failed at " + r.hit
 }
 
 // meet runs the last command of a scenario with the fault of the case, and then once more without one. It judges both.
@@ -133,6 +148,7 @@ func (w *world) meet(ctx context.Context, s scenario, c testCase) (r result, err
 		w.note(s)
 	}
 	j.hit = r.hit
+	first.killed = first.killed || r.hit != "" && strings.HasPrefix(c.fault, faults.Kill) && c.point == "files"
 	r.survived = first.err == nil
 	if err := w.point.awaitIdle(ctx); err != nil {
 		j.violate("a wait has an end", "the daemon still sends requests: %v", err)

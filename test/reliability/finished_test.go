@@ -21,7 +21,8 @@ func readFinished(t *testing.T) map[string]bool {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
-		done[strings.TrimSpace(line)] = true
+		c, _, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		done[c] = true
 	}
 	return done
 }

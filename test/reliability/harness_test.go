@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // harness runs batches of cases and collects their results.
@@ -70,7 +71,9 @@ func (h *harness) runBatch(worlds map[kind]*world, b batch) {
 		b.cases = h.casesOf(w, s)
 	}
 	for _, c := range b.cases {
+		began := time.Now()
 		r, err := w.meet(ctx, s, c)
+		r.took = time.Since(began)
 		h.report(w, c, r, err)
 	}
 }
@@ -89,6 +92,9 @@ func (h *harness) casesOf(w *world, s scenario) (cases []testCase) {
 		}
 	}
 	h.t.Logf("%s, %s: %d events at the %s, %d cases", w.kind, s.name, len(events), point, len(cases))
+	if *list {
+		h.t.Log(strings.Join(events, "\n"))
+	}
 	cases = slices.DeleteFunc(cases, func(c testCase) bool { return done[c.String()] })
 	if !*whole {
 		random := rand.New(rand.NewPCG(*seed, 0))
@@ -119,7 +125,7 @@ func (h *harness) report(w *world, c testCase, r result, err error) {
 		h.survived++
 	}
 	if h.log != nil {
-		_, _ = fmt.Fprintln(h.log, c)
+		_, _ = fmt.Fprintf(h.log, "%s\t%s\t%s\n", c, r.took.Round(time.Millisecond), r.outcome())
 	}
 }
 

@@ -27,14 +27,21 @@ var causes = map[string][]string{
 var daemonCauses = []string{"EOF", "closed", "reset", "broken", "answer", "sent nothing", "lost", "ended", "gone",
 	"does not respond"}
 
+// fileCauses lists what an error may say of a file operation that failed.
+var fileCauses = []string{"no space left on device", "input/output error", "permission denied", "too many open files",
+	"short write"}
+
 // checkMessage checks that the error of a command names what failed, and how.
 func (j *judge) checkMessage(out outcome) {
 	if out.err == nil || out.killed {
 		return
 	}
 	subject, accepted := j.world.point.Host, causes[j.fault]
-	if j.world.kind == messageFaults {
+	switch j.world.kind {
+	case messageFaults:
 		subject, accepted = j.world.messages.socket, daemonCauses
+	case fileFaults:
+		subject, accepted = "", fileCauses
 	}
 	text := out.err.Error()
 	if j.fault != killDaemon && !strings.Contains(text, subject) {

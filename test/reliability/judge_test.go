@@ -61,7 +61,10 @@ func (j *judge) afterFault(out outcome) {
 		j.checkEnd("after a fault that the command survived", tags)
 	}
 	j.checkMessage(out)
-	j.checkLeftovers("after the fault")
+	j.checkProcesses("after the fault")
+	if !out.killed { // the next command removes what a killed one was writing
+		j.checkLeftovers("after the fault")
+	}
 }
 
 // afterRepeat judges the world after the next command, without a fault. held are the blobs before it.
@@ -77,6 +80,7 @@ func (j *judge) afterRepeat(first, second outcome, held map[string]bool) {
 	}
 	j.checkState("after the next command", tags)
 	j.checkEnd("after the next command", tags)
+	j.checkProcesses("after the next command")
 	j.checkLeftovers("after the next command")
 	j.checkWork(first, second, held)
 }
@@ -183,11 +187,15 @@ func (j *judge) checkEnd(when string, tags map[string]string) {
 	}
 }
 
-// checkLeftovers checks that no process and no temporary file of the command is left.
-func (j *judge) checkLeftovers(when string) {
+// checkProcesses checks that no process of the command is left.
+func (j *judge) checkProcesses(when string) {
 	if left := j.world.plugins(); len(left) > 0 {
 		j.violate("no process stays", "%s %v", when, left)
 	}
+}
+
+// checkLeftovers checks that no temporary file of the command is left.
+func (j *judge) checkLeftovers(when string) {
 	for _, folder := range folders {
 		_ = filepath.WalkDir(filepath.Join(j.world.root, folder), func(path string, entry fs.DirEntry, _ error) error {
 			if !entry.IsDir() && (folder == "tmp" || strings.Contains(entry.Name(), ".tmp")) {

@@ -2,6 +2,13 @@
 
 package reliability
 
+import (
+	"slices"
+	"strings"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/test/faults"
+)
+
 // kind is how a world runs commands.
 type kind string
 
@@ -13,7 +20,7 @@ const (
 )
 
 // kinds lists all kinds of worlds.
-var kinds = []kind{plainEngine, realCLI, messageFaults}
+var kinds = []kind{plainEngine, realCLI, messageFaults, fileFaults}
 
 // pluginName is the program of the provider.
 const pluginName = "pulumi-resource-buildkit"
@@ -54,15 +61,37 @@ func (w *world) points() map[string]point {
 	return points
 }
 
+// freezeStride is how many messages there are to one that freezes the connection: the plugin waits for seconds then.
+const freezeStride = 8
+
+// suits tells whether a file operation can fail that way.
+func suits(fault, event string) bool {
+	verb, _, _ := strings.Cut(event, " ")
+	switch fault {
+	case faults.NoSpace, faults.DiskFull:
+		return verb != "open" && verb != "remove"
+	case faults.AccessDenied:
+		return verb != "write" && verb != "sync"
+	case faults.TooManyFiles:
+		return verb == "open" || verb == "create"
+	case faults.ShortWrite, faults.TornWrite, faults.KillTorn:
+		return verb == "write"
+	}
+	return true
+}
+
 // faultsAt returns the faults that can happen to event i, from 0, of the quiet run of a scenario.
 func (w *world) faultsAt(s scenario, i int) (names []string) {
 	switch w.kind {
 	case realCLI:
 		return []string{killEngine}
 	case messageFaults:
-		return w.messages.proxy.Faults()
+		return slices.DeleteFunc(w.messages.proxy.Faults(), func(fault string) bool {
+			return strings.HasPrefix(fault, "freeze") && i%freezeStride != 0
+		})
 	case fileFaults:
-		return w.files.Faults()
+		event := w.snapshots[s.name].quiet["files"][i]
+		return slices.DeleteFunc(w.files.Faults(), func(fault string) bool { return !suits(fault, event) })
 	}
 	for _, fault := range append(registryFaults, killFaults...) {
 		if applies(fault, s.last.command, w.snapshots[s.name].requests[i]) {

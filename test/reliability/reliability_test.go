@@ -23,6 +23,7 @@ var (
 	only     = flag.String("only", "", "a regular expression of the cases to run")
 	finished = flag.String("finished", "", "a file of finished cases: they are left out, and others are added")
 	replay   = flag.String("replay", "", "one case to run, as a violation shows it")
+	list     = flag.Bool("list", false, "show the events of an undisturbed run")
 	workers  = flag.Int("workers", 2, "how many cases run at the same time")
 )
 

@@ -39,7 +39,7 @@ type world struct {
 	stack    *stack.Stack   // runs the commands with the real CLI; nil: this package's engine does
 	process  *stack.Process // of the CLI that runs
 	messages *messages      // between the plugin and its daemon; nil: the embedded daemon
-	files    supervisor     // of the plugin's file operations; nil: nobody
+	files    *supervisor    // of the plugin's file operations; nil: nobody
 
 	snapshots map[string]*snapshot // by scenario
 }
@@ -111,7 +111,7 @@ func (w *world) equip(ctx context.Context) (err error) {
 	}
 	switch w.kind {
 	case fileFaults:
-		w.files, err = newSupervisor(w.programs)
+		w.files, err = newSupervisor(ctx, w.programs, w.daemon)
 	case messageFaults:
 		w.messages, err = startMessages(w.daemon)
 	}
@@ -123,6 +123,9 @@ func (w *world) close() error {
 	var errs []error
 	if w.messages != nil {
 		errs = append(errs, w.messages.close())
+	}
+	if w.files != nil {
+		errs = append(errs, w.files.lease.Release())
 	}
 	if w.stack != nil {
 		errs = append(errs, w.stack.Close(context.Background()))
@@ -213,7 +216,7 @@ func (w *world) run(ctx context.Context, command string, p program) (outcome, er
 func (w *world) program() string {
 	folder := w.programs
 	if w.files != nil {
-		folder = w.files.bin()
+		folder = w.files.Bin
 	}
 	return filepath.Join(folder, pluginName)
 }
