@@ -12,7 +12,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/faults"
 )
 
-// TestMain puts the programs of buildPrograms on PATH. It becomes a supervised plugin, or the keeper of a daemon, if this process was started as one.
+// TestMain puts the programs of buildPrograms on PATH. It becomes a supervised plugin, or the keeper of a daemon, if
+// this process was started as one.
 func TestMain(m *testing.M) {
 	faults.Launch()
 	if handled, code := daemon.RunRole(os.Args[1:]); handled {
