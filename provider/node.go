@@ -71,8 +71,8 @@ func (m measured) fitnessFor(platform string) fitness {
 	return emulated
 }
 
-// assign returns for each platform the best of the candidates for an image, by its number. It returns the platforms that
-// no candidate may build.
+// assign returns for each platform the best of the candidates for an image, by its number. It returns the platforms
+// that no candidate may build.
 func assign(wanted []string, among []measured, image string) (chosen map[string]int, none []string) {
 	chosen = map[string]int{}
 	for _, platform := range wanted {

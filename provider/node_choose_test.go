@@ -23,8 +23,8 @@ func placeImages(images int, among ...measured) (places map[string]string, most,
 	return places, most, least
 }
 
-// sharing returns a candidate that shares.
-func sharing(name, serves string, only ...string) measured {
+// sharer returns a candidate that shares.
+func sharer(name, serves string, only ...string) measured {
 	m := candidateWith(name, serves, only...)
 	m.share = true
 	return m
@@ -34,7 +34,7 @@ func sharing(name, serves string, only ...string) measured {
 // images only.
 func TestBuildersThatShare(t *testing.T) {
 	t.Parallel()
-	a, b, c := sharing("a", x86), sharing("b", x86), sharing("c", x86)
+	a, b, c := sharer("a", x86), sharer("b", x86), sharer("c", x86)
 	all, most, least := placeImages(300, a, b, c)
 	if least < 75 || most > 125 {
 		t.Errorf("of 300 images a builder has %d to %d", least, most)
@@ -54,11 +54,11 @@ func TestBuildersThatShare(t *testing.T) {
 func TestBuildersThatShareNothing(t *testing.T) {
 	t.Parallel()
 	for name, among := range map[string][]measured{
-		"the first":      {candidateWith("a", x86), sharing("b", x86), sharing("c", x86)},
-		"no other":       {sharing("a", x86), candidateWith("b", x86), candidateWith("c", x86)},
-		"natively":       {sharing("b", arm), sharing("a", x86), sharing("c", arm)},
-		"named":          {sharing("b", arm), sharing("a", arm, "linux/amd64")},
-		"the only one":   {sharing("a", x86), sharing("b", x86, "linux/arm64")},
+		"the first":      {candidateWith("a", x86), sharer("b", x86), sharer("c", x86)},
+		"no other":       {sharer("a", x86), candidateWith("b", x86), candidateWith("c", x86)},
+		"natively":       {sharer("b", arm), sharer("a", x86), sharer("c", arm)},
+		"named":          {sharer("b", arm), sharer("a", arm, "linux/amd64")},
+		"the only one":   {sharer("a", x86), sharer("b", x86, "linux/arm64")},
 		"without shares": {candidateWith("a", x86), candidateWith("b", x86)},
 	} {
 		places, _, _ := placeImages(20, among...)

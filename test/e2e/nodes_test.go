@@ -29,7 +29,7 @@ func startSecondNode(t *testing.T) string {
 
 // keepEmulation starts the daemon of the suite, which registers emulation for every daemon of this machine. It holds
 // that daemon until the test ends. A BuildKit daemon looks for emulation when it starts.
-func keepEmulation(t *testing.T) {
+func keepEmulation(t testing.TB) {
 	t.Helper()
 	s := open(t, project(t, "platforms: [linux/amd64]\nexports: [{ cacheonly: {} }]\n",
 		map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}))

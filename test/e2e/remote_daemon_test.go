@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -24,6 +25,7 @@ type remoteDaemon struct {
 	certificates certificates
 	socket       string
 	apart        bool // with its own PID and mount namespaces, so that nothing of it outlives it
+	steps        int  // how many run at a time; 0: no limit
 	hostPort     string
 
 	once sync.Once
@@ -51,7 +53,7 @@ func (d *remoteDaemon) startOnce(t testing.TB) {
 	args := []string{filepath.Join(shared.Bin, "buildkitd"), "--root", filepath.Join(d.dir, "root"),
 		"--addr", "unix://" + d.socket, "--addr", "tcp://" + d.hostPort, "--containerd-worker=false",
 		"--tlscacert", d.certificates.path("ca"), "--tlscert", d.certificates.path("builder"),
-		"--tlskey", d.certificates.path("builder-key")}
+		"--tlskey", d.certificates.path("builder-key"), fmt.Sprintf("--oci-max-parallelism=%d", d.steps)}
 	if d.apart {
 		args = append([]string{"unshare", "--pid", "--fork", "--kill-child", "--mount-proc"}, args...)
 	}

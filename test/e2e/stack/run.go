@@ -25,7 +25,8 @@ const commandTime = 5 * time.Minute
 // Result is a finished command.
 type Result struct {
 	Stdout, Stderr string
-	Code           int // exit code; -1: ended by a signal
+	Code           int           // exit code; -1: ended by a signal
+	Computed       time.Duration // processor time of the command and of the processes that it waited for
 	Elapsed        time.Duration
 }
 
@@ -123,6 +124,7 @@ func (p *Process) Wait() (Result, error) {
 	result := Result{
 		Stdout: p.stdout.String(), Stderr: p.stderr.String(),
 		Code: p.cmd.ProcessState.ExitCode(), Elapsed: time.Since(p.started),
+		Computed: p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime(),
 	}
 	LookFor("output of "+strings.Join(p.cmd.Args, " "), []byte(result.All()))
 	if exit := new(exec.ExitError); err == nil || errors.As(err, &exit) {
