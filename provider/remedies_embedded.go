@@ -62,6 +62,7 @@ var embeddedRemedies = map[daemon.Fault]string{
 	daemon.CAFileLink:      "Write the path of its target in registries",
 
 	daemon.IdleText:         "Write 90s or 10m",
+	daemon.SizeText:         "Write 20GB or 20GiB",
 	daemon.NotReady:         "Read buildkitd.log and keeper.log in $path",
 	daemon.ProgramsReplaced: "Try again",
 	daemon.InUse:            "Try again when they have ended, or set PULUMI_BUILDKIT_DAEMON_DIR to another folder",

@@ -62,7 +62,7 @@ func acquireFrom(ctx context.Context, o Options) (*Lease, error) {
 // acquireIn returns a lease on the daemon of the folder. The error wraps errOtherDaemon while other clients use a
 // daemon of another version or configuration there.
 func acquireIn(ctx context.Context, f daemonFolder, o Options) (*Lease, error) {
-	s, err := newSetup(f, o.Idle)
+	s, err := newSetup(f, o)
 	if err != nil {
 		return nil, cmp.Or(client{setup: setup{daemonFolder: f, mode: clientMode()}, options: o}.checkMachine(ctx), err)
 	}
@@ -81,7 +81,7 @@ func acquireIn(ctx context.Context, f daemonFolder, o Options) (*Lease, error) {
 // acquireBeside returns a lease on a daemon in a folder below f. That daemon has its own cache. So two versions of the
 // plugin, or two configurations, can build at the same time.
 func acquireBeside(ctx context.Context, f daemonFolder, o Options, trusted trust) (*Lease, error) {
-	s, err := newSetup(f, o.Idle)
+	s, err := newSetup(f, o)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func acquireBeside(ctx context.Context, f daemonFolder, o Options, trusted trust
 	if err != nil {
 		return nil, err
 	}
-	beside, err := f.child(ctx, fmt.Sprintf("beside-%x", sha256.Sum256([]byte(text)))[:len("beside-")+8])
+	beside, err := f.child(ctx, fmt.Sprintf("beside-%x", sha256.Sum256([]byte(withoutSizes(text))))[:len("beside-")+8])
 	if err != nil {
 		return nil, err
 	}

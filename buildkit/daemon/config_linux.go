@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"unicode"
 	"unicode/utf8"
@@ -94,13 +95,13 @@ func (s setup) configuration() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	size, err := diskSize(s.daemonFolder)
+	reserved, used, err := s.cacheSizes()
 	if err != nil {
 		return "", err
 	}
 	text := fmt.Sprintf(configText,
 		quote(inDaemon(rootFolder)), quote("unix://"+inDaemon(socketFile)), quote(inDaemon(traceFile)),
-		quote(s.runcPath()), privileges, diskShare(size, 10, 10e9), diskShare(size, 80, 100e9),
+		quote(s.runcPath()), privileges, reserved, used,
 		quote(inDaemon(networkConfig)), quote(inDaemon(pluginFolder)), entitlements,
 		quote(readSnapshotter(s.daemonFolder)))
 	registries, err := registriesConfig(s.daemonFolder)
@@ -132,6 +133,24 @@ func quote(text string) string {
 	}
 	return string(append(quoted, '"'))
 }
+
+// cacheSizes returns how much of the cache the garbage collection always keeps, and how much it keeps at most.
+func (s setup) cacheSizes() (reserved, used string, err error) {
+	const defaultReserved, defaultUsed = 10e9, 100e9
+	disk, err := diskSize(s.daemonFolder)
+	if s.size == 0 || err != nil {
+		return diskShare(disk, 10, defaultReserved), diskShare(disk, 80, defaultUsed), err
+	}
+	return quote(strconv.FormatInt(min(disk/10, defaultReserved, s.size), 10)), quote(strconv.FormatInt(s.size, 10)), nil
+}
+
+// withoutSizes returns a configuration without the sizes of the cache. Daemons that differ in them alone are the same:
+// another size must not need another cache.
+func withoutSizes(config string) string {
+	return sizeLines.ReplaceAllString(config, "")
+}
+
+var sizeLines = regexp.MustCompile(`(?m)^(?:reservedSpace|maxUsedSpace) = .*\n`)
 
 // diskShare returns the smaller of a percentage of a disk and a number of bytes, in the format of buildkitd.toml.
 func diskShare(disk, percentage, limit int64) string {

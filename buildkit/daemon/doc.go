@@ -13,6 +13,8 @@
 //	checkNamespace tries the user namespace of an ordinary user              (namespace_linux.go, mode_linux.go)
 //	RunRole       runs the keeper, which starts and stops the daemon         (keeper_linux.go, daemon_linux.go)
 //	becomeDaemon  runs buildkitd in its namespaces                           (init_linux.go, config_linux.go)
+//	repairState   puts a damaged state aside                                 (damage_linux.go, database_linux.go)
+//	makeReserve   keeps space for the time when the disk is full             (reserve_linux.go, space_linux.go)
 //	removeLeftovers removes what an earlier daemon left                      (leftovers_linux.go, cgroup_linux.go)
 //	chooseSnapshotter takes the fastest way to store files that works        (snapshotter_linux.go)
 //	registerEmulators registers QEMU for steps of foreign platforms          (binfmt_linux.go, architecture_linux.go)
@@ -40,10 +42,10 @@
 // daemon still does not answer, the client kills it, unless others hold leases. If alive.lock is free, the client
 // starts a keeper and passes the lock on in the open file. So no second keeper can start in between.
 //
-// A client joins a daemon if the daemon's configuration is, to the byte, what this client would write. The
-// configuration begins with the digests of the programs. The client stops a daemon of another version or configuration
-// if nobody holds a lease on it. If somebody does, the client uses a second daemon, in a folder below the first one's.
-// The process that answers on the socket has to belong to root or this user, and to have alive.lock open.
+// A client joins a daemon if the daemon's configuration is, but for the sizes of the cache, what this client would
+// write. The configuration begins with the digests of the programs. The client stops a daemon of another version or
+// configuration if nobody holds a lease on it. If somebody does, the client uses a second daemon, in a folder below the
+// first one's. The process that answers on the socket has to belong to root or this user, and to have alive.lock open.
 //
 // A client logs which daemon it took and why (Options.Log). The keeper outlives the clients, and logs to debug.log in
 // the folder: when the daemon stopped, for example, and why.

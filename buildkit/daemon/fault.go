@@ -48,6 +48,7 @@ const (
 	CAFileLink      // the file with the certificate authorities of a registry is a link that leads elsewhere
 
 	IdleText         // the idle time is not a duration above zero
+	SizeText         // the size of the build cache is not a size above zero
 	NotReady         // the daemon in the folder Path was not ready in time
 	ProgramsReplaced // the programs of the daemon were replaced while it started
 	InUse            // other builds use the daemon, which is of another version or configuration

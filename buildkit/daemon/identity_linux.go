@@ -18,7 +18,7 @@ import (
 )
 
 // identityFormat must be raised when a keeper begins to do something else with the same programs and configuration.
-const identityFormat = 1
+const identityFormat = 2
 
 // identity returns the comments at the beginning of a daemon's configuration: the digests of its programs. With these
 // comments, two daemons are the same if and only if their configurations are.
@@ -75,7 +75,7 @@ func compareDaemon(ctx context.Context, s setup) (answer, error) {
 	if s.isDamaged() {
 		return damagedDaemon, nil
 	}
-	if err == nil && string(have) == want {
+	if err == nil && withoutSizes(string(have)) == withoutSizes(want) {
 		return wantedDaemon, nil
 	}
 	return otherDaemon, nil

@@ -5,7 +5,10 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/docker/go-units"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 )
@@ -13,6 +16,7 @@ import (
 const (
 	dirVariable  = "PULUMI_BUILDKIT_DAEMON_DIR"
 	idleVariable = "PULUMI_BUILDKIT_DAEMON_IDLE"
+	sizeVariable = "PULUMI_BUILDKIT_DAEMON_SIZE"
 
 	defaultIdle  = time.Minute
 	defaultLimit = 30 * time.Second
@@ -27,6 +31,9 @@ type Options struct {
 	// Idle is how long the daemon runs after its last lease was released. The client that starts the daemon decides.
 	// The default is the environment variable PULUMI_BUILDKIT_DAEMON_IDLE (a Go duration), else 60 s.
 	Idle time.Duration
+	// Size is how many bytes of build cache the daemon keeps. The client that starts the daemon decides. The default is
+	// the environment variable PULUMI_BUILDKIT_DAEMON_SIZE (20GB or 20GiB), else 100 GB, or 80 % of a smaller disk.
+	Size int64
 	// Limit bounds Acquire. The default is 30 s.
 	Limit time.Duration
 	// Registries holds, by host, the registries that the daemon does not reach by https with the machine's own
@@ -69,6 +76,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	o.Log.Debug("folder chosen", "folder", o.Dir, "origin", origin)
 	if o.Idle, err = resolveIdle(o.Idle); err != nil {
+		return o, err
+	}
+	if o.Size, err = resolveSize(o.Size); err != nil {
 		return o, err
 	}
 	if o.Limit == 0 {
@@ -146,4 +156,21 @@ func resolveIdle(idle time.Duration) (time.Duration, error) {
 		return 0, newError(IdleText, "", "%s=%q is not a duration above zero", idleVariable, text)
 	}
 	return idle, nil
+}
+
+// resolveSize returns the size of the build cache: the given one, the environment's, or 0 for the default.
+func resolveSize(size int64) (int64, error) {
+	text := os.Getenv(sizeVariable)
+	if size > 0 || text == "" {
+		return size, nil
+	}
+	parse := units.FromHumanSize
+	if strings.Contains(strings.ToLower(text), "ib") {
+		parse = units.RAMInBytes
+	}
+	size, err := parse(text)
+	if err != nil || size <= 0 {
+		return 0, newError(SizeText, "", "%s=%q is not a size above zero", sizeVariable, text)
+	}
+	return size, nil
 }

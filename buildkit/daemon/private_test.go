@@ -4,6 +4,7 @@ package daemon_test
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -146,6 +147,16 @@ func TestOptionsSayWhatIsWrong(t *testing.T) {
 	}
 	wantFault(t, err, daemon.IdleText)
 	t.Setenv("PULUMI_BUILDKIT_DAEMON_IDLE", "")
+	for _, size := range []string{"much", "0", "-1GB", "20 apples"} {
+		t.Setenv("PULUMI_BUILDKIT_DAEMON_SIZE", size)
+		_, err := daemon.Acquire(t.Context(), daemon.Options{Dir: t.TempDir()})
+		if want := fmt.Sprintf("PULUMI_BUILDKIT_DAEMON_SIZE=%q is not a size above zero", size); err == nil ||
+			err.Error() != want {
+			t.Errorf("error %v", err)
+		}
+		wantFault(t, err, daemon.SizeText)
+	}
+	t.Setenv("PULUMI_BUILDKIT_DAEMON_SIZE", "")
 	foreign := t.TempDir()
 	if err := os.Chown(foreign, 65534, 65534); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -16,6 +17,7 @@ type setup struct {
 	daemonFolder
 	mode        mode
 	idle        time.Duration
+	size        int64 // how many bytes of build cache it keeps; 0: the default
 	buildkitd   string
 	runc        string
 	network     string // the program that is the CNI plugin and the relay
@@ -24,7 +26,7 @@ type setup struct {
 
 // newSetup returns the setup of the daemon that this client would start in the folder. It returns an *Error if a
 // program is missing.
-func newSetup(f daemonFolder, idle time.Duration) (setup, error) {
+func newSetup(f daemonFolder, o Options) (setup, error) {
 	buildkitd, err := findBinary("buildkitd")
 	if err != nil {
 		return setup{}, err
@@ -37,7 +39,10 @@ func newSetup(f daemonFolder, idle time.Duration) (setup, error) {
 	if err != nil {
 		return setup{}, err
 	}
-	s := setup{daemonFolder: f, mode: clientMode(), idle: idle, buildkitd: buildkitd, runc: runc, network: program}
+	s := setup{
+		daemonFolder: f, mode: clientMode(), idle: o.Idle, size: o.Size,
+		buildkitd: buildkitd, runc: runc, network: program,
+	}
 	if s.mode == rootless {
 		s.rootlesskit, err = findBinary("rootlesskit")
 	}
@@ -48,12 +53,13 @@ func newSetup(f daemonFolder, idle time.Duration) (setup, error) {
 func (s setup) arguments(role string) []string {
 	return []string{
 		role, s.Path(), s.idle.String(), string(s.mode), s.buildkitd, s.runc, s.network, s.rootlesskit,
+		strconv.FormatInt(s.size, 10),
 	}
 }
 
 // parseSetup returns the setup that the client passed on as arguments.
 func parseSetup(args []string) (setup, error) {
-	if len(args) != 8 {
+	if len(args) != 9 {
 		return setup{}, errors.New("only the plugin starts this process")
 	}
 	idle, err := time.ParseDuration(args[2])
@@ -64,9 +70,14 @@ func parseSetup(args []string) (setup, error) {
 	if err != nil {
 		return setup{}, err
 	}
+	size, err := strconv.ParseInt(args[8], 10, 64)
+	if err != nil {
+		return setup{}, err
+	}
 	f, err := openPassed(context.Background(), args[1], m)
 	return setup{
-		daemonFolder: f, mode: m, idle: idle, buildkitd: args[4], runc: args[5], network: args[6], rootlesskit: args[7],
+		daemonFolder: f, mode: m, idle: idle, size: size,
+		buildkitd: args[4], runc: args[5], network: args[6], rootlesskit: args[7],
 	}, err
 }
 
