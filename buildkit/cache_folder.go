@@ -23,6 +23,7 @@ import (
 type cacheStore struct {
 	content.Store
 	root *os.Root
+	stop func(error) error // remembers why a blob could not be written; nil if the build goes on without the cache
 }
 
 // cacheStoreName returns the name by which the daemon asks for the folder of a cache.
@@ -81,11 +82,13 @@ func (s *solve) openCache(ctx context.Context, c Cache) (string, error) {
 // imageName is the annotation for which containerd looks first, before that of OCI.
 const imageName = "io.containerd.image.name"
 
+var errNoCacheIndex = errors.New("it is not the index of a cache")
+
 // findTag returns the digest that an index has under a tag. The errors show nothing of the text.
 func findTag(text []byte, tag string) (string, error) {
 	var index ocispecs.Index
 	if json.Unmarshal(text, &index) != nil {
-		return "", errors.New("it is not the index of a cache")
+		return "", errNoCacheIndex
 	}
 	for _, name := range []string{imageName, ocispecs.AnnotationRefName} {
 		for _, m := range index.Manifests {
@@ -100,17 +103,24 @@ func findTag(text []byte, tag string) (string, error) {
 // openCacheFolders opens the folders of the caches that the build writes, and returns the caches that can be written.
 // It leaves out a folder that cannot be written to if the cache has ignore-error, and warns of it. Otherwise it returns
 // a *CacheError for the first one.
-func (s *solve) openCacheFolders(caches []Cache) (usable []Cache, err error) {
+func (s *solve) openCacheFolders(ctx context.Context, caches []Cache) (usable []Cache, err error) {
 	for _, c := range caches {
 		if c.Type != "local" {
 			usable = append(usable, c)
 			continue
 		}
-		_, err := s.openStore(c.Options["dest"], s.plan.Files.ProjectBounds().MakeRoot)
+		store, err := s.openStore(c.Options["dest"], s.plan.Files.ProjectBounds().MakeRoot)
+		if err == nil {
+			err = store.removeTornIndex(ctx)
+		}
+		isOptional := c.Options["ignore-error"] == "true"
 		switch {
 		case err == nil:
+			if !isOptional {
+				store.stop = s.readGuard.stop
+			}
 			usable = append(usable, c)
-		case c.Options["ignore-error"] == "true":
+		case isOptional:
 			s.steps.warn(&CacheError{Export: true, Err: fmt.Errorf("%w: the image is built without this cache", err)})
 		default:
 			return nil, &CacheError{Export: true, Err: err}

@@ -31,23 +31,6 @@ type Sink interface {
 	Abort() error // nil, or why the sink took no more
 }
 
-// ExportError is an export that cannot be written.
-type ExportError struct {
-	Path string // of the file; "" if Err names it
-	Err  error
-}
-
-// Error names the file and the cause.
-func (e *ExportError) Error() string {
-	if e.Path == "" {
-		return e.Err.Error()
-	}
-	return e.Path + ": " + e.Err.Error()
-}
-
-// Unwrap returns the cause.
-func (e *ExportError) Unwrap() error { return e.Err }
-
 // openExports opens the folders and sinks of the exports and returns the entries for the daemon. It returns an
 // *ExportError for a folder that cannot be made, and the error of Open as it is.
 //

@@ -54,6 +54,9 @@ func (r *receiver) DiffCopy(stream filesync.FileSend_DiffCopyServer) error {
 		if old, ok := errors.AsType[*OldDaemonError](err); ok {
 			return r.stop(old)
 		}
+		if path, cause, ok := fileError(folder.root.Name(), err); ok {
+			return r.stop(&ExportError{Path: path, Err: cause})
+		}
 		return err
 	})
 }

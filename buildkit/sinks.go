@@ -2,11 +2,13 @@ package buildkit
 
 import (
 	"archive/tar"
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 )
@@ -18,6 +20,9 @@ type fileSink struct {
 	temp   string // its name in dir
 	path   string
 	commit func(*fileSink) error
+
+	mu     sync.Mutex
+	failed error // of the first write that failed
 }
 
 // NewFile returns a sink that replaces the file at path. It makes the folders above path. If project is not "", links
@@ -56,7 +61,10 @@ func newFileSink(project, path string, commit func(*fileSink) error) (Sink, erro
 	}
 	f := &fileSink{dir: dir, path: path, temp: temporaryName(filepath.Base(path)), commit: commit}
 	if f.File, err = create(dir, f.temp); err != nil {
-		return nil, &ExportError{Err: errors.Join(err, dir.Close())}
+		if _, cause, ok := fileError("", err); ok {
+			err = cause // the name is that of the temporary file
+		}
+		return nil, &ExportError{Path: path, Err: errors.Join(err, dir.Close())}
 	}
 	return f, nil
 }
@@ -79,9 +87,26 @@ func (f *fileSink) Commit() error {
 	return nil
 }
 
-// Abort removes the temporary file.
+// Write appends to the temporary file.
+func (f *fileSink) Write(data []byte) (int, error) {
+	n, err := f.File.Write(data)
+	if err != nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.failed = cmp.Or(f.failed, err)
+	}
+	return n, err
+}
+
+// Abort removes the temporary file. It returns an *ExportError if a write failed: the daemon tells that only as text,
+// as it tells what fails on its own disk.
 func (f *fileSink) Abort() error {
 	f.removeTemporary()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, cause, ok := fileError("", f.failed); ok {
+		return &ExportError{Path: f.path, Err: cause}
+	}
 	return nil
 }
 

@@ -144,7 +144,7 @@ func (s *solve) prepare(ctx context.Context, in *inputs.Inputs, access Access) (
 	}
 	s.steps.alternatives = slices.ContainsFunc(access.CacheFrom, func(c Cache) bool { return c.Alternative })
 	imports := s.openLocalCaches(ctx, access.CacheFrom)
-	caches, err := s.openCacheFolders(access.CacheTo)
+	caches, err := s.openCacheFolders(ctx, access.CacheTo)
 	if err != nil {
 		return client.SolveOpt{}, err
 	}
@@ -218,6 +218,9 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	}
 	if unhashed := s.readGuard.err(); unhashed != nil {
 		return unhashed
+	}
+	if unwritten := cacheIndexError(err); unwritten != nil {
+		return unwritten
 	}
 	if wrong := s.inputs.EncodingError(err); wrong != nil {
 		return wrong

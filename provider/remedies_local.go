@@ -3,6 +3,7 @@ package provider
 import (
 	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
@@ -31,7 +32,7 @@ func explainLocal(err error) error {
 		return fmt.Errorf("%w; use a newer builder", err)
 	}
 	if errors.As(err, new(*buildkit.ExportError)) {
-		return fmt.Errorf("exports: %w", err)
+		return fmt.Errorf("exports: %w%s", err, spaceRemedy(err))
 	}
 	if cache, ok := errors.AsType[*buildkit.CacheError](err); ok {
 		return fmt.Errorf("%s: %w%s", cacheInput(cache), err, cacheRemedy(cache))
@@ -47,13 +48,22 @@ func cacheInput(cache *buildkit.CacheError) string {
 	return "cacheFrom"
 }
 
-// cacheRemedy returns the remedy for a file that does not belong into a cache, as a sentence. It returns "" for any
-// other failure.
+// spaceRemedy returns the remedy for a disk of this machine that is full, as a sentence. It returns "" for any other
+// failure.
+func spaceRemedy(err error) string {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return ". Free space on the disk of that folder"
+	}
+	return ""
+}
+
+// cacheRemedy returns the remedy for a file that does not belong into a cache, and for a full disk, as a sentence. It
+// returns "" for any other failure.
 func cacheRemedy(cache *buildkit.CacheError) string {
 	if errors.As(cache, new(*buildkit.CacheFileError)) {
 		return ". Remove it"
 	}
-	return ""
+	return spaceRemedy(cache)
 }
 
 // warningText returns the text of a warning with the input that it is about and what to do.

@@ -3,8 +3,10 @@ package provider
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
@@ -51,6 +53,12 @@ func TestExplainLocal(t *testing.T) {
 		"exports: a.tar: other":    &buildkit.ExportError{Path: "a.tar", Err: other},
 		"exports: " + link.Error(): link,
 		"cacheTo: other":           &buildkit.CacheError{Export: true, Err: other},
+		"exports: out/a: no space left on device. Free space on the disk of that folder": &buildkit.ExportError{
+			Path: "out/a", Err: syscall.ENOSPC,
+		},
+		"cacheTo: write c: no space left on device. Free space on the disk of that folder": &buildkit.CacheError{
+			Export: true, Err: &fs.PathError{Op: "write", Path: "c", Err: syscall.ENOSPC},
+		},
 		"cacheTo: " + kind + ". Remove it": &buildkit.CacheError{
 			Export: true, Err: &buildkit.CacheFileError{Path: "f"},
 		},
