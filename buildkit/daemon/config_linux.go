@@ -141,7 +141,8 @@ func (s setup) cacheSizes() (reserved, used string, err error) {
 	if s.size == 0 || err != nil {
 		return diskShare(disk, 10, defaultReserved), diskShare(disk, 80, defaultUsed), err
 	}
-	return quote(strconv.FormatInt(min(disk/10, defaultReserved, s.size), 10)), quote(strconv.FormatInt(s.size, 10)), nil
+	least := min(disk/10, defaultReserved, s.size)
+	return quote(strconv.FormatInt(least, 10)), quote(strconv.FormatInt(s.size, 10)), nil
 }
 
 // withoutSizes returns a configuration without the sizes of the cache. Daemons that differ in them alone are the same:
