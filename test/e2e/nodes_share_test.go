@@ -14,7 +14,8 @@ func alike(t testing.TB, images int, dockerfile string) fs.FS {
 	resources := "resources:\n"
 	for i := range images {
 		resources += fmt.Sprintf("  image-%d:\n    type: buildkit:Image\n    properties:\n      "+
-			"context: { location: app }\n      platforms: [linux/amd64]\n      buildArgs: { NUMBER: \"%d\" }\n      tags: [\"REPO:%d\"]\n", i, i, i)
+			"context: { location: app }\n      platforms: [linux/amd64]\n      "+
+			"buildArgs: { NUMBER: \"%d\" }\n      tags: [\"REPO:%d\"]\n", i, i, i)
 	}
 	return program(t, resources, map[string]string{"app/Dockerfile": dockerfile})
 }
