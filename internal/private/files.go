@@ -121,11 +121,18 @@ func (f *Folder) Read(name string, limit int64) ([]byte, error) {
 	return content, nil
 }
 
+// tempLife is much longer than Write takes. An older file of it belongs to a process that was killed.
+const tempLife = time.Minute
+
 // KeepNewest removes the files that were written first, until at most n are left with at most limit bytes in all. The
-// limit 0 is none. A file that cannot be removed stays.
+// limit 0 is none. It also removes what a killed process did not finish to write. A file that cannot be removed stays.
 func (f *Folder) KeepNewest(n int, limit int64) {
 	entries, err := f.Entries()
-	if err != nil || limit == 0 && len(entries) <= n {
+	if err != nil {
+		return
+	}
+	entries = slices.DeleteFunc(entries, f.removeAbandoned)
+	if limit == 0 && len(entries) <= n {
 		return
 	}
 	if limit == 0 {
@@ -143,6 +150,15 @@ func (f *Folder) KeepNewest(n int, limit int64) {
 			_ = f.Remove(info.Name())
 		}
 	}
+}
+
+// removeAbandoned removes a file that Write began long ago. It returns false for any other file, and if it cannot.
+func (f *Folder) removeAbandoned(entry fs.DirEntry) bool {
+	if !IsTemporary(entry.Name()) {
+		return false
+	}
+	info, err := entry.Info()
+	return err == nil && time.Since(info.ModTime()) > tempLife && f.Remove(entry.Name()) == nil
 }
 
 // keptAt holds when KeepAbout last looked at a folder, by its path.

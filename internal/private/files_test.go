@@ -1,6 +1,7 @@
 package private
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,6 +36,24 @@ func TestKeepNewest(t *testing.T) {
 				t.Errorf("got %v and %v, want %v", left, err, test.want)
 			}
 		})
+	}
+}
+
+// A file that a killed process did not finish to write is removed. One that may still be written stays.
+func TestKeepNewestRemovesAbandonedFiles(t *testing.T) {
+	t.Parallel()
+	folder := folderOfThree(t)
+	for name, age := range map[string]time.Duration{tempPrefix + "old": 2 * tempLife, tempPrefix + "young": 0} {
+		path, written := filepath.Join(folder.Path(), name), time.Now().Add(-age)
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, written, written)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	folder.KeepNewest(10, 0)
+	for name, want := range map[string]bool{tempPrefix + "old": false, tempPrefix + "young": true, "a": true} {
+		if _, err := os.Stat(filepath.Join(folder.Path(), name)); (err == nil) != want {
+			t.Errorf("%s is there: %v, want %v", name, err == nil, want)
+		}
 	}
 }
 

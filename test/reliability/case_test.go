@@ -157,6 +157,7 @@ func (w *world) meet(ctx context.Context, s scenario, c testCase) (r result, err
 	for _, p := range w.points() {
 		p.Reset()
 	}
+	w.ageLeftovers()
 	held := w.blobs()
 	second, err := w.run(ctx, last.command, program)
 	if err != nil {

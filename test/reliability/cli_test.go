@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -17,6 +18,9 @@ import (
 
 // endLimit is how long the plugin may outlive a killed engine.
 const endLimit = 20 * time.Second
+
+// changes matches what the CLI says of a change of the image or the index.
+var changes = regexp.MustCompile(`buildkit:index:\w+ \w+ (created|updated|deleted|refreshed)`)
 
 // runCLI runs one command with the real CLI, and reads the state that it leaves.
 func (w *world) runCLI(ctx context.Context, command string, p program) (out outcome, err error) {
@@ -34,7 +38,7 @@ func (w *world) runCLI(ctx context.Context, command string, p program) (out outc
 	if err != nil {
 		return out, err
 	}
-	out = outcome{log: ended.All(), killed: ended.Code < 0, changed: !strings.Contains(ended.All(), " unchanged")}
+	out = outcome{log: ended.All(), killed: ended.Code < 0, changed: changes.MatchString(ended.All())}
 	if ended.Code != 0 {
 		out.err = errors.New(ended.All())
 	}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -198,12 +199,24 @@ func (j *judge) checkProcesses(when string) {
 func (j *judge) checkLeftovers(when string) {
 	for _, folder := range folders {
 		_ = filepath.WalkDir(filepath.Join(j.world.root, folder), func(path string, entry fs.DirEntry, _ error) error {
-			if !entry.IsDir() && (folder == "tmp" || strings.Contains(entry.Name(), ".tmp")) {
+			temporary := folder == "tmp" || strings.HasPrefix(entry.Name(), ".new-")
+			if temporary && !entry.IsDir() {
 				j.violate("no temporary file stays", "%s %s", when, path)
 			}
 			return nil
 		})
 	}
+}
+
+// ageLeftovers makes the files that a killed plugin was writing look old, because the plugin removes only those.
+func (w *world) ageLeftovers() {
+	_ = filepath.WalkDir(filepath.Join(w.root, "home"), func(path string, entry fs.DirEntry, _ error) error {
+		if strings.HasPrefix(entry.Name(), ".new-") {
+			old := time.Now().Add(-time.Hour)
+			_ = os.Chtimes(path, old, old)
+		}
+		return nil
+	})
 }
 
 // tags returns the tags of the repository app and their digests.

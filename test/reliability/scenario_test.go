@@ -28,20 +28,25 @@ type step struct {
 	command string
 	kind    string // of the resource: Image or Index
 	content string // what distinguishes the image; NEW stands for a content that nobody built before
+	cache   bool   // whether it exports a build cache to the registry
 }
 
 // scenarios lists what the harness knows.
 var scenarios = []scenario{
-	{"create", nil, step{up, "Image", "NEW"}},
-	{"update", []step{{up, "Image", "old"}}, step{up, "Image", "NEW"}},
-	{"rollback", []step{{up, "Image", "first"}, {up, "Image", "second"}}, step{up, "Image", "first"}},
-	{"refresh", []step{{up, "Image", "old"}}, step{refresh, "Image", "old"}},
-	{"destroy", []step{{up, "Image", "old"}}, step{destroy, "Image", "old"}},
-	{"index-create", nil, step{up, "Index", "NEW"}},
-	{"index-update", []step{{up, "Index", "old"}}, step{up, "Index", "NEW"}},
-	{"index-refresh", []step{{up, "Index", "old"}}, step{refresh, "Index", "old"}},
-	{"index-destroy", []step{{up, "Index", "old"}}, step{destroy, "Index", "old"}},
+	{name: "create", last: upTo("Image", "NEW")},
+	{name: "update", before: []step{upTo("Image", "old")}, last: upTo("Image", "NEW")},
+	{name: "rollback", before: []step{upTo("Image", "first"), upTo("Image", "second")}, last: upTo("Image", "first")},
+	{name: "refresh", before: []step{upTo("Image", "old")}, last: step{command: refresh, kind: "Image"}},
+	{name: "destroy", before: []step{upTo("Image", "old")}, last: step{command: destroy, kind: "Image"}},
+	{name: "cache-export", last: step{command: up, kind: "Image", content: "NEW", cache: true}},
+	{name: "index-create", last: upTo("Index", "NEW")},
+	{name: "index-update", before: []step{upTo("Index", "old")}, last: upTo("Index", "NEW")},
+	{name: "index-refresh", before: []step{upTo("Index", "old")}, last: step{command: refresh, kind: "Index"}},
+	{name: "index-destroy", before: []step{upTo("Index", "old")}, last: step{command: destroy, kind: "Index"}},
 }
+
+// upTo returns a pulumi up of a resource.
+func upTo(kind, content string) step { return step{command: up, kind: kind, content: content} }
 
 // platforms are those of each image.
 var platforms = []string{"linux/amd64", "linux/arm64"}
@@ -79,17 +84,21 @@ func (w *world) prepare(ctx context.Context, s step) (program, step, error) {
 	if err == nil && !w.has(ctx, "base:"+s.content) {
 		err = w.pushBase(ctx, s.content)
 	}
-	return w.imageProgram(s.content), s, err
+	return w.imageProgram(s), s, err
 }
 
-func (w *world) imageProgram(content string) program {
-	return program{kind: "Image", inputs: map[string]any{
+func (w *world) imageProgram(s step) program {
+	inputs := map[string]any{
 		"context":     map[string]any{"location": "."},
 		"platforms":   []any{platforms[0], platforms[1]},
 		"tags":        []any{w.point.Host + "/app:" + imageTags[0], w.point.Host + "/app:" + imageTags[1]},
-		"labels":      map[string]any{"content": content},
+		"labels":      map[string]any{"content": s.content},
 		"pushTimeout": 30,
-	}}
+	}
+	if s.cache {
+		inputs["cacheTo"] = []any{map[string]any{"registry": map[string]any{"ref": w.point.Host + "/cache:1"}}}
+	}
+	return program{kind: "Image", inputs: inputs}
 }
 
 func (w *world) indexProgram(content string) program {
