@@ -37,18 +37,24 @@ func newDirectImage(b *testing.B, s *stack.Test, properties string) *directImage
 	b.Helper()
 	values := map[string]any{}
 	must(b, yaml.Unmarshal([]byte(strings.ReplaceAll(properties, "-up:1", "-plugin:1")), &values))
+	return &directImage{stack: s, properties: marshal(b, values)}
+}
+
+// marshal returns values as the engine sends them.
+func marshal(b testing.TB, values map[string]any) *structpb.Struct {
+	b.Helper()
 	marshaled, err := plugin.MarshalProperties(resource.NewPropertyMapFromMap(values), plugin.MarshalOptions{
 		KeepUnknowns: true, KeepSecrets: true,
 	})
 	must(b, err)
-	return &directImage{stack: s, properties: marshaled}
+	return marshaled
 }
 
 // apply starts the plugin, and has it check and apply the image as it is now. The result tells how long that took,
 // without the start.
 func (d *directImage) apply(b *testing.B) func() time.Duration {
 	b.Helper()
-	client, end := d.startPlugin(b)
+	client, end := startPlugin(b, d.stack, nil)
 	defer end()
 	start := time.Now()
 	checked, err := client.Check(b.Context(), &pulumirpc.CheckRequest{
@@ -87,13 +93,15 @@ func (d *directImage) update(
 }
 
 // startPlugin starts the plugin as pulumi up does, and configures it. The caller calls end.
-func (d *directImage) startPlugin(b *testing.B) (client pulumirpc.ResourceProviderClient, end func()) {
+func startPlugin(
+	b testing.TB, s *stack.Test, config map[string]any,
+) (client pulumirpc.ResourceProviderClient, end func()) {
 	b.Helper()
 	ctx, stop := context.WithCancel(b.Context())
 	engine, engineEnd, err := fake.StartEngineServer(ctx, fake.NewEngineServer())
 	must(b, err)
 	port := &portReader{found: make(chan string, 1)}
-	process, err := d.stack.StartProgram(ctx, port, filepath.Join(shared.Bin, "pulumi-resource-buildkit"), engine)
+	process, err := s.StartProgram(ctx, port, filepath.Join(shared.Bin, "pulumi-resource-buildkit"), engine)
 	must(b, err)
 	conn, err := grpc.NewClient("127.0.0.1:"+<-port.found, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	must(b, err)
@@ -101,7 +109,7 @@ func (d *directImage) startPlugin(b *testing.B) (client pulumirpc.ResourceProvid
 	_, err = client.Handshake(ctx, &pulumirpc.ProviderHandshakeRequest{EngineAddress: engine})
 	must(b, err)
 	_, err = client.Configure(ctx, &pulumirpc.ConfigureRequest{
-		AcceptSecrets: true, AcceptResources: true, SendsOldInputs: true, SendsOldInputsToDelete: true,
+		Args: marshal(b, config), AcceptSecrets: true, AcceptResources: true, SendsOldInputs: true, SendsOldInputsToDelete: true,
 	})
 	must(b, err)
 	return client, func() {
