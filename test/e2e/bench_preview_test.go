@@ -50,7 +50,7 @@ watch: all
 
 // openWithUserSettings opens a stack whose processes collect garbage as they do for users. Other stacks collect less,
 // because their processes are short.
-func openWithUserSettings(b *testing.B, program fs.FS) *stack.Test {
+func openWithUserSettings(b testing.TB, program fs.FS) *stack.Test {
 	b.Helper()
 	return stack.New(b, stack.Config{Bin: shared.Bin, Program: program, Daemon: shared.Daemon, Idle: 5 * time.Second,
 		Env: []string{"GOGC="}})
