@@ -17,7 +17,6 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/inside"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
-	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
 // builder is what builds an image. The caller releases it after the build.
@@ -242,13 +241,4 @@ func (b builder) loadTarget(ctx context.Context, config Config) (engine.Address,
 	}
 	a, err = guardPlaintext(ctx, config, a)
 	return a, explainRefusal(err, config)
-}
-
-// daemonRegistries returns the registries that need a CA file or plain HTTP, as package daemon takes them.
-func daemonRegistries(keychain *registry.Keychain) map[string]daemon.Registry {
-	registries := map[string]daemon.Registry{}
-	for host, link := range keychain.Links() {
-		registries[host] = daemon.Registry{CAFile: link.CAFile, Project: link.Project, PlainHTTP: link.Insecure}
-	}
-	return registries
 }

@@ -62,6 +62,8 @@ func TestReadPEM(t *testing.T) {
 }
 
 // The error about nodes that do not answer begins with the variable that names their builder, and keeps its remedies.
+//
+//nolint:paralleltest // the builder is named in the environment
 func TestDownNodesNameTheVariable(t *testing.T) {
 	dir := t.TempDir()
 	const node = `{"Name": "%s", "Endpoint": "unix://%s", "Platforms": null}`
@@ -70,7 +72,8 @@ func TestDownNodesNameTheVariable(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(`{"Name": "farm", "Driver": "remote", "Nodes": [`+nodes+`]}`), 0o600); err != nil {
+	instance := `{"Name": "farm", "Driver": "remote", "Nodes": [` + nodes + `]}`
+	if err := os.WriteFile(path, []byte(instance), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, value := range map[string]string{

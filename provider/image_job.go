@@ -165,7 +165,8 @@ func (j imageJob) runParts(ctx context.Context, nodes []node, again bool) (build
 	return j.pushIndex(ctx, parts)
 }
 
-// runEach builds each platform on its node. The image has one turn on each node. It returns the results in the order of the platforms in the plan.
+// runEach builds each platform on its node. The image has one turn on each node. It returns the results in the order of
+// the platforms in the plan.
 func (j imageJob) runEach(ctx context.Context, nodes []node, again bool) ([]buildkit.Built, error) {
 	wanted := j.op.plan.Platforms
 	parts := make([]buildkit.Built, len(wanted))

@@ -13,6 +13,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/ecr"
@@ -100,6 +101,15 @@ func logins(given []Registry) []registry.Login {
 		}
 	}
 	return out
+}
+
+// daemonRegistries returns the registries that need a CA file or plain HTTP, as package daemon takes them.
+func daemonRegistries(keychain *registry.Keychain) map[string]daemon.Registry {
+	registries := map[string]daemon.Registry{}
+	for host, link := range keychain.Links() {
+		registries[host] = daemon.Registry{CAFile: link.CAFile, Project: link.Project, PlainHTTP: link.Insecure}
+	}
+	return registries
 }
 
 // registryClient returns a client for one operation. It retries each call until the budget is spent.

@@ -109,7 +109,8 @@ func startPlugin(
 	_, err = client.Handshake(ctx, &pulumirpc.ProviderHandshakeRequest{EngineAddress: engine})
 	must(b, err)
 	_, err = client.Configure(ctx, &pulumirpc.ConfigureRequest{
-		Args: marshal(b, config), AcceptSecrets: true, AcceptResources: true, SendsOldInputs: true, SendsOldInputsToDelete: true,
+		Args:          marshal(b, config),
+		AcceptSecrets: true, AcceptResources: true, SendsOldInputs: true, SendsOldInputsToDelete: true,
 	})
 	must(b, err)
 	return client, func() {

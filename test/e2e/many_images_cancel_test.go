@@ -27,9 +27,8 @@ const (
 	cancelTries = 3
 )
 
-// When the engine cancels, the plugin ends 32 updates within cancelLimit: those whose steps run, and those that wait for
-// their turn. No step, no container and no mount stays. The time is the plugin's alone, from the call of the engine to
-// the last answer.
+// When the engine cancels, the plugin ends 32 updates within cancelLimit, those that wait for their turn too. No step,
+// no container and no mount stays. The time is the plugin's alone, from the call of the engine to the last answer.
 func TestCancelEndsManyImages(t *testing.T) {
 	t.Parallel()
 	s := stack.New(t, stack.Config{Bin: shared.Bin, Idle: 3 * time.Second, Program: program(t, "", nil)})

@@ -24,7 +24,8 @@ func TestManyImagesAtOnce(t *testing.T) {
 	const count = 32
 	step := fmt.Sprintf("sleep 1.5%d", os.Getpid())
 	properties := func(i int) string {
-		return fmt.Sprintf(`{ context: { location: apps/%d }, platforms: [linux/amd64, linux/arm64], sourceDateEpoch: 1 `, i)
+		return fmt.Sprintf("{ context: { location: apps/%d }, platforms: [linux/amd64, linux/arm64], "+
+			"sourceDateEpoch: 1 ", i)
 	}
 	resources, files := "resources:\n", map[string]string{}
 	for i := range count {
@@ -95,8 +96,9 @@ func TestEqualImagesShareSteps(t *testing.T) {
 	step := fmt.Sprintf("sleep 12.5%d", os.Getpid())
 	resources := "resources:\n"
 	for _, image := range []string{"short", "a", "b", "c"} {
-		resources += "  " + image + ":\n    type: buildkit:Image\n    properties:\n      dockerfile: { inline: \"FROM " +
-			shared.Base + "\\nRUN " + step + " && cat /proc/sys/kernel/random/uuid >/id\" }\n" +
+		resources += "  " + image + ":\n    type: buildkit:Image\n    properties:\n" +
+			"      dockerfile: { inline: \"FROM " + shared.Base + "\\nRUN " + step +
+			" && cat /proc/sys/kernel/random/uuid >/id\" }\n" +
 			"      platforms: [linux/amd64]\n      tags: [\"REPO/" + image + ":1\"]\n"
 		if image == "short" {
 			resources += "    options: { customTimeouts: { create: 8s } }\n"
