@@ -98,7 +98,7 @@ fuzz: go gcc ## every fuzz target, for FUZZTIME each (1m)
 
 bench: build tools fixtures dist ## the numbers of docs/performance.md
 	go test -run '^$$' -bench . -benchtime 10x -timeout 30m ./buildkit ./buildkit/inputs ./buildkit/source ./buildkit/daemon
-	go test -run '^$$' -bench . -benchtime 10x -timeout 2h ./test/e2e
+	go test -run '^$$' -bench . -benchtime 10x -timeout 3h ./test/e2e
 	@for file in $(PLATFORMS:%=.cache/dist/%/pulumi-resource-buildkit*) $(PLATFORMS:%=$(DIST)/$(ARCHIVE)-%.tar.gz); do \
 		awk -v bytes=$$(stat -c %s $$file) -v file=$$file 'BEGIN {printf "%6.1f MB  %s\n", bytes / 1e6, file}'; done
 

@@ -28,9 +28,8 @@ type imageJob struct {
 	platform  string // that this part of the image is for; "": the whole image
 	testsOnly bool   // only the test targets are built
 
-	kept *unpushedImage // gets the image of a preview
-
-	endTurn func() // ends the turn on the builder; nil: the job has none yet
+	kept    *unpushedImage // gets the image of a preview
+	endTurn func()         // ends the turn on the builder; nil: the job has none yet
 }
 
 // build finds the nodes, builds on them and pushes the image by digest. It returns the digest; "" if nobody gets the

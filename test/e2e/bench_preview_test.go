@@ -53,7 +53,7 @@ watch: all
 func openWithUserSettings(b testing.TB, program fs.FS) *stack.Test {
 	b.Helper()
 	return stack.New(b, stack.Config{Bin: shared.Bin, Program: program, Daemon: shared.Daemon, Idle: 5 * time.Second,
-		Env: []string{"GOGC="}})
+		Env: []string{"GOGC="}, Time: time.Hour})
 }
 
 // pluginMemory returns the most memory that a plugin used while run ran. It asks the kernel every 20 ms.

@@ -54,7 +54,8 @@ func initStack(ctx context.Context, bin, project string) (initialState, error) {
 		return initialState{}, err
 	}
 	defer func() { _ = os.RemoveAll(root) }()
-	s := &Stack{Dir: filepath.Join(root, "program"), root: root, pulumi: filepath.Join(bin, "pulumi")}
+	s := &Stack{Dir: filepath.Join(root, "program"), root: root, pulumi: filepath.Join(bin, "pulumi"),
+		commandTime: commandTime}
 	if s.env, err = environment(bin, root, "", 0); err != nil {
 		return initialState{}, err
 	}

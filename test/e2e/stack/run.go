@@ -19,7 +19,8 @@ import (
 	"time"
 )
 
-// commandTime limits one CLI command. A cold build of a Go program for two platforms takes a minute on a busy machine.
+// commandTime limits one CLI command by default. A cold build of a Go program for two platforms takes a minute on a
+// busy machine.
 const commandTime = 5 * time.Minute
 
 // Result is a finished command.
@@ -66,11 +67,12 @@ func (s *Stack) StartProgram(ctx context.Context, output io.Writer, program stri
 	return other.Start(ctx, args...)
 }
 
-// Start runs pulumi with args in its own process group. When ctx or 5 minutes end, it interrupts the command as Ctrl-C
+// Start runs pulumi with args in its own process group. When ctx or the time of the
+// stack ends, it interrupts the command as Ctrl-C
 // does, and kills it 10 s later. The caller must call Wait.
 func (s *Stack) Start(ctx context.Context, args ...string) (*Process, error) {
-	ctx, release := context.WithTimeoutCause(ctx, commandTime,
-		fmt.Errorf("pulumi %s took longer than %s", strings.Join(args, " "), commandTime))
+	ctx, release := context.WithTimeoutCause(ctx, s.commandTime,
+		fmt.Errorf("pulumi %s took longer than %s", strings.Join(args, " "), s.commandTime))
 	p := &Process{cmd: exec.CommandContext(ctx, s.pulumi, args...), started: time.Now(), release: release}
 	p.cmd.Dir, p.cmd.Env = s.Dir, s.env
 	p.cmd.Stdout, p.cmd.Stderr = tee(&p.stdout, s.output), tee(&p.stderr, s.output)

@@ -3,6 +3,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ type Config struct {
 	Env     []string            // further variables; a later one replaces an earlier one
 	Output  io.Writer           // also gets the output of the CLI; default: none
 	Inside  bool                // state, Pulumi's home, caches and daemon are folders of the program
+	Time    time.Duration       // limits each command; default 5 minutes
 	Machine *daemontest.Machine // the user nobody runs the CLI on it; nil: the user of the tests, on this machine
 }
 
@@ -43,6 +45,8 @@ type Stack struct {
 	env     []string
 	output  io.Writer
 	machine *daemontest.Machine
+
+	commandTime time.Duration
 }
 
 // Open copies the program and creates the stack "dev". ctx limits only this call.
@@ -54,6 +58,7 @@ func Open(ctx context.Context, c Config) (*Stack, error) {
 	s := &Stack{
 		Dir: filepath.Join(root, "program", c.Folder), Daemon: c.Daemon,
 		root: root, pulumi: filepath.Join(c.Bin, "pulumi"), output: c.Output, machine: c.Machine,
+		commandTime: cmp.Or(c.Time, commandTime),
 	}
 	if s.Daemon == "" {
 		s.Daemon = filepath.Join(root, "daemon")
