@@ -9,7 +9,6 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/session"
 	sessioncontent "github.com/moby/buildkit/session/content"
-	"github.com/moby/buildkit/session/grpchijack"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
@@ -28,6 +27,7 @@ type Access struct {
 	Guard        *Guard            // nil: the builder belongs to somebody else, who decides what it may run and reach
 	Log          *slog.Logger      // gets records of level debug, without secrets; nil: they are discarded
 	StallTimeout time.Duration     // how long a registry may make no progress before the solve fails; 0: 2 minutes
+	Silence      time.Duration     // how long the daemon may give no sign of life before the solve fails; 0: 45 s
 
 	// UnpushedBases are base images that earlier solves on this daemon built and no registry has, by their canonical
 	// references: "docker.io/library/app:1" or "docker.io/library/app@sha256:…". The build takes them from the daemon.
@@ -65,7 +65,7 @@ func (s *solve) attachables(ctx context.Context, access Access) ([]session.Attac
 // The session of BuildKit's client would itself write exports, and read and write caches in folders. It makes device
 // files, and opens whatever is in a cache.
 func (s *solve) runSession(
-	ctx context.Context, c *client.Client, opt client.SolveOpt, status chan *client.SolveStatus,
+	ctx context.Context, c *client.Client, opt client.SolveOpt, watch *daemonWatch, status chan *client.SolveStatus,
 ) (*client.SolveResponse, error) {
 	own, err := session.NewSession(ctx, opt.SharedKey)
 	if err != nil {
@@ -90,7 +90,7 @@ func (s *solve) runSession(
 	ended := make(chan struct{})
 	rescue.Go(fail, func() {
 		defer close(ended)
-		if err := own.Run(context.WithoutCancel(ctx), grpchijack.Dialer(c.ControlClient())); err != nil {
+		if err := own.Run(context.WithoutCancel(ctx), watch.dialer()); err != nil {
 			fail(err)
 		}
 	})

@@ -186,8 +186,11 @@ func (s *solve) run(
 		drain(status)
 	})
 	stopWatchdog := closeAfterGrace(ctx, c)
-	response, err := s.runSession(ctx, c, opt, status)
+	alive := newDaemonWatch(c, access, watch.end, s.log)
+	stopAlive := alive.start(ctx)
+	response, err := s.runSession(ctx, c, opt, alive, status)
 	<-drained
+	stopAlive()
 	stopWatchdog()
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
@@ -213,6 +216,9 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	if silent := findStall(err); silent != nil {
 		return silent
 	}
+	if lost, ok := errors.AsType[*LostDaemonError](err); ok {
+		return s.stoppedError(lost)
+	}
 	if local := s.files.Err(); local != nil {
 		return s.inputs.WithIgnoreFile(local)
 	}
@@ -232,14 +238,9 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	}
 	_, isDaemonError := errors.AsType[*DaemonError](explained)
 	if isDaemonError && status.Code(err) == codes.Unavailable { // the daemon has ended
-		return s.stoppedError(explained)
+		return s.stoppedError(newLostDaemonError(err, s.steps.redact.hide))
 	}
 	return explained
-}
-
-// stoppedError returns a *StoppedError with the waits of the solve.
-func (s *solve) stoppedError(cause error) error {
-	return &StoppedError{Waits: s.steps.waiting.waits(s.steps.redact.hide), Cause: cause}
 }
 
 // warnOfLogins warns of the URLs in the Dockerfile that have a login.

@@ -30,7 +30,8 @@ type Wait struct {
 	Since  time.Time
 }
 
-// StoppedError is a build that did not end by itself: its context ended, or its daemon did.
+// StoppedError is a build that did not end by itself: its context ended, or its daemon did. In the latter case it wraps
+// a *LostDaemonError.
 type StoppedError struct {
 	Waits []Wait // what the build waited for, the longest first
 	Cause error
@@ -41,3 +42,8 @@ func (e *StoppedError) Error() string { return e.Cause.Error() }
 
 // Unwrap returns the cause.
 func (e *StoppedError) Unwrap() error { return e.Cause }
+
+// stoppedError returns a *StoppedError with the waits of the solve.
+func (s *solve) stoppedError(cause error) error {
+	return &StoppedError{Waits: s.steps.waiting.waits(s.steps.redact.hide), Cause: cause}
+}

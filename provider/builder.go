@@ -51,7 +51,7 @@ func (b builder) name() string {
 
 // connectDaemon returns the builder at the endpoint of a BuildKit daemon. It dials nothing yet.
 func (f *builderFinder) connectDaemon(e endpoint.Endpoint, tls *endpoint.TLS) builder {
-	options := endpoint.Options{TLS: tls, AllowInsecure: f.config.allowsInsecureTCP()}
+	options := endpoint.Options{TLS: tls, AllowInsecure: f.config.allowsInsecureTCP(), Limit: f.dialLimit}
 	b := builder{
 		endpoint: e.String(), release: func() {}, prune: "buildctl --addr " + shell.Quote(e.String()) + " prune",
 		connect: func(ctx context.Context) (*client.Client, error) { return e.Dial(ctx, options) },

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
@@ -28,6 +29,7 @@ import (
 type builderFinder struct {
 	input     *BuilderConfig
 	config    Config
+	dialLimit time.Duration // of a BuildKit daemon; 0: the default
 	embedded  daemon.Options
 	image     string // the same on every machine and in every stack
 	platforms []string

@@ -85,6 +85,7 @@ func newImageBuild(ctx context.Context, job imageJob, on builder) (*imageBuild, 
 	warnOfProxies(on, op.plan, b.access.Proxies, progress.log.warn)
 	b.access.Log = newDebugLog(ctx)
 	b.access.StallTimeout = cmp.Or(settings.stallTimeout, op.args.stallTimeout())
+	b.access.Silence = settings.silence
 	b.access.BytesWritten = buildkit.WriteCounter(ctx, on.endpoint)
 	b.access.BytesRead = buildkit.ReadCounter(ctx, on.endpoint)
 	if on.guarded {
@@ -168,7 +169,8 @@ func (b *imageBuild) report(e buildkit.Event) {
 // explain adds to the error of a build what to do about it.
 func (b *imageBuild) explain(ctx context.Context, err error) error {
 	err = explainPlatform(ctx, b.settings, b.op, explainBuild(err))
-	err = explainRefusal(explainContext(explainDisk(b.builder, err)), b.settings.configuration())
+	err = explainLost(b.builder, explainDisk(b.builder, err))
+	err = explainRefusal(explainContext(err), b.settings.configuration())
 	return explainNetwork(ctx, b.builder, b.op.plan, explainLimits(b.op.plan.Limits, err))
 }
 

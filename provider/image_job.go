@@ -12,7 +12,6 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
@@ -51,6 +50,7 @@ func (j imageJob) findNodes(ctx context.Context) ([]node, error) {
 		input:     op.args.Builder,
 		config:    settings.configuration(),
 		image:     string(op.urn.Project()) + "/" + op.urn.Name(),
+		dialLimit: settings.dialLimit,
 		platforms: op.plan.Platforms,
 		whole:     op.whole,
 		answers:   &settings.nodes,
@@ -87,7 +87,8 @@ func (j imageJob) run(ctx context.Context, nodes []node, again bool) (buildkit.B
 	}
 	defer j.endTurn()
 	built, err := j.runOn(ctx, nodes[0].builder)
-	if err != nil && nodes[0].isOneOfSeveral {
+	isLostDaemon := errors.As(err, new(*buildkit.LostDaemonError)) && !nodes[0].isEmbedded()
+	if err != nil && (nodes[0].isOneOfSeveral || isLostDaemon) {
 		err = fmt.Errorf("on %s: %w", nodes[0].name(), err)
 	}
 	if !again || !isLost(ctx, nodes[0], err) && !leaveDamaged(nodes[0], err) {
@@ -97,7 +98,7 @@ func (j imageJob) run(ctx context.Context, nodes []node, again bool) (buildkit.B
 	j.endTurn()
 	j.endTurn = nil
 	j.settings.nodes.forget()
-	others, lost := j.findNodes(ctx)
+	others, lost := j.findAgain(ctx)
 	if lost != nil {
 		return built, fmt.Errorf("%w; tried once more: %w", err, explainBuilder(lost))
 	}
@@ -121,16 +122,6 @@ func (j *imageJob) takeTurn(ctx context.Context, on builder) (err error) {
 		endWait = j.op.waits.begin("waiting for its turn, because " + reason + ",")
 	})
 	return err
-}
-
-// isLost tells whether a build failed because its daemon ended, or because a node does not answer any more: what it
-// answered before holds for a while. A single builder that does not answer fails at once.
-func isLost(ctx context.Context, on node, err error) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	absent := errors.As(err, new(*endpoint.NoDaemonError)) || errors.As(err, new(*engine.NoEngineError))
-	return errors.As(err, new(*buildkit.StoppedError)) || on.isOneOfSeveral && absent
 }
 
 // runOn builds the job on one builder.

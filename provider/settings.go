@@ -25,6 +25,10 @@ type settings struct {
 	registry    registry.Options // but for the budget
 	// stallTimeout replaces the one of an image, unless it is zero.
 	stallTimeout time.Duration
+	// silence replaces the default of buildkit.Access, unless it is zero.
+	silence time.Duration
+	// dialLimit replaces the default of endpoint.Options, unless it is zero.
+	dialLimit time.Duration
 
 	downloads inputs.Downloads // the Dockerfiles at URLs
 

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,6 @@ import (
 	"github.com/moby/buildkit/client"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/keepalive"
 )
 
 // dialLimit is how long a daemon may take for its first answer.
@@ -23,6 +23,8 @@ type Options struct {
 	TLS *TLS // for tcp://; nil means plain text
 	// AllowInsecure permits plain text to another machine.
 	AllowInsecure bool
+	// Limit is how long the daemon may take for its first answer; 0: 20 s.
+	Limit time.Duration
 	// Connect makes the connection instead of this package, if it is not nil.
 	Connect func(context.Context) (net.Conn, error)
 }
@@ -46,7 +48,8 @@ func (e *NoDaemonError) Unwrap() error { return e.Cause }
 // URL, and not every path is one: /a%2Fb.
 const anyEndpoint = "unix:///buildkitd.sock"
 
-// Dial connects to the BuildKit daemon at e and waits for its first answer, 20 s at most. The caller closes the client.
+// Dial connects to the BuildKit daemon at e and waits for its first answer, as long as the limit of o at most. The
+// caller closes the client.
 //
 // It returns a *NoDaemonError if nothing answers. Without AllowInsecure it returns an *InsecureTCPError for plain text
 // to another machine. It returns a *TLSError if the two sides do not trust each other, and a *CertificateError for a
@@ -70,14 +73,12 @@ type dialer struct {
 }
 
 func (d *dialer) clientOptions() ([]client.ClientOpt, error) {
-	// Without keepalive, a client would wait forever for a daemon that hangs, or over a network that drops packets.
-	alive := grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second})
 	// The limit of gRPC for a connection is as long as dialLimit. It is raised, so that dialLimit always ends the wait.
 	limits := grpc.WithConnectParams(grpc.ConnectParams{
 		Backoff: backoff.DefaultConfig, MinConnectTimeout: 2 * dialLimit,
 	})
 	options := []client.ClientOpt{
-		client.WithGRPCDialOption(alive), client.WithGRPCDialOption(limits), client.WithContextDialer(d.dial),
+		client.WithGRPCDialOption(KeepAlive()), client.WithGRPCDialOption(limits), client.WithContextDialer(d.dial),
 	}
 	if d.options.TLS == nil || !d.IsTCP() {
 		return options, nil
@@ -137,7 +138,8 @@ func (d *dialer) connect(ctx context.Context, options []client.ClientOpt) (*clie
 	if err != nil {
 		return nil, &NoDaemonError{Endpoint: d.text, Cause: err}
 	}
-	waitCtx, stop := context.WithTimeoutCause(ctx, dialLimit, fmt.Errorf("no answer within %s", dialLimit))
+	limit := cmp.Or(d.options.Limit, dialLimit)
+	waitCtx, stop := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
 	defer stop()
 	if _, err := c.Info(waitCtx); err != nil {
 		_ = c.Close()

@@ -53,10 +53,16 @@ func (e Endpoint) dialHelper(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if program := programs[e.scheme]; program != "" {
-		if _, err := exec.LookPath(program); err != nil {
-			return nil, &MissingProgramError{Endpoint: e.text, Program: program}
-		}
+	program := programs[e.scheme]
+	if program == "" {
+		return helper.ContextDialer(ctx, e.text)
 	}
-	return helper.ContextDialer(ctx, e.text)
+	if _, err := exec.LookPath(program); err != nil {
+		return nil, &MissingProgramError{Endpoint: e.text, Program: program}
+	}
+	conn, err := helper.ContextDialer(ctx, e.text)
+	if err != nil {
+		return nil, err
+	}
+	return programConn{Conn: conn, program: program}, nil
 }

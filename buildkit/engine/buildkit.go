@@ -7,8 +7,6 @@ import (
 	"time"
 
 	bkclient "github.com/moby/buildkit/client"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/keepalive"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
 )
@@ -25,10 +23,9 @@ func (e *Engine) BuildKit(ctx context.Context) (*bkclient.Client, error) {
 		}))
 }
 
-// newClient returns a client that notices within seconds if the daemon stops answering.
+// newClient returns a client that notices within half a minute if the daemon stops answering.
 func newClient(ctx context.Context, options ...bkclient.ClientOpt) (*bkclient.Client, error) {
-	alive := grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second})
-	return bkclient.New(ctx, "", append(options, bkclient.WithGRPCDialOption(alive))...)
+	return bkclient.New(ctx, "", append(options, bkclient.WithGRPCDialOption(endpoint.KeepAlive()))...)
 }
 
 // BuildKitIn returns a client of the BuildKit daemon in a running container, as buildx makes them. It waits until the

@@ -1,0 +1,151 @@
+package buildkit_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
+)
+
+// rawCodec leaves messages as they are.
+type rawCodec struct{}
+
+// Marshal implements encoding.Codec.
+func (rawCodec) Marshal(v any) ([]byte, error) { return *v.(*[]byte), nil }
+
+// Unmarshal implements encoding.Codec.
+func (rawCodec) Unmarshal(data []byte, v any) error { *v.(*[]byte) = slices.Clone(data); return nil }
+
+// Name implements encoding.Codec.
+func (rawCodec) Name() string { return "proto" }
+
+// proxyOfCalls is a proxy in front of a daemon that speaks gRPC, and so answers the pings of a client itself.
+type proxyOfCalls struct {
+	daemon *grpc.ClientConn
+	frozen atomic.Bool // nothing comes from the daemon any more
+	asked  atomic.Int64
+	silent bool // questions about the daemon get no answer
+}
+
+// newProxyOfCalls serves a proxy in front of the shared daemon and returns where.
+func newProxyOfCalls(t *testing.T, p *proxyOfCalls) string {
+	t.Helper()
+	daemon, err := grpc.NewClient(shared.Endpoint(t), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.ForceCodec(rawCodec{}), grpc.MaxCallRecvMsgSize(64<<20)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.daemon = daemon
+	socket := filepath.Join(t.TempDir(), "p.sock")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(grpc.ForceServerCodec(rawCodec{}), grpc.UnknownServiceHandler(p.forward),
+		grpc.MaxRecvMsgSize(64<<20))
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { server.Stop(); _ = daemon.Close() })
+	return "unix://" + socket
+}
+
+// forward passes the messages of one call on, in both directions.
+func (p *proxyOfCalls) forward(_ any, client grpc.ServerStream) error {
+	method, _ := grpc.MethodFromServerStream(client)
+	ctx := client.Context()
+	if strings.HasSuffix(method, "/Info") && p.asked.Add(1) > 1 && p.silent {
+		<-ctx.Done()
+	}
+	given, _ := metadata.FromIncomingContext(ctx)
+	description := &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
+	daemon, err := p.daemon.NewStream(metadata.NewOutgoingContext(ctx, given), description, method)
+	if err != nil {
+		return err
+	}
+	go func() {
+		_ = p.pass(ctx, client.RecvMsg, daemon.SendMsg)
+		_ = daemon.CloseSend()
+	}()
+	err = p.pass(ctx, daemon.RecvMsg, client.SendMsg)
+	client.SetTrailer(daemon.Trailer())
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// pass passes messages on until there are no more.
+func (p *proxyOfCalls) pass(ctx context.Context, receive, send func(any) error) error {
+	for {
+		var message []byte
+		err := receive(&message)
+		if p.frozen.Load() {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		if err == nil {
+			err = send(&message)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// A daemon that freezes behind a proxy is noticed, although the proxy answers pings. A silent step is left alone, and
+// so is a daemon that answers no questions while its session is alive.
+func TestADaemonFreezesBehindAProxy(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		silence time.Duration
+		silent  bool // the proxy answers no questions about the daemon
+		frozen  bool
+	}{
+		"frozen":              {silence: 3 * time.Second, frozen: true},
+		"a silent step":       {silence: 3 * time.Second},
+		"only a live session": {silence: 8 * time.Second, silent: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStepBuilder(t)
+			proxy := &proxyOfCalls{silent: c.silent}
+			daemon, err := dial(t.Context(), newProxyOfCalls(t, proxy))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = daemon.Close() }()
+			plan := s.plan(t, "RUN sleep 11")
+			in, err := inputs.Load(t.Context(), plan)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.frozen {
+				time.AfterFunc(3*time.Second, func() { proxy.frozen.Store(true) })
+			}
+			began := time.Now()
+			_, err = buildkit.Solve(t.Context(), daemon, plan, in,
+				buildkit.Access{Credentials: noCredentials, Silence: c.silence}, func(buildkit.Event) {})
+			lost, isLost := errors.AsType[*buildkit.LostDaemonError](err)
+			switch {
+			case !c.frozen && err != nil:
+				t.Error(err)
+			case c.frozen && (!isLost || !lost.Silent || lost.Limit < c.silence):
+				t.Errorf("got %v", err)
+			case c.frozen && time.Since(began) > 25*time.Second:
+				t.Errorf("it took %s", time.Since(began))
+			}
+		})
+	}
+}
