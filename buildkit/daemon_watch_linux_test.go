@@ -38,6 +38,8 @@ type proxyOfCalls struct {
 	frozen atomic.Bool // nothing comes from the daemon any more
 	asked  atomic.Int64
 	silent bool // questions about the daemon get no answer
+	// edit changes what a client sends; nil: nothing.
+	edit func(method string, message []byte) ([]byte, error)
 }
 
 // newProxyOfCalls serves a proxy in front of the shared daemon and returns where.
@@ -75,7 +77,7 @@ func (p *proxyOfCalls) forward(_ any, client grpc.ServerStream) error {
 		return err
 	}
 	go func() {
-		_ = p.pass(ctx, client.RecvMsg, daemon.SendMsg)
+		_ = p.pass(ctx, client.RecvMsg, func(message any) error { return p.send(method, message, daemon) })
 		_ = daemon.CloseSend()
 	}()
 	err = p.pass(ctx, daemon.RecvMsg, client.SendMsg)
@@ -84,6 +86,19 @@ func (p *proxyOfCalls) forward(_ any, client grpc.ServerStream) error {
 		return nil
 	}
 	return err
+}
+
+// send sends a message of a client to the daemon.
+func (p *proxyOfCalls) send(method string, message any, daemon grpc.ClientStream) error {
+	raw := message.(*[]byte) //nolint:forcetypeassert // of pass
+	if p.edit != nil {
+		edited, err := p.edit(method, *raw)
+		if err != nil {
+			return err
+		}
+		raw = &edited
+	}
+	return daemon.SendMsg(raw)
 }
 
 // pass passes messages on until there are no more.

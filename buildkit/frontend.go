@@ -99,6 +99,11 @@ func (f frontend) run(ctx context.Context, options map[string]string) (*gateway.
 	if inputs.IsOverBudget(err) {
 		err = f.readGuard.stop(err)
 	}
+	if err == nil { // the daemon has fetched the Dockerfile
+		if err = f.policy.checkAsked(); err != nil {
+			return nil, f.readGuard.stop(err)
+		}
+	}
 	return result, err
 }
 

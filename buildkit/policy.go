@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 
 	gateway "github.com/moby/buildkit/frontend/gateway/pb"
 	"github.com/moby/buildkit/solver/pb"
@@ -26,6 +27,17 @@ type sourcePolicy struct {
 	bases  *unpushedBases
 	stop   func(error) error // remembers the error: one that passes the daemon comes back as text
 	log    *slog.Logger
+	asked  atomic.Bool // the daemon has asked about a source
+}
+
+// checkAsked returns an *OldDaemonError if there is a guard and the daemon has fetched sources without asking. BuildKit
+// before v0.26 leaves out such a policy, without an error.
+func (p *sourcePolicy) checkAsked() error {
+	if p.guard == nil || p.asked.Load() {
+		return nil
+	}
+	return &OldDaemonError{Text: "the daemon fetches sources without asking which ones it may: " +
+		"it is older than BuildKit v0.26"}
 }
 
 // provider returns the policy as a part of the session.
@@ -37,6 +49,7 @@ func (p *sourcePolicy) provider() *policysession.PolicyProvider {
 func (p *sourcePolicy) decide(ctx context.Context, req *policysession.CheckPolicyRequest) (
 	*policysession.DecisionResponse, *gateway.ResolveSourceMetaRequest, error,
 ) {
+	p.asked.Store(true)
 	decision, err := rescue.Value(func() (*policysession.DecisionResponse, error) {
 		source := req.GetSource().GetSource()
 		decision, err := p.judge(ctx, source)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,8 +25,11 @@ import (
 type killableDaemon struct {
 	t   *testing.T
 	dir string
-	mu  sync.Mutex // of cmd
-	cmd *exec.Cmd
+	// inside is a command that runs the daemon elsewhere, such as in a network namespace; nil: here.
+	inside  []string
+	address string     // of tcp://; "": none
+	mu      sync.Mutex // of cmd
+	cmd     *exec.Cmd
 	// sent counts the bytes that the provider has sent. Behind onSent of them, meet is called.
 	sent   atomic.Int64
 	onSent atomic.Int64
@@ -36,12 +40,18 @@ type killableDaemon struct {
 // startKillableDaemon starts a daemon that ends with the test.
 func startKillableDaemon(t *testing.T) *killableDaemon {
 	t.Helper()
+	return startKillableDaemonIn(t, nil, "")
+}
+
+// startKillableDaemonIn starts a daemon that the command inside runs, and that listens at an address of tcp://, too.
+func startKillableDaemonIn(t *testing.T, inside []string, address string) *killableDaemon {
+	t.Helper()
 	daemontest.SkipWithoutDaemon(t)
 	dir, err := os.MkdirTemp("", "killable-") //nolint:usetesting // short: a socket is in it
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &killableDaemon{t: t, dir: dir}
+	d := &killableDaemon{t: t, dir: dir, inside: inside, address: address}
 	t.Cleanup(func() {
 		d.end()
 		if log, _ := os.ReadFile(filepath.Join(dir, "log")); t.Failed() {
@@ -80,8 +90,12 @@ func (d *killableDaemon) start() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	_ = os.Remove(filepath.Join(d.dir, "root", "buildkitd.lock"))
-	d.cmd = exec.Command("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "buildkitd", "--root",
-		filepath.Join(d.dir, "root"), "--addr", "unix://"+d.socket(), "--containerd-worker=false")
+	args := append(slices.Clone(d.inside), "unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "buildkitd",
+		"--root", filepath.Join(d.dir, "root"), "--addr", "unix://"+d.socket(), "--containerd-worker=false")
+	if d.address != "" {
+		args = append(args, "--addr", d.address)
+	}
+	d.cmd = exec.Command(args[0], args[1:]...)
 	log, err := os.OpenFile(filepath.Join(d.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err

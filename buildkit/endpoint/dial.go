@@ -13,6 +13,8 @@ import (
 	"github.com/moby/buildkit/client"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // dialLimit is how long a daemon may take for its first answer.
@@ -163,6 +165,10 @@ func (d *dialer) explain(ctx, waitCtx context.Context, err error) error {
 	}
 	if _, ok := errors.AsType[*MissingProgramError](failed); ok {
 		return failed
+	}
+	if status.Code(err) == codes.Unimplemented {
+		err = errors.New("what listens there is no BuildKit daemon, or one that is older than v0.11: " +
+			"it does not tell its version")
 	}
 	if waitCtx.Err() != nil {
 		err = context.Cause(waitCtx)
