@@ -2,9 +2,12 @@ package provider
 
 import (
 	"crypto/rand"
+	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -113,6 +116,24 @@ func (r *lossRun) create(inputs property.Map) (property.Map, error) {
 		Urn: string(urn), Properties: checked.GetInputs(),
 	})
 	return unmarshalProperties(r.t, created.GetProperties()), err
+}
+
+// stepInputs returns the inputs of an update that runs the step, which is of /busybox, and needs no registry.
+func (r *lossRun) stepInputs() property.Map {
+	r.t.Helper()
+	root, err := daemontest.Root()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	busybox := filepath.Join(root, ".cache", "fixtures", "busybox-"+runtime.GOARCH, "busybox")
+	if err := exec.Command("cp", busybox, r.dir).Run(); err != nil {
+		r.t.Fatal(err)
+	}
+	args := strings.Fields(r.step)
+	dockerfile := fmt.Sprintf("FROM scratch\nCOPY busybox /\nRUN [%q, %q, %q]\n", args[0], args[1], args[2])
+	return props(r.t, `{"platforms": ["linux/`+runtime.GOARCH+`"], "exports": [{"cacheonly": {}}]}`).
+		Set("dockerfile", property.New(props(r.t, `{}`).Set("inline", property.New(dockerfile)))).
+		Set("context", property.New(props(r.t, `{"location": "`+r.dir+`"}`)))
 }
 
 // pushBusybox pushes the base image of a run and returns its reference.

@@ -4,13 +4,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
@@ -63,30 +59,16 @@ func TestALinkIsLost(t *testing.T) {
 	endpoint := "tcp://" + address + ":1234"
 	r := &lossRun{t: t, dir: t.TempDir(), step: fmt.Sprintf("/busybox sleep 1.%d", os.Getpid())}
 	r.killableDaemon = startKillableDaemonIn(t, []string{"nsenter", "--net=/run/netns/" + l.namespace}, endpoint)
-	root, err := daemontest.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	busybox := filepath.Join(root, ".cache", "fixtures", "busybox-"+runtime.GOARCH, "busybox")
-	if err := os.Link(busybox, filepath.Join(r.dir, "busybox")); err != nil {
-		if err = exec.Command("cp", busybox, r.dir).Run(); err != nil {
-			t.Fatal(err)
-		}
-	}
 	settings := &settings{dialLimit: 3 * time.Second}
 	if !*everyLoss { // else the keepalive of the connection has to notice it
 		settings.silence = 3 * time.Second
 	}
 	r.wire = dial(t, newProvider(settings), `{"host": "`+endpoint+`", "allowInsecureTcp": true}`)
-	args := strings.Fields(r.step)
-	inputs := props(t, `{"platforms": ["linux/`+runtime.GOARCH+`"], "exports": [{"cacheonly": {}}]}`).
-		Set("dockerfile", property.New(props(t, `{}`).Set("inline", property.New(fmt.Sprintf(
-			"FROM scratch\nCOPY busybox /\nRUN [%q, %q, %q]\n", args[0], args[1], args[2]))))).
-		Set("context", property.New(props(t, `{"location": "`+r.dir+`"}`)))
+	inputs := r.stepInputs()
 	var lost time.Time
 	r.lose = func() { lost = time.Now(); l.set("down") }
 	r.loseAtProcess(true)
-	_, err = r.create(inputs)
+	_, err := r.create(inputs)
 	if took := time.Since(lost); lost.IsZero() || took > time.Minute {
 		t.Errorf("the update took %s more", took)
 	}
