@@ -213,11 +213,10 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	if bug, ok := errors.AsType[*rescue.PanicError](err); ok {
 		return bug
 	}
-	if silent := findStall(err); silent != nil {
-		return silent
-	}
 	if lost, ok := errors.AsType[*LostDaemonError](err); ok {
 		return s.stoppedError(lost)
+	} else if silent := findStall(err); silent != nil {
+		return silent
 	}
 	if local := s.files.Err(); local != nil {
 		return s.inputs.WithIgnoreFile(local)

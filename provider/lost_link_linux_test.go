@@ -26,7 +26,7 @@ func newLink(t *testing.T) (l *link, address string) {
 	if _, err := exec.LookPath("ip"); err != nil {
 		t.Skip("NOT TESTED: the program ip is missing (iproute2)")
 	}
-	number := os.Getpid() % 1 << 16
+	number := os.Getpid() % 100_000
 	l = &link{t: t, namespace: fmt.Sprintf("lost%d", os.Getpid()), inner: fmt.Sprintf("lsi%d", number)}
 	outer, network := fmt.Sprintf("lso%d", number), fmt.Sprintf("10.213.%d", os.Getpid()%250)
 	if output, err := exec.Command("ip", "netns", "add", l.namespace).CombinedOutput(); err != nil {
