@@ -9,9 +9,6 @@ import (
 	"maps"
 	"strings"
 
-	"github.com/moby/buildkit/client"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 )
 
@@ -27,15 +24,6 @@ type Cache struct {
 	Alternative bool
 }
 
-// cacheExports returns the caches that the build writes. It adds an inline cache if the argument BUILDKIT_INLINE_CACHE
-// asks for one. BuildKit ignores that argument: its clients act on it, docker build for example.
-func cacheExports(plan inputs.Plan, to []Cache) []Cache {
-	if plan.HasInlineCache() { // a second inline cache does no harm
-		to = append(to[:len(to):len(to)], Cache{Type: "inline"})
-	}
-	return to
-}
-
 // secretOptions are the options of caches whose values are never shown.
 var secretOptions = []string{"secret_access_key", "session_token", "token", "ghtoken"}
 
@@ -49,19 +37,6 @@ func (s *solve) learnSecrets(caches []Cache) {
 			s.steps.redact.learn(c.Options[name])
 		}
 	}
-}
-
-// cacheEntries converts caches for BuildKit's client. It copies the options, because the client writes into them.
-func cacheEntries(caches []Cache) []client.CacheOptionsEntry {
-	var entries []client.CacheOptionsEntry
-	for _, c := range caches {
-		options := maps.Clone(c.Options)
-		if options == nil {
-			options = map[string]string{}
-		}
-		entries = append(entries, client.CacheOptionsEntry{Type: c.Type, Attrs: options})
-	}
-	return entries
 }
 
 // openLocalCaches opens the folders of local caches. It returns all caches but the local ones that cannot be read, and
@@ -100,16 +75,13 @@ const (
 	cacheExportPrefix = "exporting cache to "
 )
 
-// newCacheError returns the error of a failed vertex that was about a cache. It returns nil for any other vertex.
-//
-// The build goes on if the cache was to be read, or has ignore-error. Then the error becomes a warning.
+// newCacheError returns the error of a failed vertex that was to read a cache. It returns nil for any other vertex. The
+// build goes on, and the error becomes a warning.
 func newCacheError(step, cause string) *CacheError {
-	_, isExport := cutCacheExport(step)
-	if !isExport && !strings.HasPrefix(step, cacheImportPrefix) {
+	if !strings.HasPrefix(step, cacheImportPrefix) {
 		return nil
 	}
-	missing := !isExport && strings.HasSuffix(cause, ": not found")
-	return &CacheError{Export: isExport, Err: errors.New(step + ": " + cause), missing: missing}
+	return &CacheError{Err: errors.New(step + ": " + cause), missing: strings.HasSuffix(cause, ": not found")}
 }
 
 // cacheLocations are the options that say where a cache is. None is secret, but a URL may hold a login.

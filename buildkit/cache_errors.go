@@ -7,8 +7,8 @@ import (
 
 // CacheError is a build cache that cannot be read or written. Its text is that of its cause.
 type CacheError struct {
-	Export bool // the cache is written, else it is read
-	Err    error
+	Err  error
+	Text string // what the daemon says of a cache that it could not write, most of it the registry's words
 
 	missing bool // the cache to read is not there
 }
@@ -27,8 +27,21 @@ func (e *CacheFileError) Error() string {
 	return e.Path + ": it is a link or another kind of file than a cache has"
 }
 
+// RepeatedStepError is a step that a daemon began to run again, because it does not have its result any more. Only the
+// build runs steps, so its caches are not written.
+type RepeatedStepError struct{ Step Step }
+
+// Error names the step.
+func (e *RepeatedStepError) Error() string {
+	step := e.Step.Command
+	if e.Step.Position != "" {
+		step = "[" + e.Step.Position + "] " + step
+	}
+	return "the builder does not have the result of the step " + step + " any more"
+}
+
 // CacheSetupError is a cache that the daemon cannot begin to write: it does not know the type, or the options lead
-// nowhere. The daemon then builds nothing, even if the cache has ignore-error.
+// nowhere. The daemon then writes no other cache either, even if the cache has ignore-error.
 type CacheSetupError struct {
 	Type string // of Cache
 	Text string // what the daemon says of it

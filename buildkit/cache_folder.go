@@ -100,35 +100,6 @@ func findTag(text []byte, tag string) (string, error) {
 	return "", fmt.Errorf("there is no cache with the tag %q in it", tag)
 }
 
-// openCacheFolders opens the folders of the caches that the build writes, and returns the caches that can be written.
-// It leaves out a folder that cannot be written to if the cache has ignore-error, and warns of it. Otherwise it returns
-// a *CacheError for the first one.
-func (s *solve) openCacheFolders(ctx context.Context, caches []Cache) (usable []Cache, err error) {
-	for _, c := range caches {
-		if c.Type != "local" {
-			usable = append(usable, c)
-			continue
-		}
-		store, err := s.openStore(c.Options["dest"], s.plan.Files.ProjectBounds().MakeRoot)
-		if err == nil {
-			err = store.removeTornIndex(ctx)
-		}
-		isOptional := c.Options["ignore-error"] == "true"
-		switch {
-		case err == nil:
-			if !isOptional {
-				store.stop = s.readGuard.stop
-			}
-			usable = append(usable, c)
-		case isOptional:
-			s.steps.warn(&CacheError{Export: true, Err: fmt.Errorf("%w: the image is built without this cache", err)})
-		default:
-			return nil, &CacheError{Export: true, Err: err}
-		}
-	}
-	return usable, nil
-}
-
 // checkCacheFolder looks at the files and folders that BuildKit's client and containerd's store open, write and make.
 // It returns a *CacheFileError for a link or any other kind of file, and a *file.TooLargeError for a long text.
 func checkCacheFolder(root *os.Root) error {

@@ -1,33 +1,33 @@
 package buildkit
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // Each kind of cache exporter has its own name for its step (cache/remotecache/*). An inline cache has no step: the
 // exporter of the image writes it.
-func TestNewCacheError(t *testing.T) {
+func TestStepsThatWriteACache(t *testing.T) {
 	t.Parallel()
-	for step, isExport := range map[string]bool{
-		"exporting cache to registry":                true,
-		"exporting cache to client directory":        true,
-		"exporting cache to Amazon S3":               true,
-		"exporting cache to Azure Blob Storage":      true,
-		"exporting to GitHub Actions Cache":          true,
-		"importing cache manifest from ghcr.io/a:b":  false,
-		"importing cache manifest from gha:123":      false,
-		"importing cache manifest from s3:9876543":   false,
-		"importing cache manifest from local:938475": false,
+	for step, want := range map[string]string{
+		"exporting cache to registry":           "registry",
+		"exporting cache to client directory":   "local",
+		"exporting cache to Amazon S3":          "s3",
+		"exporting cache to Azure Blob Storage": "azblob",
+		"exporting to GitHub Actions Cache":     "gha",
 	} {
-		failure := newCacheError(step, "no")
-		if failure == nil || failure.Export != isExport || failure.Error() != step+": no" {
-			t.Errorf("%s: got %+v", step, failure)
+		kind, _ := cutCacheExport(step)
+		if !parseStep(step).WritesCache() || cacheKinds[kind] != want {
+			t.Errorf("%s: got %+v, %q", step, parseStep(step), cacheKinds[kind])
 		}
 	}
 	for _, step := range []string{
 		"exporting to image", "exporting to client directory", "exporting to client tarball",
 		"exporting to oci image format", "[1/2] RUN exporting cache to registry",
+		"importing cache manifest from ghcr.io/a:b",
 	} {
-		if failure := newCacheError(step, "no"); failure != nil {
-			t.Errorf("%s: got %+v", step, failure)
+		if parseStep(step).WritesCache() || newCacheError(step, "no") != nil == !strings.HasPrefix(step, "importing") {
+			t.Errorf("%s: got %+v, %v", step, parseStep(step), newCacheError(step, "no"))
 		}
 	}
 }

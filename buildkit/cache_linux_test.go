@@ -2,6 +2,7 @@ package buildkit_test
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -84,8 +85,8 @@ func TestCachesAreSharedBetweenDaemons(t *testing.T) {
 		plan := s.plan(t, "RUN : "+name+"; cat /proc/sys/kernel/random/uuid >/uuid")
 		s.c = here
 		plan.BuildArgs = c.argument
-		first, err := s.solve(t.Context(), plan, c.exportAccess())
-		if err != nil {
+		first, exports, err := s.solveAndExport(t.Context(), plan, c.exportAccess())
+		if err := errors.Join(err, failureOf(exports)); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if c.from.Options == nil {
@@ -102,8 +103,7 @@ func TestCachesAreSharedBetweenDaemons(t *testing.T) {
 	}
 }
 
-// A build does not fail for a cache that it cannot read. It fails for one that it cannot write, unless the cache has
-// ignore-error.
+// A build does not fail for a cache that it cannot read, and warns of it. It does not notice one that cannot be written.
 func TestCacheErrors(t *testing.T) {
 	t.Parallel()
 	registry := registrytest.New(t)
@@ -113,21 +113,21 @@ func TestCacheErrors(t *testing.T) {
 	registry.Wrap(registrytest.Intercept(http.MethodPost, "/blobs/uploads/", refuse))
 	ref := registry.Host() + "/cache:app"
 	to := buildkit.Cache{Type: "registry", Options: map[string]string{"ref": ref}}
-	ignored := buildkit.Cache{Type: "registry", Options: map[string]string{"ref": ref, "ignore-error": "true"}}
 	cases := map[string]cacheFailure{
 		"no such cache": {
-			buildkit.Access{CacheFrom: []buildkit.Cache{{Type: "registry", Options: map[string]string{"ref": ref}}}},
-			"", "importing cache manifest from " + ref,
+			access: buildkit.Access{
+				CacheFrom: []buildkit.Cache{{Type: "registry", Options: map[string]string{"ref": ref}}},
+			},
+			warned: "importing cache manifest from " + ref,
 		},
 		"an empty folder": {
-			buildkit.Access{CacheFrom: []buildkit.Cache{
+			access: buildkit.Access{CacheFrom: []buildkit.Cache{
 				{Type: "local", Options: map[string]string{"src": t.TempDir()}},
 			}},
-			"", "there is no cache in the folder /",
+			warned: "there is no cache in the folder /",
 		},
-		"no right to write": {buildkit.Access{CacheTo: []buildkit.Cache{to}}, "denied: no", ""},
-		"no right to write, ignored": {
-			buildkit.Access{CacheTo: []buildkit.Cache{ignored}}, "", "exporting cache to registry: ",
+		"no right to write": {
+			access: buildkit.Access{CacheTo: []buildkit.Cache{to}}, export: "denied: no", isExpected: isCacheError,
 		},
 	}
 	maps.Copy(cases, unwritableCaches)
@@ -139,71 +139,74 @@ func TestCacheErrors(t *testing.T) {
 	}
 }
 
-// cacheFailure is a cache that cannot be read or written, and what the build makes of it.
+// cacheFailure is a cache that cannot be read or written, and what comes of it.
 type cacheFailure struct {
-	access      buildkit.Access
-	err, warned string
+	access     buildkit.Access
+	export     string // a part of the error of the export
+	warned     string // the beginning of the warning of the build
+	isExpected func(error) bool
 }
 
 // check builds with the cache.
 func (c cacheFailure) check(t *testing.T) {
 	t.Helper()
 	s := newStepBuilder(t)
-	_, err := s.solve(t.Context(), s.plan(t, "RUN true"), c.access)
-	if (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) {
-		t.Errorf("got %v, want %s", err, c.err)
+	built, exports, err := s.solveAndExport(t.Context(), s.plan(t, "RUN true"), c.access)
+	if err != nil || built.Digest == "" {
+		t.Fatal(err)
+	}
+	err = failureOf(exports)
+	if (err != nil) != (c.export != "") || err != nil && !strings.Contains(err.Error(), c.export) {
+		t.Errorf("got %v, want %s", err, c.export)
+	}
+	if c.isExpected != nil && !c.isExpected(err) {
+		t.Errorf("got a %T", errors.Unwrap(err))
 	}
 	if got := s.warnings(); !strings.HasPrefix(got, c.warned) || (got == "") != (c.warned == "") {
 		t.Errorf("warned %q, want %q", got, c.warned)
 	}
 }
 
+// isCacheError and isSetupError tell the type of an error.
+func isCacheError(err error) bool { return errors.As(err, new(*buildkit.CacheError)) }
+func isSetupError(err error) bool { return errors.As(err, new(*buildkit.CacheSetupError)) }
+
 // unwritableCaches are caches that no builder can write.
 var unwritableCaches = map[string]cacheFailure{
-	"GitHub's": {buildkit.Access{CacheTo: []buildkit.Cache{gitHubCache("false")}}, "127.0.0.1:1", ""},
-	"GitHub's, ignored": {
-		buildkit.Access{CacheTo: []buildkit.Cache{gitHubCache("true")}}, "", "exporting to GitHub Actions Cache: ",
+	"GitHub's": {
+		access: buildkit.Access{CacheTo: []buildkit.Cache{gitHubCache()}}, export: "127.0.0.1:1", isExpected: isCacheError,
 	},
 	"a type that the daemon does not know": {
-		buildkit.Access{CacheTo: []buildkit.Cache{
-			{Type: "tape", Options: map[string]string{"ignore-error": "true"}},
-		}},
-		"the builder cannot write a cache of type tape: it does not know this type", "",
+		access: buildkit.Access{CacheTo: []buildkit.Cache{{Type: "tape"}}},
+		export: "the builder cannot write a cache of type tape: it does not know this type", isExpected: isSetupError,
 	},
 	"GitHub's, with a token that is none": {
-		buildkit.Access{CacheTo: []buildkit.Cache{{Type: "gha", Options: map[string]string{
-			"url": "http://127.0.0.1:1/", "token": "canary", "ignore-error": "true",
+		access: buildkit.Access{CacheTo: []buildkit.Cache{{Type: "gha", Options: map[string]string{
+			"url": "http://127.0.0.1:1/", "token": "canary",
 		}}}},
-		"the builder cannot write a cache of type gha: ", "",
+		export: "the builder cannot write a cache of type gha: ", isExpected: isSetupError,
 	},
 	"a folder that cannot be written": {
-		buildkit.Access{CacheTo: []buildkit.Cache{
+		access: buildkit.Access{CacheTo: []buildkit.Cache{
 			{Type: "local", Options: map[string]string{"dest": "/dev/null"}},
 		}},
-		"/dev/null", "",
+		export: "open /dev/null: not a directory", isExpected: isCacheError,
 	},
-	"a folder that cannot be written, ignored": {
-		buildkit.Access{CacheTo: []buildkit.Cache{{Type: "local", Options: map[string]string{
-			"dest": "/dev/null", "ignore-error": "true",
-		}}}},
-		"", "open /dev/null: not a directory: the image is built without this cache",
-	},
-	"S3, ignored": {
-		buildkit.Access{CacheTo: []buildkit.Cache{{Type: "s3", Options: map[string]string{
+	"S3": {
+		access: buildkit.Access{CacheTo: []buildkit.Cache{{Type: "s3", Options: map[string]string{
 			"bucket": "b", "region": "r", "endpoint_url": "http://127.0.0.1:1", "access_key_id": "AKIA",
-			"secret_access_key": "key", "retry_max_attempts": "1", "ignore-error": "true",
-		}}}}, "", "exporting cache to Amazon S3: ",
+			"secret_access_key": "key", "retry_max_attempts": "1",
+		}}}}, export: "127.0.0.1:1", isExpected: isCacheError,
 	},
 }
 
 // gitHubCache returns a cache of GitHub Actions where nothing listens.
-func gitHubCache(ignoreError string) buildkit.Cache {
+func gitHubCache() buildkit.Cache {
 	claims := fmt.Sprintf(`{"nbf": 0, "exp": %d, "ac": "[{\"Scope\": \"refs/heads/main\", \"Permission\": 3}]"}`,
 		time.Now().Add(time.Hour).Unix())
 	encode := base64.RawURLEncoding.EncodeToString
 	return buildkit.Cache{Type: "gha", Options: map[string]string{
 		"url": "http://127.0.0.1:1/", "token": encode([]byte(`{"alg": "none"}`)) + "." + encode([]byte(claims)) + ".",
-		"ignore-error": ignoreError,
 	}}
 }
 
@@ -234,13 +237,13 @@ func TestCredentialsOfACacheAreNotShown(t *testing.T) {
 	if err != nil || s.warnings() == "" {
 		t.Errorf("warned %q, %v", s.warnings(), err)
 	}
-	_, err = s.solve(
+	_, exports, err := s.solveAndExport(
 		t.Context(), s.plan(t, "RUN true"), buildkit.Access{CacheTo: []buildkit.Cache{{Type: "s3", Options: options}}},
 	)
-	if err == nil {
-		t.Fatal("the export succeeded, but nobody listens at the endpoint")
+	if err != nil || failureOf(exports) == nil {
+		t.Fatalf("%v, %v: the export succeeded, but nobody listens at the endpoint", err, exports)
 	}
-	if shown := s.warnings() + err.Error(); strings.Contains(shown, key) {
+	if shown := s.warnings() + failureOf(exports).Error(); strings.Contains(shown, key) {
 		t.Errorf("the key is in %s", shown)
 	}
 }

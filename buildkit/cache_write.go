@@ -77,7 +77,7 @@ func (s *cacheStore) fileError(err error) error {
 	if !ok {
 		return nil
 	}
-	return &CacheError{Export: true, Err: &fs.PathError{Op: "write", Path: path, Err: cause}}
+	return &CacheError{Err: &fs.PathError{Op: "write", Path: path, Err: cause}}
 }
 
 // cacheWriter writes one blob of a cache.
@@ -106,7 +106,7 @@ func cacheIndexError(err error) error {
 	}
 	switch filepath.Base(failed.Path) {
 	case ocispecs.ImageIndexFile, ocispecs.ImageIndexFile + ".lock", ocispecs.ImageLayoutFile:
-		return &CacheError{Export: true, Err: failed}
+		return &CacheError{Err: failed}
 	}
 	return nil
 }

@@ -13,6 +13,12 @@ type Step struct {
 	Command  string // as written in the Dockerfile, or what BuildKit calls the step
 }
 
+// WritesCache tells whether the step writes a cache.
+func (s Step) WritesCache() bool {
+	_, ok := cutCacheExport(s.Command)
+	return ok && s.Position == ""
+}
+
 // Kind is what happened to a step.
 type Kind int
 

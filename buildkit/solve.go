@@ -21,7 +21,7 @@ import (
 
 // Solve builds the plan from its recorded inputs on the daemon behind c and pushes the image by digest. Solve calls
 // report from one goroutine while the build runs; report must not block for long. If ctx ends and the daemon does not
-// end the build within cancelGrace, Solve closes c.
+// end the build within cancelGrace, Solve closes c. Solve writes no cache but an inline one: see ExportCaches.
 //
 // The Dockerfile frontend runs in this process, so the prediction and the build use the same version of it.
 //
@@ -31,13 +31,12 @@ import (
 //   - an error that names the path if a local input is not what was recorded.
 //   - an *AgentError for an SSH agent, and an error that names the secret, if it cannot be used.
 //   - a *FrontendError or a *ReachError if the build asks for something that access.Guard does not allow.
-//   - a *CacheError or an *ExportError for a folder or file that cannot be written.
+//   - an *ExportError for a folder or file that cannot be written.
 //   - a *PushError if the image was built and not pushed.
 //   - a *BaseImageError if the builder did not get an image that the build needs.
 //   - a *LostLayerError if the daemon lacks a layer of an image in access.UnpushedBases.
 //   - a *StepError if a step of the Dockerfile failed.
 //   - a *StalledSourceError if a server stopped in the middle of a transfer.
-//   - a *StalledCacheError if a cache could not be written.
 //   - an *OldDaemonError if the daemon is too old for the build.
 //   - a *LimitError if the daemon cannot limit steps as the plan says.
 //   - a *DaemonError for any other failure that the daemon reports.
@@ -144,10 +143,6 @@ func (s *solve) prepare(ctx context.Context, in *inputs.Inputs, access Access) (
 	}
 	s.steps.alternatives = slices.ContainsFunc(access.CacheFrom, func(c Cache) bool { return c.Alternative })
 	imports := s.openLocalCaches(ctx, access.CacheFrom)
-	caches, err := s.openCacheFolders(ctx, access.CacheTo)
-	if err != nil {
-		return client.SolveOpt{}, err
-	}
 	options := s.plan.FrontendOptions(in.Texts)
 	s.addProxies(options, access.Proxies)
 	return client.SolveOpt{
@@ -155,7 +150,7 @@ func (s *solve) prepare(ctx context.Context, in *inputs.Inputs, access Access) (
 		Exports:              exports,
 		Session:              attachables,
 		CacheImports:         cacheEntries(imports),
-		CacheExports:         cacheEntries(cacheExports(s.plan, caches)),
+		CacheExports:         cacheEntries(inlineCaches(s.plan, access.CacheTo)),
 		SharedKey:            in.TransferKey(s.plan.Epoch),
 		AllowedEntitlements:  neededEntitlements(s.plan),
 		CompatibilityVersion: CompatibilityVersion,
@@ -173,6 +168,7 @@ func (s *solve) run(
 	ctx, watch := newStallWatch(ctx, access, s.plan, s.log)
 	defer watch.stop()
 	s.steps.watch = watch
+	s.steps.caches.bind(ctx, watch.end, func() string { return s.bases.session }, s.steps.redact)
 	s.steps.waiting = &waitTracker{
 		stopped: func() bool { return ctx.Err() != nil }, watch: watch, caches: access.CacheTo, exports: access.Exports,
 		open: map[digest.Digest]*openVertex{},

@@ -1,6 +1,7 @@
 package buildkit_test
 
 import (
+	"errors"
 	"context"
 	"net/netip"
 	"os"
@@ -108,7 +109,8 @@ func TestCacheReset(t *testing.T) {
 	blobs := func(reset string, plan inputs.Plan) int {
 		t.Helper()
 		to := buildkit.Cache{Type: "local", Options: map[string]string{"dest": dir, "mode": "max", "reset": reset}}
-		if _, err := s.solve(t.Context(), plan, buildkit.Access{CacheTo: []buildkit.Cache{to}}); err != nil {
+		_, exports, err := s.solveAndExport(t.Context(), plan, buildkit.Access{CacheTo: []buildkit.Cache{to}})
+		if err := errors.Join(err, failureOf(exports)); err != nil {
 			t.Fatal(err)
 		}
 		entries, err := os.ReadDir(filepath.Join(dir, "blobs/sha256"))

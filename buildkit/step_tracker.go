@@ -25,6 +25,7 @@ type stepTracker struct {
 	imported      bool // a cache was read
 	watch         *stallWatch
 	waiting       *waitTracker
+	caches        *cacheTracker // nil: the solve writes no caches
 }
 
 // stepState is what the daemon has said of one step so far.
@@ -54,12 +55,14 @@ func (s *stepTracker) follow(status <-chan *client.SolveStatus) {
 			s.vertex(v)
 			s.waiting.vertex(v, s.state(v.Digest).Step)
 			s.watch.vertex(v)
+			s.caches.vertex(v, s.state(v.Digest).Step)
 		}
 		for _, status := range update.Statuses {
 			if s.waiting.status(status) {
 				s.report(Event{Kind: Pushing})
 			}
 			s.watch.status(status)
+			s.caches.status(status)
 			s.reportStatus(status)
 		}
 		for _, l := range update.Logs {

@@ -23,7 +23,8 @@ func withinLimit(ctx context.Context, limit time.Duration) (context.Context, con
 }
 
 // apply makes the registry hold the image. It looks for the image there, builds and pushes it by digest if it is not
-// there, verifies it, and moves the tags last. apply can be repeated at any point and converges.
+// there, verifies it, and moves the tags last. Then it writes the build caches. apply can be repeated at any point and
+// converges.
 //
 // If it fails before any tag moved, it returns an applyResult without tags. After that it returns one with the tags
 // that moved. The field unsure is set when nobody knows which ones moved.
@@ -35,7 +36,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applyResult, e
 		return applyResult{}, err
 	}
 	logTakeOver(ctx, op, there.ok)
-	result := newApplyResult(op, there)
+	result, built := newApplyResult(op, there), image{}
 	if !there.ok {
 		if err := checkTagsMove(ctx, r.settings, r.loader, op); err != nil {
 			return applyResult{}, err
@@ -44,27 +45,35 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applyResult, e
 		start, end := prepareRegistries(ctx, op)
 		defer end()
 		op.onPush = start
-		built, err := buildImage(ctx, r.settings, r.loader, op)
-		if err != nil {
+		if built, err = buildImage(ctx, r.settings, r.loader, op); err != nil {
 			return applyResult{}, err
 		}
+		defer built.release()
 		result.noteBuild(op, built)
 	} else if len(op.missing) > 0 {
 		logMissing(ctx, op)
-		if _, err := buildImage(ctx, r.settings, r.loader, op.onlyMissing()); err != nil {
+		missing, err := buildImage(ctx, r.settings, r.loader, op.onlyMissing())
+		if err != nil {
 			return applyResult{}, err
 		}
+		missing.release()
 	}
+	if err := r.verifyAndTag(ctx, op, &result, !there.ok); err != nil {
+		return result, op.waits.explain(err, result.outcome(op, err))
+	}
+	if err := exportCaches(ctx, r.settings, op, built.builds); err != nil {
+		return applyResult{}, err
+	}
+	return result, nil
+}
+
+// verifyAndTag verifies a new image and points the tags at it, within pushTimeout. It records in the result which tags
+// hold the image.
+func (r *imageResource) verifyAndTag(ctx context.Context, op operation, result *applyResult, isNew bool) (err error) {
 	limit := op.args.pushLimit()
 	ctx, stop := context.WithTimeoutCause(ctx, limit, &limitError{limit: limit, input: "pushTimeout"})
 	defer stop()
 	defer op.waits.bind(ctx)()
-	err = r.verifyAndTag(ctx, op, &result, !there.ok)
-	return result, op.waits.explain(err, result.outcome(op, err))
-}
-
-// verifyAndTag verifies a new image and points the tags at it. It records in the result which tags hold the image.
-func (r *imageResource) verifyAndTag(ctx context.Context, op operation, result *applyResult, isNew bool) (err error) {
 	if isNew {
 		op.waits.enter("verifying the image")
 		if result.manifests, err = verifyImage(ctx, op, result.digest); err != nil {

@@ -20,11 +20,16 @@ type image struct {
 	inputs *inputs.Inputs
 	built  bool // whether the build succeeded
 
+	builds *finishedBuilds // what is left to do on the builders; see exportCaches
+
 	unpushed unpushedImage // for builds on this image; zero if there can be none
 }
 
+// release releases the builders. Nothing more can be done on them.
+func (i image) release() { i.builds.release() }
+
 // buildImage builds the plan of the operation and pushes the image by digest to its repositories. It returns an error
-// if the files are not those that a tag with {hash} names.
+// if the files are not those that a tag with {hash} names. The caller releases the image, unless there is an error.
 func buildImage(ctx context.Context, settings *settings, loader *inputsLoader, op operation) (image, error) {
 	op.waits.enter(stageBuilding)
 	in, err := loader.loadForBuild(ctx, op)
@@ -37,12 +42,17 @@ func buildImage(ctx context.Context, settings *settings, loader *inputsLoader, o
 	progress := startProgress(ctx)
 	defer progress.stop()
 	built := image{hash: in.Hash(), inputs: in}
-	job := imageJob{settings: settings, op: op, in: in, progress: progress, kept: &built.unpushed}
-	built.digest, err = job.build(ctx)
-	if built.built = err == nil; built.built {
-		userWrittenExports().remember(op.exports, op.hash)
+	built.builds = &finishedBuilds{}
+	job := imageJob{
+		settings: settings, op: op, in: in, progress: progress, finished: built.builds, kept: &built.unpushed,
 	}
-	return built, err
+	if built.digest, err = job.build(ctx); err != nil {
+		built.release()
+		return built, err
+	}
+	built.built = true
+	userWrittenExports().remember(op.exports, op.hash)
+	return built, nil
 }
 
 // imageBuild is the build of a job on one node. It may solve several times, because a push may fail.
@@ -94,7 +104,7 @@ func newImageBuild(ctx context.Context, job imageJob, on builder) (*imageBuild, 
 	return b, nil
 }
 
-// chooseCaches sets the caches of a job. Test targets write none.
+// chooseCaches sets the caches of a job. Test targets write none. ExportCaches writes those that are not inline.
 func (b *imageBuild) chooseCaches(ctx context.Context) {
 	from, to := b.access.CacheFrom, b.access.CacheTo
 	if b.testsOnly {

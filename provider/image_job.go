@@ -27,8 +27,10 @@ type imageJob struct {
 	platform  string // that this part of the image is for; "": the whole image
 	testsOnly bool   // only the test targets are built
 
-	kept    *unpushedImage // gets the image of a preview
-	endTurn func()         // ends the turn on the builder; nil: the job has none yet
+	finished *finishedBuilds // gets the builders and the builds
+	kept     *unpushedImage  // gets the image of a preview
+
+	endTurn func() // ends the turn on the builder; nil: the job has none yet
 }
 
 // build finds the nodes, builds on them and pushes the image by digest. It returns the digest; "" if nobody gets the
@@ -38,12 +40,11 @@ func (j imageJob) build(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", explainBuilder(err)
 	}
-	defer releaseNodes(nodes)
 	built, err := j.run(ctx, nodes, true)
 	return built.Digest, err
 }
 
-// findNodes returns the builders of the job with their platforms. The caller releases them.
+// findNodes returns the builders of the job with their platforms. They are released with j.finished.
 func (j imageJob) findNodes(ctx context.Context) ([]node, error) {
 	op, settings := j.op, j.settings
 	finder := &builderFinder{
@@ -73,7 +74,9 @@ func (j imageJob) findNodes(ctx context.Context) ([]node, error) {
 			}
 		},
 	}
-	return finder.find(ctx)
+	nodes, err := finder.find(ctx)
+	j.finished.keep(nodes)
+	return nodes, err
 }
 
 // run builds on the nodes. If a daemon ends meanwhile, and again is true, it looks for nodes once more and tries again:
@@ -102,7 +105,6 @@ func (j imageJob) run(ctx context.Context, nodes []node, again bool) (buildkit.B
 	if lost != nil {
 		return built, fmt.Errorf("%w; tried once more: %w", err, explainBuilder(lost))
 	}
-	defer releaseNodes(others)
 	built, lost = j.run(ctx, others, false)
 	if _, ok := errors.AsType[*endpoint.NoDaemonError](lost); ok { // the first error says more
 		return built, fmt.Errorf("%w; tried once more: %w", err, lost)
@@ -132,6 +134,7 @@ func (j imageJob) runOn(ctx context.Context, on builder) (buildkit.Built, error)
 	}
 	if err = b.pushWithRetry(ctx); err == nil {
 		b.keepUnpushed(ctx)
+		j.finished.add(b)
 	}
 	return b.built, b.explain(ctx, err)
 }

@@ -12,10 +12,10 @@ import (
 // scarceShare is the share of a disk below which the embedded daemon removes cache by itself, when it gets to that.
 const scarceShare = 5
 
-// buildWithSpace calls buildWithoutCaches. If the disk of the embedded daemon is full, it makes the daemon remove the
-// cache that no build uses, and calls buildWithoutCaches once more: no tag has moved yet.
+// buildWithSpace calls buildOnce. If the disk of the embedded daemon is full, it makes the daemon remove the
+// cache that no build uses, and calls buildOnce once more: no tag has moved yet.
 func (b *imageBuild) buildWithSpace(ctx context.Context) error {
-	err := b.buildWithoutCaches(ctx)
+	err := b.buildOnce(ctx)
 	if err == nil || ctx.Err() != nil || b.spaceFreed || !b.builder.isEmbedded() {
 		return err
 	}
@@ -30,7 +30,7 @@ func (b *imageBuild) buildWithSpace(ctx context.Context) error {
 	if errFree != nil {
 		return withLines(err, errFree.Error())
 	}
-	if err = b.buildWithoutCaches(ctx); isDiskFull(err) || wroteToFullDisk(err) {
+	if err = b.buildOnce(ctx); isDiskFull(err) || wroteToFullDisk(err) {
 		err = withLines(err, fmt.Sprintf("that was the second try, after %s of build cache had been removed",
 			units.BytesSize(float64(freed))))
 	}

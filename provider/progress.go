@@ -171,9 +171,10 @@ func (pr *progress) showNote(line string) {
 }
 
 // hasLine tells whether a finished step gets a line. BuildKit's own small steps, such as loading the Dockerfile, get
-// none.
+// none, and exportCaches says itself what it wrote.
 func hasLine(s buildkit.Step) bool {
-	return s.Position != "" || strings.HasPrefix(s.Command, "exporting") || strings.HasPrefix(s.Command, "pushing")
+	isOutput := strings.HasPrefix(s.Command, "exporting") || strings.HasPrefix(s.Command, "pushing")
+	return s.Position != "" || isOutput && !s.WritesCache()
 }
 
 func finishedLine(e buildkit.Event) string {

@@ -34,18 +34,7 @@ func explainLocal(err error) error {
 	if errors.As(err, new(*buildkit.ExportError)) {
 		return fmt.Errorf("exports: %w%s", err, spaceRemedy(err))
 	}
-	if cache, ok := errors.AsType[*buildkit.CacheError](err); ok {
-		return fmt.Errorf("%s: %w%s", cacheInput(cache), err, cacheRemedy(cache))
-	}
 	return err
-}
-
-// cacheInput returns the input that a cache is given in.
-func cacheInput(cache *buildkit.CacheError) string {
-	if cache.Export {
-		return "cacheTo"
-	}
-	return "cacheFrom"
 }
 
 // spaceRemedy returns the remedy for a disk of this machine that is full, as a sentence. It returns "" for any other
@@ -69,7 +58,7 @@ func cacheRemedy(cache *buildkit.CacheError) string {
 // warningText returns the text of a warning with the input that it is about and what to do.
 func warningText(e buildkit.Event) string {
 	if cache, ok := errors.AsType[*buildkit.CacheError](e.Warning); ok {
-		return cacheInput(cache) + ": " + e.Text + cacheRemedy(cache)
+		return "cacheFrom: " + e.Text + cacheRemedy(cache)
 	}
 	if errors.As(e.Warning, new(*buildkit.DockerfileLoginError)) {
 		return e.Text + ". Write the URL without it, and give the login as a secret, GIT_AUTH_TOKEN.<host> for git " +

@@ -40,7 +40,6 @@ func TestExplainLocal(t *testing.T) {
 	other := errors.New("other")
 	link := withTargetOfBuild(&buildkit.ExportError{Err: &file.LinkError{}})
 	const keys = "a key with a passphrase can be used through an agent (ssh-add)"
-	const kind = "f: it is a link or another kind of file than a cache has"
 	for want, err := range map[string]error{
 		"other":          other,
 		`ssh "a": other`: &buildkit.AgentError{ID: "a", Err: other},
@@ -52,15 +51,8 @@ func TestExplainLocal(t *testing.T) {
 		"g: the branch or tag stands in a query. With pull, write it behind #": &inputs.GitQueryError{Location: "g"},
 		"exports: a.tar: other":    &buildkit.ExportError{Path: "a.tar", Err: other},
 		"exports: " + link.Error(): link,
-		"cacheTo: other":           &buildkit.CacheError{Export: true, Err: other},
 		"exports: out/a: no space left on device. Free space on the disk of that folder": &buildkit.ExportError{
 			Path: "out/a", Err: syscall.ENOSPC,
-		},
-		"cacheTo: write c: no space left on device. Free space on the disk of that folder": &buildkit.CacheError{
-			Export: true, Err: &fs.PathError{Op: "write", Path: "c", Err: syscall.ENOSPC},
-		},
-		"cacheTo: " + kind + ". Remove it": &buildkit.CacheError{
-			Export: true, Err: &buildkit.CacheFileError{Path: "f"},
 		},
 	} {
 		if got := explainBuild(err).Error(); got != want {
@@ -76,7 +68,6 @@ func TestWarningText(t *testing.T) {
 		"TEXT":                       nil,
 		"cacheFrom: TEXT":            &buildkit.CacheError{Err: errors.New("canary")},
 		"cacheFrom: TEXT. Remove it": &buildkit.CacheError{Err: fmt.Errorf("%w: canary", &buildkit.CacheFileError{})},
-		"cacheTo: TEXT":              &buildkit.CacheError{Export: true, Err: errors.New("canary")},
 		"TEXT. Write the URL without it, and give the login as a secret, GIT_AUTH_TOKEN.<host> for git or " +
 			"HTTP_AUTH_TOKEN_<host> for files": &buildkit.DockerfileLoginError{},
 		"TEXT. Export tar to keep them": &buildkit.PlainFilesError{},

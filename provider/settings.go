@@ -29,6 +29,8 @@ type settings struct {
 	silence time.Duration
 	// dialLimit replaces the default of endpoint.Options, unless it is zero.
 	dialLimit time.Duration
+	// cacheLimit replaces the constant, unless it is zero.
+	cacheLimit time.Duration
 
 	downloads inputs.Downloads // the Dockerfiles at URLs
 

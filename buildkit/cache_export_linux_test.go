@@ -1,0 +1,219 @@
+package buildkit_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moby/buildkit/client"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// solveAndExport loads and solves a plan, and writes its caches.
+func (s *stepBuilder) solveAndExport(
+	ctx context.Context, plan inputs.Plan, access buildkit.Access,
+) (buildkit.Built, []buildkit.CacheExport, error) {
+	ctx, stop := context.WithTimeoutCause(ctx, caseLimit, errors.New("the build took too long"))
+	defer stop()
+	access.Credentials = noCredentials
+	in, err := inputs.Load(ctx, plan)
+	if err != nil {
+		return buildkit.Built{}, nil, err
+	}
+	built, err := buildkit.Solve(ctx, s.c, plan, in, access, s.report)
+	if err != nil {
+		return built, nil, err
+	}
+	return built, buildkit.ExportCaches(ctx, s.c, plan, in, access, s.report), nil
+}
+
+// failureOf returns the errors of caches that were not written.
+func failureOf(exports []buildkit.CacheExport) error {
+	var all error
+	for _, e := range exports {
+		all = errors.Join(all, e.Err)
+	}
+	return all
+}
+
+// registryCache returns a cache in a registry, to write.
+func registryCache(ref string) buildkit.Cache {
+	return buildkit.Cache{Type: "registry", Options: map[string]string{
+		"ref": ref, "mode": "max", "image-manifest": "true", "oci-mediatypes": "true",
+	}}
+}
+
+const random = "cat /proc/sys/kernel/random/uuid"
+
+// No step runs for the export: another daemon makes the image that was pushed of the cache, and runs no step either. The
+// first builds of noCache leave other results in the daemon.
+func TestExportRunsNoStep(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		dockerfile string
+		change     func(s *stepBuilder, p *inputs.Plan)
+		access     buildkit.Access
+		times      int
+	}{
+		"stages": {dockerfile: "FROM base AS part\nRUN " + random + " >/part\n" +
+			"FROM base\nCOPY --from=part /part /\nRUN " + random + " >/uuid"},
+		"files": {dockerfile: "COPY --link a /\nRUN --mount=type=bind,target=/b " + random + " >/uuid; cp /b/a /uuid2"},
+		"the cache ignored": {
+			dockerfile: "RUN " + random + " >/uuid", times: 3,
+			change: func(_ *stepBuilder, p *inputs.Plan) { p.NoCache = true },
+		},
+		"the cache of a stage ignored": {
+			dockerfile: "FROM base AS part\nRUN " + random + " >/part\nFROM base\nCOPY --from=part /part /uuid", times: 2,
+			change: func(_ *stepBuilder, p *inputs.Plan) { p.NoCacheOf = []string{"part"} },
+		},
+		"secrets": {
+			dockerfile: "RUN --mount=type=secret,id=s cat /run/secrets/s >/dev/null; " + random + " >/uuid",
+			access: buildkit.Access{Secrets: map[string]buildkit.Secret{
+				"s": func(context.Context) ([]byte, error) { return []byte("canary"), nil },
+			}},
+		},
+		"tests": {
+			dockerfile: "FROM base AS test\nRUN " + random + "\nFROM base\nRUN " + random + " >/uuid",
+			change:     func(_ *stepBuilder, p *inputs.Plan) { p.TestTargets = []string{"test"} },
+		},
+		"provenance": {
+			dockerfile: "RUN " + random + " >/uuid",
+			change:     func(_ *stepBuilder, p *inputs.Plan) { p.Provenance = "max" },
+		},
+		"an epoch and annotations": {
+			dockerfile: "RUN " + random + " >/uuid",
+			change: func(_ *stepBuilder, p *inputs.Plan) {
+				p.Annotations, p.Epoch = map[string]string{"a": "b"}, new(int64)
+			},
+		},
+		"two repositories": {
+			dockerfile: "RUN " + random + " >/uuid",
+			change: func(s *stepBuilder, p *inputs.Plan) {
+				p.Repositories = append(p.Repositories, s.repository+"/other")
+			},
+		},
+	}
+	there := startSecondDaemon(t)
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, cache := newStepBuilder(t), registrytest.New(t).Host()+"/cache:app"
+			plan := s.plan(t, c.dockerfile)
+			writeAlike(t, plan.Files.Context, map[string]string{"a": t.Name()})
+			if c.change != nil {
+				c.change(s, &plan)
+			}
+			c.access.CacheTo = []buildkit.Cache{registryCache(cache)}
+			var built buildkit.Built
+			for range max(1, c.times) {
+				var exports []buildkit.CacheExport
+				var err error
+				built, exports, err = s.solveAndExport(t.Context(), plan, c.access)
+				if err := errors.Join(err, failureOf(exports)); err != nil {
+					t.Fatal(err)
+				}
+				if len(exports) != 1 || exports[0].Took == 0 || exports[0].Empty {
+					t.Errorf("got %+v", exports)
+				}
+			}
+			other := &stepBuilder{testBuilder: &testBuilder{c: there, repository: s.repository}}
+			plan.NoCache, plan.NoCacheOf, plan.TestTargets = false, nil, nil
+			c.access.CacheTo, c.access.CacheFrom = nil, []buildkit.Cache{registryCache(cache)}
+			again, err := other.solve(t.Context(), plan, c.access)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ran := other.uncachedSteps(); ran != "" {
+				t.Errorf("the other daemon ran\n%s", ran)
+			}
+			if plan.Provenance == "" && again.Digest != built.Digest {
+				t.Errorf("the cache makes %s, pushed was %s", again.Digest, built.Digest)
+			}
+		})
+	}
+}
+
+// uncachedSteps returns the steps of the Dockerfile, but those of base images, that have run. A step whose result was
+// cached ends once more, not cached, when the layer is fetched.
+func (s *stepBuilder) uncachedSteps() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cached := map[buildkit.Step]bool{}
+	var names []string
+	for _, e := range s.events {
+		if e.Kind != buildkit.Finished || e.Step.Position == "" || strings.HasPrefix(e.Step.Command, "FROM") {
+			continue
+		}
+		cached[e.Step] = cached[e.Step] || e.Cached
+		if !cached[e.Step] {
+			names = append(names, e.Step.Command)
+		}
+	}
+	return strings.Join(names, "\n")
+}
+
+// A daemon that has removed a result runs no step for the export. Nothing is written.
+func TestExportAfterTheDaemonWasPruned(t *testing.T) {
+	t.Parallel()
+	s, registry := newStepBuilder(t), registrytest.New(t)
+	s.c = startSecondDaemon(t)
+	plan := s.plan(t, "RUN sleep 3\nRUN "+random+" >/uuid")
+	access := buildkit.Access{
+		Credentials: noCredentials, CacheTo: []buildkit.Cache{registryCache(registry.Host() + "/cache:app")},
+	}
+	in, err := inputs.Load(t.Context(), plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := buildkit.Solve(t.Context(), s.c, plan, in, access, s.report); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.c.Prune(t.Context(), nil, client.PruneAll); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	exports := buildkit.ExportCaches(t.Context(), s.c, plan, in, access, s.report)
+	repeated, ok := errors.AsType[*buildkit.RepeatedStepError](failureOf(exports))
+	if !ok || !strings.HasPrefix(repeated.Step.Command, "RUN sleep 3") {
+		t.Errorf("got %+v", exports)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("the step ran for %s", took)
+	}
+	for _, r := range registry.Requests() {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			t.Errorf("%s %s", r.Method, r.Path)
+		}
+	}
+}
+
+// An export of what a cache holds uploads nothing. It asks for each blob once.
+func TestUnchangedExport(t *testing.T) {
+	t.Parallel()
+	s, registry := newStepBuilder(t), registrytest.New(t)
+	plan := s.plan(t, "RUN "+random+" >/uuid")
+	access := buildkit.Access{CacheTo: []buildkit.Cache{registryCache(registry.Host() + "/cache:app")}}
+	var before int
+	for range 2 {
+		before = len(registry.Requests())
+		_, exports, err := s.solveAndExport(t.Context(), plan, access)
+		if err := errors.Join(err, failureOf(exports)); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%d requests in %s", len(registry.Requests())-before, exports[0].Took)
+	}
+	for _, r := range registry.Requests()[before:] {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			t.Errorf("%s %s", r.Method, r.Path)
+		}
+	}
+	if asked := len(registry.Requests()) - before; asked > 8 {
+		t.Errorf("%d requests", asked)
+	}
+}

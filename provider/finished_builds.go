@@ -1,0 +1,51 @@
+package provider
+
+import "sync"
+
+// finishedBuilds keeps the builders of an image until its caches are written, and the builds that have succeeded on
+// them. The methods may be called on nil, and by several nodes at the same time.
+type finishedBuilds struct {
+	mu     sync.Mutex
+	nodes  []node
+	builds []*imageBuild
+}
+
+// keep takes over nodes, which release releases.
+func (f *finishedBuilds) keep(nodes []node) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.nodes = append(f.nodes, nodes...)
+}
+
+// add records a build that has succeeded.
+func (f *finishedBuilds) add(b *imageBuild) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.builds = append(f.builds, b)
+}
+
+// withCaches returns the builds that have caches to write.
+func (f *finishedBuilds) withCaches() (builds []*imageBuild) {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, b := range f.builds {
+		if len(externalCaches(b.access.CacheTo)) > 0 {
+			builds = append(builds, b)
+		}
+	}
+	return builds
+}
+
+// release releases the builders.
+func (f *finishedBuilds) release() {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	releaseNodes(f.nodes)
+	f.nodes = nil
+}
