@@ -20,8 +20,9 @@ type CacheExport struct {
 	Err   error // nil: the cache was written, or is Empty
 }
 
-// ExportCaches writes the caches of access.CacheTo, for a build that Solve has just finished on the daemon behind c. The
-// plan, the inputs and the access are those of that build. Inline caches are left out, because they are in the image.
+// ExportCaches writes the caches of access.CacheTo, for a build that Solve has just finished on the daemon behind c.
+// The plan, the inputs and the access are those of that build. Inline caches are left out, because they are in the
+// image.
 //
 // The daemon solves the build once more, and takes each result from its own cache. If it has lost one, ExportCaches
 // ends before the step runs again. A failure of one cache does not stop the others. It returns the caches in their
@@ -64,8 +65,8 @@ func planForCaches(plan inputs.Plan, in *inputs.Inputs) inputs.Plan {
 	return plan
 }
 
-// exportCaches solves once and writes the current caches of the tracker. It returns a *CacheSetupError, or an error that
-// is about all of them that are not finished.
+// exportCaches solves once and writes the current caches of the tracker. It returns a *CacheSetupError, or an error
+// that is about all of them that are not finished.
 func (s *solve) exportCaches(ctx context.Context, c *client.Client, access Access) error {
 	access.Exports, access.KeepUnpushed = nil, false
 	access.CacheTo = nil

@@ -51,8 +51,8 @@ func registryCache(ref string) buildkit.Cache {
 
 const random = "cat /proc/sys/kernel/random/uuid"
 
-// No step runs for the export: another daemon makes the image that was pushed of the cache, and runs no step either. The
-// first builds of noCache leave other results in the daemon.
+// No step runs for the export: another daemon makes the image that was pushed of the cache, and runs no step either.
+// The first builds of noCache leave other results in the daemon.
 func TestExportRunsNoStep(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {

@@ -103,7 +103,8 @@ func TestCachesAreSharedBetweenDaemons(t *testing.T) {
 	}
 }
 
-// A build does not fail for a cache that it cannot read, and warns of it. It does not notice one that cannot be written.
+// A build does not fail for a cache that it cannot read, and warns of it. It does not notice one that cannot be
+// written.
 func TestCacheErrors(t *testing.T) {
 	t.Parallel()
 	registry := registrytest.New(t)

@@ -5,8 +5,8 @@ import "github.com/pulumi/pulumi-go-provider/infer"
 func describeCaches(a *ImageArgs, an infer.Annotator) {
 	an.Describe(&a.CacheFrom, "Caches to import: the builder takes steps from them that it has not built itself. "+
 		"A cache that cannot be read gives a warning. A change never causes a build.")
-	an.Describe(&a.CacheTo, "Caches to export, for other builders to import. A preview exports none. A change "+
-		"never causes a build.")
+	an.Describe(&a.CacheTo, "Caches to export, for other builders to import. They are written after the tags have "+
+		"moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.")
 }
 
 // CacheFrom is a cache to import. Exactly one member sets its kind.
@@ -152,6 +152,6 @@ type CacheWriting struct {
 // Annotate documents the fields.
 func (c *CacheWriting) Annotate(an infer.Annotator) {
 	an.Describe(&c.Mode, "Which layers to keep. Defaults to `min`.")
-	an.Describe(&c.IgnoreError, "Whether a cache that cannot be written gives a warning and does not fail the "+
-		"update. Defaults to false.")
+	an.Describe(&c.IgnoreError, "Whether a cache that cannot be written is only mentioned. By default it gives a "+
+		"warning, and fails the update if caches are all that the build makes. Defaults to false.")
 }

@@ -87,8 +87,8 @@ func TestTagsMoveBeforeACacheIsWritten(t *testing.T) {
 	}
 }
 
-// An update succeeds if a cache cannot be written. A warning names the cache, the cause and what to do. With ignoreError
-// it is no warning.
+// An update succeeds if a cache cannot be written. A warning names the cache, the cause and what to do. With
+// ignoreError it is no warning.
 func TestACacheThatCannotBeWritten(t *testing.T) {
 	refuse := registrytest.Status(http.StatusForbidden, "DENIED", "no", "")
 	cases := map[string]struct {

@@ -484,7 +484,7 @@ namespace PulumiBuildkit.Buildkit
         private InputList<Inputs.CacheToArgs>? _cacheTo;
 
         /// <summary>
-        /// Caches to export, for other builders to import. A preview exports none. A change never causes a build.
+        /// Caches to export, for other builders to import. They are written after the tags have moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.
         /// </summary>
         public InputList<Inputs.CacheToArgs> CacheTo
         {

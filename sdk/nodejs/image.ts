@@ -387,7 +387,7 @@ export interface ImageArgs {
      */
     cacheFrom?: pulumi.Input<pulumi.Input<inputs.CacheFromArgs>[]>;
     /**
-     * Caches to export, for other builders to import. A preview exports none. A change never causes a build.
+     * Caches to export, for other builders to import. They are written after the tags have moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.
      */
     cacheTo?: pulumi.Input<pulumi.Input<inputs.CacheToArgs>[]>;
     /**

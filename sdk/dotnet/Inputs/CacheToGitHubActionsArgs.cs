@@ -17,7 +17,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
     public sealed class CacheToGitHubActionsArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        /// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         /// </summary>
         [Input("ignoreError")]
         public Input<bool>? IgnoreError { get; set; }

@@ -41,7 +41,7 @@ namespace PulumiBuildkit.Buildkit.Inputs
         public Input<string>? EndpointUrl { get; set; }
 
         /// <summary>
-        /// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        /// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         /// </summary>
         [Input("ignoreError")]
         public Input<bool>? IgnoreError { get; set; }

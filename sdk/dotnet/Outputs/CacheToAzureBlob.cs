@@ -22,7 +22,7 @@ namespace PulumiBuildkit.Buildkit.Outputs
         /// </summary>
         public readonly string? AccountUrl;
         /// <summary>
-        /// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        /// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         /// </summary>
         public readonly bool? IgnoreError;
         /// <summary>

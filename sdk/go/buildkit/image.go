@@ -255,7 +255,7 @@ type imageArgs struct {
 	Builder *BuilderConfig `pulumi:"builder"`
 	// Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
 	CacheFrom []CacheFrom `pulumi:"cacheFrom"`
-	// Caches to export, for other builders to import. A preview exports none. A change never causes a build.
+	// Caches to export, for other builders to import. They are written after the tags have moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.
 	CacheTo []CacheTo `pulumi:"cacheTo"`
 	// The build context: the files that `COPY` and `ADD` can read. Defaults to the folder of the program.
 	Context *BuildContext `pulumi:"context"`
@@ -335,7 +335,7 @@ type ImageArgs struct {
 	Builder BuilderConfigPtrInput
 	// Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
 	CacheFrom CacheFromArrayInput
-	// Caches to export, for other builders to import. A preview exports none. A change never causes a build.
+	// Caches to export, for other builders to import. They are written after the tags have moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.
 	CacheTo CacheToArrayInput
 	// The build context: the files that `COPY` and `ADD` can read. Defaults to the folder of the program.
 	Context BuildContextPtrInput

@@ -1735,7 +1735,7 @@ func (o CacheToArrayOutput) Index(i pulumi.IntInput) CacheToOutput {
 type CacheToAzureBlob struct {
 	// URL of the storage account, such as `https://shop.blob.core.windows.net`.
 	AccountUrl *string `pulumi:"accountUrl"`
-	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+	// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 	IgnoreError *bool `pulumi:"ignoreError"`
 	// Which layers to keep. Defaults to `min`.
 	Mode *CacheMode `pulumi:"mode"`
@@ -1760,7 +1760,7 @@ type CacheToAzureBlobInput interface {
 type CacheToAzureBlobArgs struct {
 	// URL of the storage account, such as `https://shop.blob.core.windows.net`.
 	AccountUrl pulumi.StringPtrInput `pulumi:"accountUrl"`
-	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+	// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 	IgnoreError pulumi.BoolPtrInput `pulumi:"ignoreError"`
 	// Which layers to keep. Defaults to `min`.
 	Mode CacheModePtrInput `pulumi:"mode"`
@@ -1853,7 +1853,7 @@ func (o CacheToAzureBlobOutput) AccountUrl() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheToAzureBlob) *string { return v.AccountUrl }).(pulumi.StringPtrOutput)
 }
 
-// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 func (o CacheToAzureBlobOutput) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToAzureBlob) *bool { return v.IgnoreError }).(pulumi.BoolPtrOutput)
 }
@@ -1907,7 +1907,7 @@ func (o CacheToAzureBlobPtrOutput) AccountUrl() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 func (o CacheToAzureBlobPtrOutput) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *CacheToAzureBlob) *bool {
 		if v == nil {
@@ -1949,7 +1949,7 @@ func (o CacheToAzureBlobPtrOutput) SecretAccessKey() pulumi.StringPtrOutput {
 
 // The cache of GitHub Actions, to write.
 type CacheToGitHubActions struct {
-	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+	// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 	IgnoreError *bool `pulumi:"ignoreError"`
 	// Which layers to keep. Defaults to `min`.
 	Mode *CacheMode `pulumi:"mode"`
@@ -1970,7 +1970,7 @@ type CacheToGitHubActionsInput interface {
 
 // The cache of GitHub Actions, to write.
 type CacheToGitHubActionsArgs struct {
-	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+	// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 	IgnoreError pulumi.BoolPtrInput `pulumi:"ignoreError"`
 	// Which layers to keep. Defaults to `min`.
 	Mode CacheModePtrInput `pulumi:"mode"`
@@ -2056,7 +2056,7 @@ func (o CacheToGitHubActionsOutput) ToCacheToGitHubActionsPtrOutputWithContext(c
 	}).(CacheToGitHubActionsPtrOutput)
 }
 
-// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 func (o CacheToGitHubActionsOutput) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToGitHubActions) *bool { return v.IgnoreError }).(pulumi.BoolPtrOutput)
 }
@@ -2095,7 +2095,7 @@ func (o CacheToGitHubActionsPtrOutput) Elem() CacheToGitHubActionsOutput {
 	}).(CacheToGitHubActionsOutput)
 }
 
-// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 func (o CacheToGitHubActionsPtrOutput) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *CacheToGitHubActions) *bool {
 		if v == nil {
@@ -2256,7 +2256,7 @@ type CacheToLocal struct {
 	Dest string `pulumi:"dest"`
 	// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 	ForceCompression *bool `pulumi:"forceCompression"`
-	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+	// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 	IgnoreError *bool `pulumi:"ignoreError"`
 	// Which layers to keep. Defaults to `min`.
 	Mode *CacheMode `pulumi:"mode"`
@@ -2285,7 +2285,7 @@ type CacheToLocalArgs struct {
 	Dest pulumi.StringInput `pulumi:"dest"`
 	// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
-	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+	// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 	IgnoreError pulumi.BoolPtrInput `pulumi:"ignoreError"`
 	// Which layers to keep. Defaults to `min`.
 	Mode CacheModePtrInput `pulumi:"mode"`
@@ -2391,7 +2391,7 @@ func (o CacheToLocalOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToLocal) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
 }
 
-// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 func (o CacheToLocalOutput) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToLocal) *bool { return v.IgnoreError }).(pulumi.BoolPtrOutput)
 }
@@ -2470,7 +2470,7 @@ func (o CacheToLocalPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 func (o CacheToLocalPtrOutput) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *CacheToLocal) *bool {
 		if v == nil {
@@ -2508,7 +2508,7 @@ type CacheToRegistry struct {
 	CompressionLevel *int `pulumi:"compressionLevel"`
 	// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 	ForceCompression *bool `pulumi:"forceCompression"`
-	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+	// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 	IgnoreError *bool `pulumi:"ignoreError"`
 	// Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
 	ImageManifest *bool `pulumi:"imageManifest"`
@@ -2539,7 +2539,7 @@ type CacheToRegistryArgs struct {
 	CompressionLevel pulumi.IntPtrInput `pulumi:"compressionLevel"`
 	// Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
 	ForceCompression pulumi.BoolPtrInput `pulumi:"forceCompression"`
-	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+	// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 	IgnoreError pulumi.BoolPtrInput `pulumi:"ignoreError"`
 	// Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
 	ImageManifest pulumi.BoolPtrInput `pulumi:"imageManifest"`
@@ -2644,7 +2644,7 @@ func (o CacheToRegistryOutput) ForceCompression() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToRegistry) *bool { return v.ForceCompression }).(pulumi.BoolPtrOutput)
 }
 
-// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 func (o CacheToRegistryOutput) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToRegistry) *bool { return v.IgnoreError }).(pulumi.BoolPtrOutput)
 }
@@ -2723,7 +2723,7 @@ func (o CacheToRegistryPtrOutput) ForceCompression() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 func (o CacheToRegistryPtrOutput) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *CacheToRegistry) *bool {
 		if v == nil {
@@ -2783,7 +2783,7 @@ type CacheToS3 struct {
 	Bucket string `pulumi:"bucket"`
 	// URL of the service, if it is not Amazon S3.
 	EndpointUrl *string `pulumi:"endpointUrl"`
-	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+	// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 	IgnoreError *bool `pulumi:"ignoreError"`
 	// Prefix of the keys of manifests. Defaults to `manifests/`.
 	ManifestsPrefix *string `pulumi:"manifestsPrefix"`
@@ -2822,7 +2822,7 @@ type CacheToS3Args struct {
 	Bucket pulumi.StringInput `pulumi:"bucket"`
 	// URL of the service, if it is not Amazon S3.
 	EndpointUrl pulumi.StringPtrInput `pulumi:"endpointUrl"`
-	// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+	// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 	IgnoreError pulumi.BoolPtrInput `pulumi:"ignoreError"`
 	// Prefix of the keys of manifests. Defaults to `manifests/`.
 	ManifestsPrefix pulumi.StringPtrInput `pulumi:"manifestsPrefix"`
@@ -2938,7 +2938,7 @@ func (o CacheToS3Output) EndpointUrl() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v CacheToS3) *string { return v.EndpointUrl }).(pulumi.StringPtrOutput)
 }
 
-// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 func (o CacheToS3Output) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v CacheToS3) *bool { return v.IgnoreError }).(pulumi.BoolPtrOutput)
 }
@@ -3042,7 +3042,7 @@ func (o CacheToS3PtrOutput) EndpointUrl() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+// Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
 func (o CacheToS3PtrOutput) IgnoreError() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *CacheToS3) *bool {
 		if v == nil {

@@ -243,7 +243,7 @@ export interface CacheToAzureBlobArgs {
      */
     accountUrl?: pulumi.Input<string>;
     /**
-     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      */
     ignoreError?: pulumi.Input<boolean>;
     /**
@@ -265,7 +265,7 @@ export interface CacheToAzureBlobArgs {
  */
 export interface CacheToGitHubActionsArgs {
     /**
-     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      */
     ignoreError?: pulumi.Input<boolean>;
     /**
@@ -305,7 +305,7 @@ export interface CacheToLocalArgs {
      */
     forceCompression?: pulumi.Input<boolean>;
     /**
-     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      */
     ignoreError?: pulumi.Input<boolean>;
     /**
@@ -335,7 +335,7 @@ export interface CacheToRegistryArgs {
      */
     forceCompression?: pulumi.Input<boolean>;
     /**
-     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      */
     ignoreError?: pulumi.Input<boolean>;
     /**
@@ -377,7 +377,7 @@ export interface CacheToS3Args {
      */
     endpointUrl?: pulumi.Input<string>;
     /**
-     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      */
     ignoreError?: pulumi.Input<boolean>;
     /**

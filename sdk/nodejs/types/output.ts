@@ -243,7 +243,7 @@ export interface CacheToAzureBlob {
      */
     accountUrl?: string;
     /**
-     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      */
     ignoreError?: boolean;
     /**
@@ -265,7 +265,7 @@ export interface CacheToAzureBlob {
  */
 export interface CacheToGitHubActions {
     /**
-     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      */
     ignoreError?: boolean;
     /**
@@ -305,7 +305,7 @@ export interface CacheToLocal {
      */
     forceCompression?: boolean;
     /**
-     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      */
     ignoreError?: boolean;
     /**
@@ -335,7 +335,7 @@ export interface CacheToRegistry {
      */
     forceCompression?: boolean;
     /**
-     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      */
     ignoreError?: boolean;
     /**
@@ -377,7 +377,7 @@ export interface CacheToS3 {
      */
     endpointUrl?: string;
     /**
-     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      */
     ignoreError?: boolean;
     /**

@@ -904,7 +904,7 @@ class CacheToAzureBlobArgsDict(TypedDict):
     """
     ignore_error: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+    Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
     """
     mode: NotRequired[pulumi.Input['CacheMode']]
     """
@@ -928,7 +928,7 @@ class CacheToAzureBlobArgs:
 
         :param pulumi.Input[_builtins.str] name: Name of the cache.
         :param pulumi.Input[_builtins.str] account_url: URL of the storage account, such as `https://shop.blob.core.windows.net`.
-        :param pulumi.Input[_builtins.bool] ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param pulumi.Input[_builtins.bool] ignore_error: Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         :param pulumi.Input['CacheMode'] mode: Which layers to keep. Defaults to `min`.
         :param pulumi.Input[_builtins.str] secret_access_key: Key of the storage account. Without it, the builder uses an identity that it finds itself.
         """
@@ -970,7 +970,7 @@ class CacheToAzureBlobArgs:
     @pulumi.getter(name="ignoreError")
     def ignore_error(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         """
         return pulumi.get(self, "ignore_error")
 
@@ -1009,7 +1009,7 @@ class CacheToGitHubActionsArgsDict(TypedDict):
     """
     ignore_error: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+    Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
     """
     mode: NotRequired[pulumi.Input['CacheMode']]
     """
@@ -1029,7 +1029,7 @@ class CacheToGitHubActionsArgs:
         """
         The cache of GitHub Actions, to write.
 
-        :param pulumi.Input[_builtins.bool] ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param pulumi.Input[_builtins.bool] ignore_error: Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         :param pulumi.Input['CacheMode'] mode: Which layers to keep. Defaults to `min`.
         :param pulumi.Input[_builtins.str] scope: Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
         """
@@ -1044,7 +1044,7 @@ class CacheToGitHubActionsArgs:
     @pulumi.getter(name="ignoreError")
     def ignore_error(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         """
         return pulumi.get(self, "ignore_error")
 
@@ -1114,7 +1114,7 @@ class CacheToLocalArgsDict(TypedDict):
     """
     ignore_error: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+    Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
     """
     mode: NotRequired[pulumi.Input['CacheMode']]
     """
@@ -1142,7 +1142,7 @@ class CacheToLocalArgs:
         :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         :param pulumi.Input[_builtins.int] compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param pulumi.Input[_builtins.bool] force_compression: Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
-        :param pulumi.Input[_builtins.bool] ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param pulumi.Input[_builtins.bool] ignore_error: Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         :param pulumi.Input['CacheMode'] mode: Which layers to keep. Defaults to `min`.
         :param pulumi.Input[_builtins.bool] reset: Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
         """
@@ -1212,7 +1212,7 @@ class CacheToLocalArgs:
     @pulumi.getter(name="ignoreError")
     def ignore_error(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         """
         return pulumi.get(self, "ignore_error")
 
@@ -1267,7 +1267,7 @@ class CacheToRegistryArgsDict(TypedDict):
     """
     ignore_error: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+    Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
     """
     image_manifest: NotRequired[pulumi.Input[_builtins.bool]]
     """
@@ -1300,7 +1300,7 @@ class CacheToRegistryArgs:
         :param pulumi.Input['CompressionType'] compression: How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         :param pulumi.Input[_builtins.int] compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param pulumi.Input[_builtins.bool] force_compression: Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
-        :param pulumi.Input[_builtins.bool] ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param pulumi.Input[_builtins.bool] ignore_error: Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         :param pulumi.Input[_builtins.bool] image_manifest: Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
         :param pulumi.Input['CacheMode'] mode: Which layers to keep. Defaults to `min`.
         :param pulumi.Input[_builtins.bool] oci_media_types: Whether to use OCI media types. Defaults to true.
@@ -1373,7 +1373,7 @@ class CacheToRegistryArgs:
     @pulumi.getter(name="ignoreError")
     def ignore_error(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         """
         return pulumi.get(self, "ignore_error")
 
@@ -1440,7 +1440,7 @@ class CacheToS3ArgsDict(TypedDict):
     """
     ignore_error: NotRequired[pulumi.Input[_builtins.bool]]
     """
-    Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+    Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
     """
     manifests_prefix: NotRequired[pulumi.Input[_builtins.str]]
     """
@@ -1493,7 +1493,7 @@ class CacheToS3Args:
         :param pulumi.Input[_builtins.str] access_key_id: Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
         :param pulumi.Input[_builtins.str] blobs_prefix: Prefix of the keys of blobs. Defaults to `blobs/`.
         :param pulumi.Input[_builtins.str] endpoint_url: URL of the service, if it is not Amazon S3.
-        :param pulumi.Input[_builtins.bool] ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param pulumi.Input[_builtins.bool] ignore_error: Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         :param pulumi.Input[_builtins.str] manifests_prefix: Prefix of the keys of manifests. Defaults to `manifests/`.
         :param pulumi.Input['CacheMode'] mode: Which layers to keep. Defaults to `min`.
         :param pulumi.Input[_builtins.str] name: Name of the cache in the bucket. Defaults to `buildkit`.
@@ -1578,7 +1578,7 @@ class CacheToS3Args:
     @pulumi.getter(name="ignoreError")
     def ignore_error(self) -> Optional[pulumi.Input[_builtins.bool]]:
         """
-        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         """
         return pulumi.get(self, "ignore_error")
 

@@ -71,7 +71,7 @@ class ImageArgs:
         :param pulumi.Input[_builtins.bool] build_on_preview: Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
         :param pulumi.Input['BuilderConfigArgs'] builder: The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
         :param pulumi.Input[Sequence[pulumi.Input['CacheFromArgs']]] cache_from: Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
-        :param pulumi.Input[Sequence[pulumi.Input['CacheToArgs']]] cache_to: Caches to export, for other builders to import. A preview exports none. A change never causes a build.
+        :param pulumi.Input[Sequence[pulumi.Input['CacheToArgs']]] cache_to: Caches to export, for other builders to import. They are written after the tags have moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.
         :param pulumi.Input['BuildContextArgs'] context: The build context: the files that `COPY` and `ADD` can read. Defaults to the folder of the program.
         :param pulumi.Input[_builtins.str] context_hash: The digest of everything that the build reads from this machine: the Dockerfile and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.
         :param pulumi.Input['DockerfileArgs'] dockerfile: The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.
@@ -279,7 +279,7 @@ class ImageArgs:
     @pulumi.getter(name="cacheTo")
     def cache_to(self) -> Optional[pulumi.Input[Sequence[pulumi.Input['CacheToArgs']]]]:
         """
-        Caches to export, for other builders to import. A preview exports none. A change never causes a build.
+        Caches to export, for other builders to import. They are written after the tags have moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.
         """
         return pulumi.get(self, "cache_to")
 
@@ -752,7 +752,7 @@ class Image(pulumi.CustomResource):
         :param pulumi.Input[_builtins.bool] build_on_preview: Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
         :param pulumi.Input[Union['BuilderConfigArgs', 'BuilderConfigArgsDict']] builder: The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
         :param pulumi.Input[Sequence[pulumi.Input[Union['CacheFromArgs', 'CacheFromArgsDict']]]] cache_from: Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
-        :param pulumi.Input[Sequence[pulumi.Input[Union['CacheToArgs', 'CacheToArgsDict']]]] cache_to: Caches to export, for other builders to import. A preview exports none. A change never causes a build.
+        :param pulumi.Input[Sequence[pulumi.Input[Union['CacheToArgs', 'CacheToArgsDict']]]] cache_to: Caches to export, for other builders to import. They are written after the tags have moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.
         :param pulumi.Input[Union['BuildContextArgs', 'BuildContextArgsDict']] context: The build context: the files that `COPY` and `ADD` can read. Defaults to the folder of the program.
         :param pulumi.Input[_builtins.str] context_hash: The digest of everything that the build reads from this machine: the Dockerfile and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.
         :param pulumi.Input[Union['DockerfileArgs', 'DockerfileArgsDict']] dockerfile: The Dockerfile, as a path or as text. Defaults to `Dockerfile` in the build context.

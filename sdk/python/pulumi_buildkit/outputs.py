@@ -759,7 +759,7 @@ class CacheToAzureBlob(dict):
 
         :param _builtins.str name: Name of the cache.
         :param _builtins.str account_url: URL of the storage account, such as `https://shop.blob.core.windows.net`.
-        :param _builtins.bool ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param _builtins.bool ignore_error: Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         :param 'CacheMode' mode: Which layers to keep. Defaults to `min`.
         :param _builtins.str secret_access_key: Key of the storage account. Without it, the builder uses an identity that it finds itself.
         """
@@ -793,7 +793,7 @@ class CacheToAzureBlob(dict):
     @pulumi.getter(name="ignoreError")
     def ignore_error(self) -> Optional[_builtins.bool]:
         """
-        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         """
         return pulumi.get(self, "ignore_error")
 
@@ -843,7 +843,7 @@ class CacheToGitHubActions(dict):
         """
         The cache of GitHub Actions, to write.
 
-        :param _builtins.bool ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param _builtins.bool ignore_error: Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         :param 'CacheMode' mode: Which layers to keep. Defaults to `min`.
         :param _builtins.str scope: Name of the cache in the repository. Images with the same scope overwrite each other's cache. Defaults to `buildkit`.
         """
@@ -858,7 +858,7 @@ class CacheToGitHubActions(dict):
     @pulumi.getter(name="ignoreError")
     def ignore_error(self) -> Optional[_builtins.bool]:
         """
-        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         """
         return pulumi.get(self, "ignore_error")
 
@@ -932,7 +932,7 @@ class CacheToLocal(dict):
         :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         :param _builtins.int compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param _builtins.bool force_compression: Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
-        :param _builtins.bool ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param _builtins.bool ignore_error: Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         :param 'CacheMode' mode: Which layers to keep. Defaults to `min`.
         :param _builtins.bool reset: Whether to remove from the folder what earlier builds have left and this one does not need. Defaults to false.
         """
@@ -986,7 +986,7 @@ class CacheToLocal(dict):
     @pulumi.getter(name="ignoreError")
     def ignore_error(self) -> Optional[_builtins.bool]:
         """
-        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         """
         return pulumi.get(self, "ignore_error")
 
@@ -1053,7 +1053,7 @@ class CacheToRegistry(dict):
         :param 'CompressionType' compression: How to compress layers. Defaults to `gzip`; an archive beside a pushed image has the compression of that image. A layer that the builder holds in another compression keeps it, unless forceCompression is set.
         :param _builtins.int compression_level: Compression level: 0 to 9, or 0 to 22 with `zstd`. Defaults to the builder's own choice.
         :param _builtins.bool force_compression: Whether to compress layers again that exist in another compression, those of the base image too. Defaults to false, and to true if two exports of one image name different compressions.
-        :param _builtins.bool ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param _builtins.bool ignore_error: Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         :param _builtins.bool image_manifest: Whether to write an image manifest instead of an index. Amazon ECR accepts nothing else. It needs `ociMediaTypes`. Defaults to the value of `ociMediaTypes`.
         :param 'CacheMode' mode: Which layers to keep. Defaults to `min`.
         :param _builtins.bool oci_media_types: Whether to use OCI media types. Defaults to true.
@@ -1110,7 +1110,7 @@ class CacheToRegistry(dict):
     @pulumi.getter(name="ignoreError")
     def ignore_error(self) -> Optional[_builtins.bool]:
         """
-        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         """
         return pulumi.get(self, "ignore_error")
 
@@ -1195,7 +1195,7 @@ class CacheToS3(dict):
         :param _builtins.str access_key_id: Access key. If none is set, the builder looks for credentials itself, such as the role of its instance. A value from the environment is not kept in the state. Defaults to the environment variable `AWS_ACCESS_KEY_ID`, read when a build starts.
         :param _builtins.str blobs_prefix: Prefix of the keys of blobs. Defaults to `blobs/`.
         :param _builtins.str endpoint_url: URL of the service, if it is not Amazon S3.
-        :param _builtins.bool ignore_error: Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        :param _builtins.bool ignore_error: Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         :param _builtins.str manifests_prefix: Prefix of the keys of manifests. Defaults to `manifests/`.
         :param 'CacheMode' mode: Which layers to keep. Defaults to `min`.
         :param _builtins.str name: Name of the cache in the bucket. Defaults to `buildkit`.
@@ -1264,7 +1264,7 @@ class CacheToS3(dict):
     @pulumi.getter(name="ignoreError")
     def ignore_error(self) -> Optional[_builtins.bool]:
         """
-        Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+        Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
         """
         return pulumi.get(self, "ignore_error")
 

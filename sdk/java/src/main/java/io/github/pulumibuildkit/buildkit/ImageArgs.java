@@ -155,14 +155,14 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Caches to export, for other builders to import. A preview exports none. A change never causes a build.
+     * Caches to export, for other builders to import. They are written after the tags have moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.
      * 
      */
     @Import(name="cacheTo")
     private @Nullable Output<List<CacheToArgs>> cacheTo;
 
     /**
-     * @return Caches to export, for other builders to import. A preview exports none. A change never causes a build.
+     * @return Caches to export, for other builders to import. They are written after the tags have moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.
      * 
      */
     public Optional<Output<List<CacheToArgs>>> cacheTo() {
@@ -864,7 +864,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param cacheTo Caches to export, for other builders to import. A preview exports none. A change never causes a build.
+         * @param cacheTo Caches to export, for other builders to import. They are written after the tags have moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.
          * 
          * @return builder
          * 
@@ -875,7 +875,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param cacheTo Caches to export, for other builders to import. A preview exports none. A change never causes a build.
+         * @param cacheTo Caches to export, for other builders to import. They are written after the tags have moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.
          * 
          * @return builder
          * 
@@ -885,7 +885,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param cacheTo Caches to export, for other builders to import. A preview exports none. A change never causes a build.
+         * @param cacheTo Caches to export, for other builders to import. They are written after the tags have moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.
          * 
          * @return builder
          * 

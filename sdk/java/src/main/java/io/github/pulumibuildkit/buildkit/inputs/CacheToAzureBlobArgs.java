@@ -38,14 +38,14 @@ public final class CacheToAzureBlobArgs extends com.pulumi.resources.ResourceArg
     }
 
     /**
-     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      * 
      */
     @Import(name="ignoreError")
     private @Nullable Output<Boolean> ignoreError;
 
     /**
-     * @return Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * @return Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> ignoreError() {
@@ -147,7 +147,7 @@ public final class CacheToAzureBlobArgs extends com.pulumi.resources.ResourceArg
         }
 
         /**
-         * @param ignoreError Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+         * @param ignoreError Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
          * 
          * @return builder
          * 
@@ -158,7 +158,7 @@ public final class CacheToAzureBlobArgs extends com.pulumi.resources.ResourceArg
         }
 
         /**
-         * @param ignoreError Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+         * @param ignoreError Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
          * 
          * @return builder
          * 

@@ -22,14 +22,14 @@ public final class CacheToGitHubActionsArgs extends com.pulumi.resources.Resourc
     public static final CacheToGitHubActionsArgs Empty = new CacheToGitHubActionsArgs();
 
     /**
-     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      * 
      */
     @Import(name="ignoreError")
     private @Nullable Output<Boolean> ignoreError;
 
     /**
-     * @return Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * @return Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> ignoreError() {
@@ -93,7 +93,7 @@ public final class CacheToGitHubActionsArgs extends com.pulumi.resources.Resourc
         }
 
         /**
-         * @param ignoreError Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+         * @param ignoreError Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
          * 
          * @return builder
          * 
@@ -104,7 +104,7 @@ public final class CacheToGitHubActionsArgs extends com.pulumi.resources.Resourc
         }
 
         /**
-         * @param ignoreError Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+         * @param ignoreError Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
          * 
          * @return builder
          * 

@@ -83,14 +83,14 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      * 
      */
     @Import(name="ignoreError")
     private @Nullable Output<Boolean> ignoreError;
 
     /**
-     * @return Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * @return Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      * 
      */
     public Optional<Output<Boolean>> ignoreError() {
@@ -322,7 +322,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param ignoreError Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+         * @param ignoreError Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
          * 
          * @return builder
          * 
@@ -333,7 +333,7 @@ public final class CacheToS3Args extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param ignoreError Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+         * @param ignoreError Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
          * 
          * @return builder
          * 

@@ -20,7 +20,7 @@ public final class CacheToAzureBlob {
      */
     private @Nullable String accountUrl;
     /**
-     * @return Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * @return Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      * 
      */
     private @Nullable Boolean ignoreError;
@@ -49,7 +49,7 @@ public final class CacheToAzureBlob {
         return Optional.ofNullable(this.accountUrl);
     }
     /**
-     * @return Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * @return Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      * 
      */
     public Optional<Boolean> ignoreError() {

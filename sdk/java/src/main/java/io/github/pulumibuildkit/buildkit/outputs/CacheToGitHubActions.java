@@ -14,7 +14,7 @@ import javax.annotation.Nullable;
 @CustomType
 public final class CacheToGitHubActions {
     /**
-     * @return Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * @return Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      * 
      */
     private @Nullable Boolean ignoreError;
@@ -31,7 +31,7 @@ public final class CacheToGitHubActions {
 
     private CacheToGitHubActions() {}
     /**
-     * @return Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * @return Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      * 
      */
     public Optional<Boolean> ignoreError() {

@@ -37,7 +37,7 @@ public final class CacheToLocal {
      */
     private @Nullable Boolean forceCompression;
     /**
-     * @return Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * @return Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      * 
      */
     private @Nullable Boolean ignoreError;
@@ -82,7 +82,7 @@ public final class CacheToLocal {
         return Optional.ofNullable(this.forceCompression);
     }
     /**
-     * @return Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * @return Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      * 
      */
     public Optional<Boolean> ignoreError() {

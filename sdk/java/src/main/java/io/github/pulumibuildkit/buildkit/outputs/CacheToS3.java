@@ -35,7 +35,7 @@ public final class CacheToS3 {
      */
     private @Nullable String endpointUrl;
     /**
-     * @return Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * @return Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      * 
      */
     private @Nullable Boolean ignoreError;
@@ -105,7 +105,7 @@ public final class CacheToS3 {
         return Optional.ofNullable(this.endpointUrl);
     }
     /**
-     * @return Whether a cache that cannot be written gives a warning and does not fail the update. Defaults to false.
+     * @return Whether a cache that cannot be written is only mentioned. By default it gives a warning, and fails the update if caches are all that the build makes. Defaults to false.
      * 
      */
     public Optional<Boolean> ignoreError() {
