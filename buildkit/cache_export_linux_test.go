@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/moby/buildkit/client"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
@@ -216,4 +218,43 @@ func TestUnchangedExport(t *testing.T) {
 	if asked := len(registry.Requests()) - before; asked > 8 {
 		t.Errorf("%d requests", asked)
 	}
+}
+
+// A daemon that has every step from a cache, and has not fetched the layers, writes another cache: no step runs.
+func TestExportOfImportedSteps(t *testing.T) {
+	t.Parallel()
+	s, caches := newStepBuilder(t), registrytest.New(t).Host()
+	first, second := registryCache(caches+"/first:app"), registryCache(caches+"/second:app")
+	plan := s.plan(t, "FROM base AS part\nRUN "+random+" >/part\nFROM base\nCOPY --from=part /part /\nRUN "+random+" >/uuid")
+	if _, exports, err := s.solveAndExport(
+		t.Context(), plan, buildkit.Access{CacheTo: []buildkit.Cache{first}},
+	); err != nil || failureOf(exports) != nil {
+		t.Fatal(err, exports)
+	}
+	s.c = startSecondDaemon(t)
+	plan.Repositories = []string{registrytest.New(t).Host() + "/elsewhere"}
+	folder := buildkit.Cache{Type: "local", Options: map[string]string{"dest": t.TempDir(), "mode": "max"}}
+	_, exports, err := s.solveAndExport(t.Context(), plan, buildkit.Access{
+		CacheFrom: []buildkit.Cache{first}, CacheTo: []buildkit.Cache{first, folder, second},
+	})
+	if err := errors.Join(err, failureOf(exports)); err != nil || len(exports) != 3 {
+		t.Fatal(err, exports)
+	}
+	if manifest := manifestOf(t, second); manifest != manifestOf(t, first) {
+		t.Errorf("the second cache is %s", manifest)
+	}
+}
+
+// manifestOf returns the digest of a cache in a registry.
+func manifestOf(t *testing.T, c buildkit.Cache) string {
+	t.Helper()
+	ref, err := name.ParseReference(c.Options["ref"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := remote.Head(ref, remote.WithContext(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found.Digest.String()
 }
