@@ -71,8 +71,9 @@ func TestExportRunsNoStep(t *testing.T) {
 			change: func(_ *stepBuilder, p *inputs.Plan) { p.NoCache = true },
 		},
 		"the cache of a stage ignored": {
-			dockerfile: "FROM base AS part\nRUN " + random + " >/part\nFROM base\nCOPY --from=part /part /uuid", times: 2,
-			change: func(_ *stepBuilder, p *inputs.Plan) { p.NoCacheOf = []string{"part"} },
+			dockerfile: "FROM base AS part\nRUN " + random + " >/part\nFROM base\nCOPY --from=part /part /uuid",
+			times:      2,
+			change:     func(_ *stepBuilder, p *inputs.Plan) { p.NoCacheOf = []string{"part"} },
 		},
 		"secrets": {
 			dockerfile: "RUN --mount=type=secret,id=s cat /run/secrets/s >/dev/null; " + random + " >/uuid",
@@ -225,7 +226,8 @@ func TestExportOfImportedSteps(t *testing.T) {
 	t.Parallel()
 	s, caches := newStepBuilder(t), registrytest.New(t).Host()
 	first, second := registryCache(caches+"/first:app"), registryCache(caches+"/second:app")
-	plan := s.plan(t, "FROM base AS part\nRUN "+random+" >/part\nFROM base\nCOPY --from=part /part /\nRUN "+random+" >/uuid")
+	plan := s.plan(t, "FROM base AS part\nRUN "+random+" >/part\n"+
+		"FROM base\nCOPY --from=part /part /\nRUN "+random+" >/uuid")
 	if _, exports, err := s.solveAndExport(
 		t.Context(), plan, buildkit.Access{CacheTo: []buildkit.Cache{first}},
 	); err != nil || failureOf(exports) != nil {

@@ -175,7 +175,8 @@ func isSetupError(err error) bool { return errors.As(err, new(*buildkit.CacheSet
 // unwritableCaches are caches that no builder can write.
 var unwritableCaches = map[string]cacheFailure{
 	"GitHub's": {
-		access: buildkit.Access{CacheTo: []buildkit.Cache{gitHubCache()}}, export: "127.0.0.1:1", isExpected: isCacheError,
+		access: buildkit.Access{CacheTo: []buildkit.Cache{gitHubCache()}},
+		export: "127.0.0.1:1", isExpected: isCacheError,
 	},
 	"a type that the daemon does not know": {
 		access: buildkit.Access{CacheTo: []buildkit.Cache{{Type: "tape"}}},
@@ -209,6 +210,29 @@ func gitHubCache() buildkit.Cache {
 	return buildkit.Cache{Type: "gha", Options: map[string]string{
 		"url": "http://127.0.0.1:1/", "token": encode([]byte(`{"alg": "none"}`)) + "." + encode([]byte(claims)) + ".",
 	}}
+}
+
+// A registry that refuses a cache does not stop another one that takes longer.
+func TestOneOfTwoCachesIsRefused(t *testing.T) {
+	t.Parallel()
+	s, good, bad := newStepBuilder(t), registrytest.New(t), registrytest.New(t)
+	bad.Inject(registrytest.Rule{Method: http.MethodPost, Fault: registrytest.Status(403, "DENIED", "no", "")})
+	good.Inject(registrytest.Rule{
+		Method: http.MethodPut, Path: "/manifests/",
+		Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+			time.Sleep(time.Second)
+			next.ServeHTTP(w, req)
+		},
+	})
+	_, exports, err := s.solveAndExport(t.Context(), s.plan(t, "RUN true"), buildkit.Access{CacheTo: []buildkit.Cache{
+		registryCache(bad.Host() + "/cache:app"), registryCache(good.Host() + "/cache:app"),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !isCacheError(exports[0].Err) || exports[1].Err != nil || exports[1].Took < time.Second {
+		t.Errorf("got %+v", exports)
+	}
 }
 
 func (s *stepBuilder) warnings() string {

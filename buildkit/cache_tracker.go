@@ -50,7 +50,9 @@ func (t *cacheTracker) begin() {
 }
 
 // bind sets the solve that is followed: its context, which stop ends, and its session.
-func (t *cacheTracker) bind(ctx context.Context, stop context.CancelCauseFunc, session func() string, hidden *redaction) {
+func (t *cacheTracker) bind(
+	ctx context.Context, stop context.CancelCauseFunc, session func() string, hidden *redaction,
+) {
 	if t != nil {
 		t.ctx, t.stop, t.session, t.redact = ctx, stop, session, hidden
 	}

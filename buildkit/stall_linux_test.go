@@ -72,8 +72,8 @@ func TestStalledResolve(t *testing.T) {
 	}
 }
 
-// The export of a cache ends with a *StalledCacheError if a registry takes the cache and does not answer. The caches that
-// are written by then stay so.
+// The export of a cache ends with a *StalledCacheError if a registry takes the cache and does not answer. The caches
+// that are written by then stay so.
 func TestStalledCacheExport(t *testing.T) {
 	t.Parallel()
 	b := newTestBuilder(t)
@@ -93,7 +93,8 @@ func TestStalledCacheExport(t *testing.T) {
 	other := buildkit.Cache{Type: "registry", Options: map[string]string{"ref": good.Host() + "/cache"}}
 	still := func() (int64, bool) { return 0, true }
 	access := buildkit.Access{
-		Credentials: noCredentials, StallTimeout: time.Second, BytesWritten: still, CacheTo: []buildkit.Cache{cache, other},
+		Credentials: noCredentials, StallTimeout: time.Second, BytesWritten: still,
+		CacheTo: []buildkit.Cache{cache, other},
 	}
 	_, err = buildkit.Solve(t.Context(), b.c, plan, inputs, access, func(buildkit.Event) {})
 	if err != nil {

@@ -1,8 +1,8 @@
 package buildkit_test
 
 import (
-	"errors"
 	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"

@@ -64,7 +64,7 @@ func registryCacheTo(image, cache *registrytest.Registry, options string) string
 
 // Nothing is asked of the cache before the last tag has moved. A preview asks nothing. The line about the cache has its
 // time.
-func TestTagsMoveBeforeACacheIsWritten(t *testing.T) {
+func TestTagsMoveBeforeACacheIsWritten(t *testing.T) { //nolint:paralleltest // one daemon
 	r := registrytest.New(t)
 	i := newCachedImage(t, &settings{}, `{}`, strings.Replace(registryCacheTo(r, r, ""), `/app:1"`,
 		`/app:1", "`+r.Host()+`/other:2"`, 1))
@@ -75,11 +75,16 @@ func TestTagsMoveBeforeACacheIsWritten(t *testing.T) {
 	i.mustCreate(t)
 	all := r.Requests()
 	tagged := func(path string) int {
-		return slices.IndexFunc(all, func(q registrytest.Request) bool { return q.Method == http.MethodPut && q.Path == path })
+		return slices.IndexFunc(all, func(q registrytest.Request) bool {
+			return q.Method == http.MethodPut && q.Path == path
+		})
 	}
 	first, wrote := slices.IndexFunc(all, ofCache), tagged("/v2/cache/manifests/app")
 	if moved := tagged("/v2/other/manifests/2"); moved < 0 || tagged("/v2/app/manifests/1") < 0 || first < moved {
 		t.Errorf("the first request to the cache is number %d of\n%v", first, all)
+	}
+	if i := slices.IndexFunc(all[first:], func(q registrytest.Request) bool { return !ofCache(q) }); i >= 0 {
+		t.Errorf("the image was touched again: %v", all[first:][i])
 	}
 	line := regexp.MustCompile(`wrote the cache ` + r.Host() + `/cache:app in [0-9.]+m?s`)
 	if wrote < first || !line.MatchString(i.logText()) {
@@ -89,7 +94,7 @@ func TestTagsMoveBeforeACacheIsWritten(t *testing.T) {
 
 // An update succeeds if a cache cannot be written. A warning names the cache, the cause and what to do. With
 // ignoreError it is no warning.
-func TestACacheThatCannotBeWritten(t *testing.T) {
+func TestACacheThatCannotBeWritten(t *testing.T) { //nolint:paralleltest // one daemon
 	refuse := registrytest.Status(http.StatusForbidden, "DENIED", "no", "")
 	cases := map[string]struct {
 		rule  registrytest.Rule
@@ -109,7 +114,7 @@ func TestACacheThatCannotBeWritten(t *testing.T) {
 			"it took longer than 500ms, which is all that caches are given; look at the registry",
 		},
 	}
-	for name, c := range cases {
+	for name, c := range cases { //nolint:paralleltest // one daemon
 		for _, ignored := range []string{"false", "true"} {
 			t.Run(name+" "+ignored, func(t *testing.T) {
 				good, bad := registrytest.New(t), registrytest.New(t)
@@ -120,7 +125,7 @@ func TestACacheThatCannotBeWritten(t *testing.T) {
 					t.Error("the state has no digest")
 				}
 				want := "cacheTo: " + bad.Host() + "/cache:app was not written: " + c.want
-				isWarning := strings.Contains(i.logText(), "The image is complete without it, and the next build writes it")
+				isWarning := strings.Contains(i.logText(), "The image is complete without it, and the next build writes")
 				if !strings.Contains(i.logText(), want) || isWarning != (ignored == "false") {
 					t.Errorf("got %s\nwant %s", i.logText(), want)
 				}
@@ -149,7 +154,7 @@ func TestACacheThatTheBuilderCannotWrite(t *testing.T) {
 }
 
 // If caches are all that a build makes, one that cannot be written is an error, so that the next update tries again.
-func TestABuildThatMakesOnlyCaches(t *testing.T) {
+func TestABuildThatMakesOnlyCaches(t *testing.T) { //nolint:paralleltest // one daemon
 	for ignored, want := range map[string]string{"true": "", "false": "/cache:app was not written: 403 denied"} {
 		r := registrytest.New(t)
 		r.Inject(registrytest.Rule{
@@ -165,7 +170,7 @@ func TestABuildThatMakesOnlyCaches(t *testing.T) {
 }
 
 // A registry that has no time at once gets the cache a little later.
-func TestACacheIsWrittenAgainAfter429(t *testing.T) {
+func TestACacheIsWrittenAgainAfter429(t *testing.T) { //nolint:paralleltest // one daemon
 	r := registrytest.New(t)
 	r.Inject(registrytest.Rule{
 		Method: http.MethodPost, Path: "/cache/blobs/", Times: 10,
@@ -191,18 +196,18 @@ func stallCache(r *registrytest.Registry) (reached chan struct{}) {
 }
 
 // A person who cancels while a cache is written has the image in the state, within 5 s.
-func TestCancelWhileACacheIsWritten(t *testing.T) {
+func TestCancelWhileACacheIsWritten(t *testing.T) { //nolint:paralleltest // one daemon
 	good, bad := registrytest.New(t), registrytest.New(t)
 	i := newCachedImage(t, &settings{}, `{}`, registryCacheTo(good, bad, ""))
 	reached := stallCache(bad)
-	var canceled time.Time
+	canceled := make(chan time.Time, 1)
 	go func() {
 		<-reached
-		canceled = time.Now()
+		canceled <- time.Now()
 		_, _ = i.Cancel(t.Context(), &emptypb.Empty{})
 	}()
 	digest := i.mustCreate(t)
-	if took := time.Since(canceled); took > 5*time.Second {
+	if took := time.Since(<-canceled); took > 5*time.Second {
 		t.Errorf("the update ended %s after it was canceled", took)
 	}
 	if digest == "" || !strings.Contains(i.logText(), "/cache:app was not written: ") {
@@ -211,7 +216,7 @@ func TestCancelWhileACacheIsWritten(t *testing.T) {
 }
 
 // While the cache of one image is written, another image builds, although one may build at a time.
-func TestAnotherImageBuildsWhileACacheIsWritten(t *testing.T) {
+func TestAnotherImageBuildsWhileACacheIsWritten(t *testing.T) { //nolint:paralleltest // one daemon
 	good, bad := registrytest.New(t), registrytest.New(t)
 	i := newCachedImage(t, &settings{}, `{"maxParallelBuilds": 1}`, registryCacheTo(good, bad, ""))
 	reached := stallCache(bad)
