@@ -58,8 +58,8 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applyResult, e
 		}
 		missing.release()
 	}
-	if err := r.verifyAndTag(ctx, op, &result, !there.ok); err != nil {
-		return result, op.waits.explain(err, result.outcome(op, err))
+	if err := r.verifyAndTagInTime(ctx, op, &result, !there.ok); err != nil {
+		return result, err
 	}
 	if err := exportCaches(ctx, r.settings, op, built.builds); err != nil {
 		return applyResult{}, err
@@ -67,13 +67,20 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applyResult, e
 	return result, nil
 }
 
-// verifyAndTag verifies a new image and points the tags at it, within pushTimeout. It records in the result which tags
-// hold the image.
-func (r *imageResource) verifyAndTag(ctx context.Context, op operation, result *applyResult, isNew bool) (err error) {
+// verifyAndTagInTime calls verifyAndTag within pushTimeout. The error says what was waited for when that was over.
+func (r *imageResource) verifyAndTagInTime(
+	ctx context.Context, op operation, result *applyResult, isNew bool,
+) error {
 	limit := op.args.pushLimit()
 	ctx, stop := context.WithTimeoutCause(ctx, limit, &limitError{limit: limit, input: "pushTimeout"})
 	defer stop()
 	defer op.waits.bind(ctx)()
+	err := r.verifyAndTag(ctx, op, result, isNew)
+	return op.waits.explain(err, result.outcome(op, err))
+}
+
+// verifyAndTag verifies a new image and points the tags at it. It records in the result which tags hold the image.
+func (r *imageResource) verifyAndTag(ctx context.Context, op operation, result *applyResult, isNew bool) (err error) {
 	if isNew {
 		op.waits.enter("verifying the image")
 		if result.manifests, err = verifyImage(ctx, op, result.digest); err != nil {
