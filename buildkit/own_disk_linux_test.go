@@ -41,10 +41,11 @@ func TestFullDiskOfAnExport(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
 			plan := s.plan(t, "RUN head -c 1000000 /dev/urandom >/large")
-			_, err := s.solve(t.Context(), plan, access(dir))
+			_, exports, err := s.solveAndExport(t.Context(), plan, access(dir))
+			err = errors.Join(err, failureOf(exports))
 			_, isExport := errors.AsType[*buildkit.ExportError](err)
-			cache, isCache := errors.AsType[*buildkit.CacheError](err)
-			if isCache && !cache.Export || isCache != (name == "cache") || isExport == isCache ||
+			_, isCache := errors.AsType[*buildkit.CacheError](err)
+			if isCache != (name == "cache") || isExport == isCache ||
 				!errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), dir+"/") ||
 				strings.Contains(err.Error(), "rpc error") {
 				t.Errorf("%T: %v", err, err)
@@ -75,7 +76,8 @@ func TestCacheWithATornIndex(t *testing.T) {
 		if err := tear(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.solve(t.Context(), s.plan(t, fmt.Sprintf("RUN echo %d >/a", i)), access); err != nil {
+		_, exports, err := s.solveAndExport(t.Context(), s.plan(t, fmt.Sprintf("RUN echo %d >/a", i)), access)
+		if err := errors.Join(err, failureOf(exports)); err != nil {
 			t.Fatal(i, err)
 		}
 		text, err := os.ReadFile(index)
@@ -90,7 +92,11 @@ func TestCacheWithATornIndex(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(other, "index.json"), []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.solve(t.Context(), s.plan(t, "RUN true"), access)
+	_, exports, err := s.solveAndExport(t.Context(), s.plan(t, "RUN true"), access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = exports[0].Err
 	if text, _ := os.ReadFile(filepath.Join(other, "index.json")); err == nil || string(text) != "mine" ||
 		err.Error() != filepath.Join(other, "index.json")+": it is not the index of a cache" {
 		t.Errorf("a file of another origin is %q now, error %v", text, err)
