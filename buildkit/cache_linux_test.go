@@ -220,7 +220,10 @@ func TestOneOfTwoCachesIsRefused(t *testing.T) {
 	good.Inject(registrytest.Rule{
 		Method: http.MethodPut, Path: "/manifests/",
 		Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
-			time.Sleep(time.Second)
+			select {
+			case <-time.After(time.Second):
+			case <-req.Context().Done():
+			}
 			next.ServeHTTP(w, req)
 		},
 	})
