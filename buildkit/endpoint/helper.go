@@ -64,5 +64,5 @@ func (e Endpoint) dialHelper(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return programConn{Conn: conn, program: program}, nil
+	return newProgramConn(conn, program), nil
 }
