@@ -43,7 +43,7 @@ func ExportCaches(
 		}
 	}
 	plan = planForCaches(plan, in)
-	for len(tracker.unfinished()) > 0 {
+	for len(tracker.openCaches()) > 0 {
 		tracker.begin()
 		s := newSolve(plan, in, access.Log, func(e Event) {
 			if e.Step.WritesCache() {

@@ -34,15 +34,15 @@ type trackedCache struct {
 // end records that the cache is written; if err is not nil, that it is not.
 func (t *trackedCache) end(err error) { t.finished, t.Err = true, err }
 
-// unfinished returns the caches that are neither written nor known to be impossible to write.
-func (t *cacheTracker) unfinished() []*trackedCache {
+// openCaches returns the caches that are neither written nor known to be impossible to write.
+func (t *cacheTracker) openCaches() []*trackedCache {
 	return slices.DeleteFunc(slices.Clone(t.all), func(c *trackedCache) bool { return c.finished })
 }
 
 // begin chooses the caches that the next solve writes: all at once, but each local one alone. BuildKit's client writes
 // into the index of a local cache whichever manifest the daemon names, and the daemon names one for all caches.
 func (t *cacheTracker) begin() {
-	open := t.unfinished()
+	open := t.openCaches()
 	isLocal := func(c *trackedCache) bool { return c.Cache.Type == "local" }
 	if t.current = slices.DeleteFunc(slices.Clone(open), isLocal); len(t.current) == 0 {
 		t.current = open[:1]
