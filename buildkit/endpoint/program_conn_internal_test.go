@@ -53,8 +53,8 @@ func (c brokenConn) Close() error              { return nil }
 
 func (c brokenConn) Read([]byte) (int, error) {
 	<-c.tell
-	return 0, errors.New("command [ssh a] has exited with exit status 255, make sure the URL is valid, and Docker 18.09 " +
-		"or later is installed on the remote host: stderr=no route")
+	return 0, errors.New("command [ssh a] has exited with exit status 255, make sure the URL is valid, and Docker " +
+		"18.09 or later is installed on the remote host: stderr=no route")
 }
 
 // A write that fails first waits for the read that tells why. It waits for no read of a connection that is closed.
