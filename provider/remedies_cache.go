@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/login"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
@@ -57,6 +58,8 @@ func cacheExportRemedy(err error) string {
 		return "correct the cache, or take another builder"
 	case errors.As(err, new(*buildkit.CacheFileError)):
 		return "remove it"
+	case errors.As(err, new(*file.LinkError)):
+		return "write the path of its target in dest, or let the link lead into the project"
 	case connectionRemedy(err) != "":
 		return connectionRemedy(err)
 	}

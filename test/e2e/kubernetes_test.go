@@ -5,6 +5,7 @@ package e2e
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -136,11 +137,14 @@ func TestBuildersOfTheKubernetesExample(t *testing.T) {
 	succeeds(t, s.Up("--skip-preview"), "building linux/amd64 on tcp://"+privileged.hostPort+
 		", linux/arm64 on tcp://"+rootless.hostPort+": the builders of the provider")
 
-	must(t, s.Write("app/Dockerfile", strings.ReplaceAll(step+"RUN sleep 5.57\n", "BUSYBOX", shared.Base)))
+	pods, sleep := []*pod{privileged, rootless}, fmt.Sprintf("sleep 15.57%d", os.Getpid())
+	must(t, s.Write("app/Dockerfile", strings.ReplaceAll(step+"RUN "+sleep+"\n", "BUSYBOX", shared.Base)))
 	up := s.StartUp("--skip-preview")
-	runs := func() bool { return len(stack.ProcessesWith("sleep 5.57")) > 1 }
-	must(t, stack.WaitUntil(t.Context(), time.Minute, runs))
-	for _, p := range []*pod{privileged, rootless} {
+	runs := func(p stack.Proc) bool { // the step, with or without an emulator, and not its shell
+		return strings.HasSuffix(p.Command, sleep) && !strings.Contains(p.Command, "-c "+sleep)
+	}
+	must(t, stack.WaitUntil(t.Context(), time.Minute, func() bool { return len(stack.Processes(runs)) == len(pods) }))
+	for _, p := range pods {
 		must(t, syscall.Kill(p.process.PID(), syscall.SIGTERM))
 	}
 	r, err := up.Wait()

@@ -8,8 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -50,17 +50,19 @@ func TestCtrlCEndsManyImages(t *testing.T) {
 	t.Parallel()
 	step := fmt.Sprintf("sleep 86488.%d", os.Getpid())
 	resources := "resources:\n"
-	for i := range 32 {
+	const count = 32
+	for i := range count {
 		resources += fmt.Sprintf("  image%d: { type: \"buildkit:Image\", properties: { dockerfile: { inline: "+
 			"\"FROM %s\\nRUN %s%02d\" }, platforms: [linux/amd64], tags: [\"REPO/%d:1\"] } }\n", i, shared.Base, step,
 			i, i)
 	}
 	s := open(t, program(t, resources, nil))
-	p := s.StartUp("--skip-preview", "--parallel", "32")
+	limit := limitBuilds(t, s, count)
+	p := s.StartUp("--skip-preview", "--parallel", strconv.Itoa(count))
 	running := func() int {
 		return len(stack.Processes(func(p stack.Proc) bool { return strings.HasPrefix(p.Command, step) }))
 	}
-	must(t, stack.WaitUntil(t.Context(), 2*time.Minute, func() bool { return running() == 4*runtime.GOMAXPROCS(0) }))
+	must(t, stack.WaitUntil(t.Context(), 2*time.Minute, func() bool { return running() == limit }))
 	defer time.AfterFunc(2*endLimit, func() { _ = p.Kill() }).Stop() // the test has failed by then
 	pressed := time.Now()
 	must(t, p.Interrupt())
