@@ -16,7 +16,7 @@ import (
 )
 
 // run executes the shell script in a step of the platform, over busybox with all its applets, and returns what it
-// printed.
+// printed. The step has a read-only mount, for which snapshotters keep other records than for its root.
 func run(ctx context.Context, t *testing.T, endpoint, platform, script string, opts ...bk.ClientOpt) (string, error) {
 	t.Helper()
 	parsed := platforms.MustParse(platform)
@@ -28,11 +28,13 @@ func run(ctx context.Context, t *testing.T, endpoint, platform, script string, o
 	if err != nil {
 		t.Fatal(err)
 	}
-	step := llb.Scratch().
-		File(llb.Copy(llb.Local("busybox"), "busybox", "/bin/busybox", &llb.CopyInfo{CreateDestPath: true})).
+	base := llb.Scratch().
+		File(llb.Copy(llb.Local("busybox"), "busybox", "/bin/busybox", &llb.CopyInfo{CreateDestPath: true}))
+	step := base.
 		Run(llb.Args([]string{"/bin/busybox", "sh", "-c", "/bin/busybox --install -s /bin && " + script}),
 			llb.IgnoreCache,
-			llb.AddEnv("PATH", "/bin")).Root()
+			llb.AddEnv("PATH", "/bin"),
+			llb.AddMount("/base", base, llb.Readonly)).Root()
 	definition, err := step.Marshal(ctx, llb.Platform(parsed))
 	if err != nil {
 		t.Fatal(err)

@@ -1,16 +1,16 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/subprocess"
 )
@@ -53,12 +53,16 @@ func (f daemonFolder) isDamaged() bool {
 }
 
 // repairState checks BuildKit's databases, and returns whether it found damage. It removes a damaged database that
-// BuildKit makes again. Otherwise it puts the whole state aside. The caller holds the alive lock.
-func (k keeper) repairState() (repaired bool, err error) {
+// BuildKit makes again. Otherwise it puts the whole state aside. It returns an error if a signal asks the keeper to
+// stop, and leaves the check to the next keeper. The caller holds the alive lock.
+func (k keeper) repairState(signals <-chan os.Signal) (repaired bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), databaseLimit, errors.New("not within 10 s"))
 	defer cancel()
 	for _, name := range k.databases() {
 		reason := k.findDamage(ctx, filepath.Join(rootFolder, name))
+		if len(signals) > 0 { // the signal may have ended the check as well
+			return repaired, errors.New("a signal came while the build cache was checked")
+		}
 		switch {
 		case reason == "":
 			continue
@@ -76,24 +80,17 @@ func (k keeper) repairState() (repaired bool, err error) {
 	return repaired, k.Remove(damagedFile)
 }
 
-// databases returns the paths of BuildKit's databases, below the folder of its state.
+// databases returns the paths of BuildKit's databases, below the folder of its state. Of the workers it counts only
+// that of the snapshotter that BuildKit uses next.
 func (f daemonFolder) databases() (names []string) {
-	root := f.path(rootFolder)
-	for _, pattern := range append(slices.Clone(disposable),
-		"runc-*/metadata_v2.db", "runc-*/containerdmeta.db", "runc-*/"+snapshotDatabase) {
-		paths, _ := filepath.Glob(filepath.Join(escapePattern(root), pattern))
-		for _, path := range paths {
-			if name, err := filepath.Rel(root, path); err == nil {
-				names = append(names, name)
-			}
+	worker := "runc-" + readSnapshotter(f)
+	for _, name := range append(slices.Clone(disposable), filepath.Join(worker, "metadata_v2.db"),
+		filepath.Join(worker, "containerdmeta.db"), filepath.Join(worker, snapshotDatabase)) {
+		if _, err := f.Lstat(filepath.Join(rootFolder, name)); err == nil {
+			names = append(names, name)
 		}
 	}
 	return names
-}
-
-// escapePattern returns the pattern that matches path only.
-func escapePattern(path string) string {
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
 }
 
 // findDamage checks a database in a process and returns its damage. It returns "" for a database that is not damaged,
@@ -101,21 +98,14 @@ func escapePattern(path string) string {
 func (k keeper) findDamage(ctx context.Context, name string) (reason string) {
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", checkName, k.path(name))
 	begun := time.Now()
-	output, complaint, err := subprocess.Output(cmd)
+	output, _, err := subprocess.Output(cmd)
 	k.log.Debug("database checked", "name", name, "took", time.Since(begun), "error", err)
 	exit, ok := errors.AsType[*exec.ExitError](err)
-	if !ok || ctx.Err() != nil {
-		return ""
+	if !ok || exit.ExitCode() != damagedExit || ctx.Err() != nil {
+		return "" // it may have run out of memory, or somebody ended it
 	}
-	first, _, _ := strings.Cut(strings.TrimSpace(string(output)+string(complaint)), "\n")
-	status, _ := exit.Sys().(unix.WaitStatus)
-	switch {
-	case exit.ExitCode() == damagedExit:
-		return first
-	case exit.ExitCode() == 2 || status.Signaled() && status.Signal() != unix.SIGKILL: // Go or the kernel ended it
-		return "reading it crashes: " + first
-	}
-	return ""
+	reason, _, _ = strings.Cut(strings.TrimSpace(string(output)), "\n")
+	return cmp.Or(reason, "damaged")
 }
 
 // putAside renames BuildKit's state, in place of one that was put aside before.

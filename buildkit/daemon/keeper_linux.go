@@ -107,8 +107,11 @@ func (k keeper) keep(aliveLock *os.File) error {
 	if err := errors.Join(k.writePIDs(os.Getpid(), 0), k.Remove(exitReasonFile), removeLeftovers(k.setup)); err != nil {
 		return err
 	}
+	if err := k.chooseSnapshotter(); err != nil {
+		return err
+	}
 	if k.isSuspect() {
-		if _, err := k.repairState(); err != nil {
+		if _, err := k.repairState(signals); err != nil {
 			return err
 		}
 	}
@@ -121,9 +124,6 @@ func (k keeper) keep(aliveLock *os.File) error {
 	}
 	handlers := registerEmulators(k.mode, k.note)
 	defer handlers.release(k.note)
-	if err := k.chooseSnapshotter(); err != nil {
-		return err
-	}
 	if err := k.writeConfig(); err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (k keeper) keepWithNetwork(aliveLock *os.File, signals <-chan os.Signal) er
 	if !errors.Is(err, errDaemonExited) || !k.isAwaited() {
 		return err
 	}
-	repaired, errRepair := k.repairState()
+	repaired, errRepair := k.repairState(signals)
 	if errRepair != nil || !repaired {
 		return errors.Join(err, errRepair)
 	}

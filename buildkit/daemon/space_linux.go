@@ -12,8 +12,8 @@ import (
 // pruneLimit is how long the daemon may take to remove its cache: about a second for each gigabyte of small files.
 const pruneLimit = 5 * time.Minute
 
-// freeSpace gives up the reserve and removes the cache that no build uses. Then it makes the reserve again, unless the
-// disk is still nearly full. It returns how many bytes became free.
+// freeSpace gives up the reserve and removes the cache that no build uses. Then it makes the reserve again, also after
+// an error, unless the disk is still nearly full. It returns how many bytes became free.
 func freeSpace(ctx context.Context, f daemonFolder) (freed uint64, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, pruneLimit,
 		fmt.Errorf("the embedded BuildKit daemon did not remove its cache within %s", pruneLimit))
@@ -21,6 +21,7 @@ func freeSpace(ctx context.Context, f daemonFolder) (freed uint64, err error) {
 	if err := f.giveUpReserve(); err != nil {
 		return 0, err
 	}
+	defer func() { _ = f.makeReserve() }() // or the next keeper makes it
 	before := folderDisk(f.Path()).Free
 	if err := prune(ctx, f); err != nil {
 		if ctx.Err() != nil {
@@ -29,7 +30,6 @@ func freeSpace(ctx context.Context, f daemonFolder) (freed uint64, err error) {
 		return 0, fmt.Errorf("remove the build cache in %s: %w", f.Path(), err)
 	}
 	after := folderDisk(f.Path()).Free
-	_ = f.makeReserve() // or the next keeper makes it
 	return max(after, before) - before, nil
 }
 
