@@ -132,7 +132,9 @@ func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine)
 	if err != nil {
 		return builder{}, err
 	}
-	container, err := e.StartBuilder(ctx, engine.BuilderOptions{Registries: registries, Hosts: hosts, Note: f.note})
+	container, err := e.StartBuilder(ctx, engine.BuilderOptions{
+		Registries: registries, Hosts: f.config.withMirrorHosts(hosts), Note: f.note,
+	})
 	if err != nil {
 		return builder{}, fmt.Errorf("%s, and %w", missing, err)
 	}
@@ -189,7 +191,7 @@ func (f *builderFinder) missingAbility(
 func (f *builderFinder) containerRegistries(ctx context.Context) (map[string]inside.Registry, error) {
 	registries := map[string]inside.Registry{}
 	for host, r := range f.embedded.Registries {
-		one := inside.Registry{PlainHTTP: r.PlainHTTP}
+		one := inside.Registry{PlainHTTP: r.PlainHTTP, Mirrors: r.Mirrors}
 		if r.CAFile != "" {
 			content, err := file.Project(r.Project).ReadNamed(ctx, r.CAFile, file.LimitText)
 			if err != nil {

@@ -71,6 +71,9 @@ func (f *builderFinder) findOne(ctx context.Context, named *choice, err error) (
 		reason := cmp.Or(b.reason, "the program names it, or nothing else is named")
 		f.log.Debug("builder taken", "endpoint", b.endpoint, "reason", reason)
 	}
+	if err == nil {
+		f.warnOfMirrors(b)
+	}
 	if err == nil && b.reason != "" {
 		f.sayOnce(fmt.Sprintf("building on %s: %s", b.name(), b.reason))
 	}

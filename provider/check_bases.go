@@ -119,6 +119,7 @@ func resolveBases(
 	defer stop()
 	w := newStage(ctx, "looking up the digests of the base images")
 	client := settings.registryClient(ctx, w, settings.keychain(ctx, w, logins), previewLimit)
+	mirrors := settings.configuration().mirrors()
 	found := make([]string, len(bases))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, base := range bases {
@@ -130,7 +131,10 @@ func resolveBases(
 			if err != nil {
 				return err
 			}
-			if found[i], err = client.Resolve(ctx, tag); err != nil {
+			var failed []*registry.MirrorError
+			found[i], failed, err = client.ResolveMirrored(ctx, tag, mirrors[tag.Host()])
+			settings.warnOfFailedMirrors(ctx, tag, failed)
+			if err != nil {
 				return fmt.Errorf("base image: %w", err)
 			}
 			return nil

@@ -23,6 +23,9 @@ type Config struct {
 	MaxParallelBuilds *int          `pulumi:"maxParallelBuilds,optional"`
 	Frontends         []string      `pulumi:"frontends,optional"`
 	AllowInsecureTCP  *bool         `pulumi:"allowInsecureTcp,optional"`
+	// Mirrors holds the addresses of mirrors by the host of their registry. The method mirrors returns them as the
+	// builders take them.
+	Mirrors map[string][]string `pulumi:"mirrors,optional"`
 }
 
 // ECR says which AWS credentials the provider uses at Amazon ECR.
@@ -74,9 +77,21 @@ func (c *Config) Annotate(an infer.Annotator) {
 		"besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as "+
 		"`ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is "+
 		"built, so the plugin's own daemon refuses others.")
+	c.describeMirrors(an)
 	an.Describe(&c.AllowInsecureTCP, "Whether to build on a daemon of another machine by `tcp://` without "+
 		"TLS. Anybody on the way can then read the secrets of a build and change what is built. `tcp://` to this "+
 		"machine needs no permission. Defaults to whether `PULUMI_BUILDKIT_ALLOW_INSECURE_TCP` is `1`.")
+}
+
+// describeMirrors documents mirrors.
+func (c *Config) describeMirrors(an infer.Annotator) {
+	an.Describe(&c.Mirrors, "Mirrors of registries, by the host of the registry, such as `docker.io`: addresses "+
+		"`host[:port][/path]`, without a scheme. Images of that registry are asked for there first, in this order, "+
+		"and at the registry if no mirror has them. So are base images with `pull`, frontends and registry caches; "+
+		"pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` "+
+		"holds its login, `caFile` and `insecure`. Works on the plugin's own BuildKit: the embedded daemon, and the "+
+		"one in a Docker Engine; other builders use their own configuration, and a warning says so. A change "+
+		"builds nothing. Defaults to none.")
 }
 
 // Check validates the configuration, all of it at once. It reads no file, asks no credential helper and dials nothing.
@@ -103,6 +118,7 @@ func (Config) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckRes
 	}
 	checkBuilders(c, config)
 	checkFrontends(c, config.Frontends)
+	checkMirrors(c, config.Mirrors)
 	checkECR(c, config.ECR)
 	if n := config.MaxParallelBuilds; n != nil && *n < 1 && isKnown(c.raw, "maxParallelBuilds") {
 		c.fail("maxParallelBuilds", "%d images at once would build none: say at least 1, or leave it out", *n)
@@ -135,7 +151,7 @@ func isHTTP(text string) bool {
 
 // configKeys lists the properties of Config.
 var configKeys = []string{
-	"allowInsecureTcp", "builders", "ecr", "frontends", "host", "maxParallelBuilds", "registries", "tls",
+	"allowInsecureTcp", "builders", "ecr", "frontends", "host", "maxParallelBuilds", "mirrors", "registries", "tls",
 }
 
 // splitConfig returns the properties of Config, and the keys that Config does not have. Another version of the provider

@@ -58,7 +58,7 @@ func (j imageJob) findNodes(ctx context.Context) ([]node, error) {
 		hosts:     func(ctx context.Context) []string { return registryHosts(ctx, op, settings.configuration()) },
 		embedded: daemon.Options{
 			Note: j.progress.showNote, Warn: func(line string) { j.progress.log.warnf("%s", line) },
-			Registries: daemonRegistries(op.keychain), Log: newDebugLog(ctx),
+			Registries: daemonRegistries(op.keychain, settings.configuration().mirrors()), Log: newDebugLog(ctx),
 		},
 		log:   newDebugLog(ctx),
 		note:  j.progress.showNote,

@@ -98,6 +98,9 @@ func (f *builderFinder) spread(ctx context.Context, all []candidate, source stri
 	if err == nil {
 		f.sayOnce(describeNodes(nodes, source))
 	}
+	for _, n := range nodes {
+		f.warnOfMirrors(n.builder)
+	}
 	return nodes, err
 }
 

@@ -53,6 +53,7 @@ func newProvider(settings *settings) p.Provider {
 		ModuleMap: map[tokens.ModuleName]tokens.ModuleName{"provider": "index"},
 	})
 	provider.GetSchema = withAliases(provider.GetSchema, formerTypes)
+	provider.CheckConfig = withEmptyMirrors(provider.CheckConfig)
 	provider.DiffConfig = withoutReplacements(provider.DiffConfig)
 	provider.Configure = func(ctx context.Context, req p.ConfigureRequest) error {
 		images.notes.forget()

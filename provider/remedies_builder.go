@@ -199,3 +199,11 @@ func driverRemedy(driver string) string {
 	}
 	return "Use a builder with the driver remote, docker-container, kubernetes or docker"
 }
+
+// mirrorRemedy says where a builder that is not ours takes its mirrors from.
+func mirrorRemedy(b builder) string {
+	if b.engine != nil {
+		return "Set registry-mirrors, which are for docker.io, in the daemon.json of the engine, or build on local://"
+	}
+	return `Set mirrors of [registry."docker.io"] in its buildkitd.toml, or build on local://`
+}

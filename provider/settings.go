@@ -43,6 +43,7 @@ type settings struct {
 // configure stores the configuration, without the properties that this version of the provider does not know.
 func (s *settings) configure(ctx context.Context, req p.ConfigureRequest) error {
 	known, _ := splitConfig(req.Args)
+	known, _ = withoutEmptyMirrors(known)
 	known = dropExtraFields(property.New(known), reflect.TypeFor[Config]()).AsMap()
 	config, failures, err := infer.DefaultCheck[Config](ctx, known)
 	if err == nil && len(failures) > 0 {
@@ -109,11 +110,17 @@ func logins(given []Registry) []registry.Login {
 	return out
 }
 
-// daemonRegistries returns the registries that need a CA file or plain HTTP, as package daemon takes them.
-func daemonRegistries(keychain *registry.Keychain) map[string]daemon.Registry {
+// daemonRegistries returns the registries that have mirrors, or need a CA file or plain HTTP, as package daemon takes
+// them.
+func daemonRegistries(keychain *registry.Keychain, mirrors map[string][]string) map[string]daemon.Registry {
 	registries := map[string]daemon.Registry{}
 	for host, link := range keychain.Links() {
 		registries[host] = daemon.Registry{CAFile: link.CAFile, Project: link.Project, PlainHTTP: link.Insecure}
+	}
+	for host, addresses := range mirrors {
+		one := registries[host]
+		one.Mirrors = addresses
+		registries[host] = one
 	}
 	return registries
 }

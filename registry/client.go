@@ -73,8 +73,9 @@ func New(keychain *Keychain, options Options) *Client {
 }
 
 // sessionKey names a session: a token is good for one repository and for the actions that the client asked for. It may
-// also open another repository of the registry, mountFrom, to read.
-type sessionKey struct{ repository, actions, mountFrom string }
+// also open another repository of the registry, mountFrom, to read. mirrorOf is the host of the registry of which this
+// one is a mirror; "" is none.
+type sessionKey struct{ repository, actions, mountFrom, mirrorOf string }
 
 // session returns the session for repository and actions, and opens it if it is new. It prefers the one of Prepare, and
 // waits for it.
@@ -115,6 +116,9 @@ func (c *Client) open(ctx context.Context, key sessionKey) (*session, error) {
 		return nil, err
 	}
 	s := c.newSession(repository, login)
+	if s.mirrorOf = key.mirrorOf; s.mirrorOf != "" {
+		s.waits, s.timeout = fault.Backoff{}, min(s.timeout, mirrorTimeout)
+	}
 	if c.asksForLogin(login.host) {
 		s.client = &http.Client{Transport: basicLogin{c.transport(login), login, repository.RegistryStr()}}
 		return s, nil

@@ -42,6 +42,7 @@ type session struct {
 	waits      fault.Backoff
 	watch      Watch
 	logger     *slog.Logger
+	mirrorOf   string    // the host of which the registry is a mirror; "": none
 	seen       *sync.Map // documents by repository@digest, for the lifetime of the client
 }
 
@@ -166,6 +167,9 @@ func (s *session) exchange(req *http.Request) (response, error) {
 func (s *session) httpRequest(ctx context.Context, r request) (*http.Request, error) {
 	scheme, host, repository := s.repository.Scheme(), s.repository.RegistryStr(), s.repository.RepositoryStr()
 	address := fmt.Sprintf("%s://%s/v2/%s/%s", scheme, host, repository, r.path)
+	if s.mirrorOf != "" { // as containerd and BuildKit tell a mirror of several registries
+		address += "?ns=" + url.QueryEscape(s.mirrorOf)
+	}
 	req, err := http.NewRequestWithContext(ctx, r.method, address, bytes.NewReader(r.body))
 	if err != nil {
 		return nil, err

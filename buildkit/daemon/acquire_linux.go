@@ -48,7 +48,7 @@ func acquireFrom(ctx context.Context, o Options) (*Lease, error) {
 	}
 	for host, r := range o.Registries {
 		o.Log.DebugContext(ctx, "registry given to the daemon", "folder", f.Path(), "registry", host,
-			"authority", r.CAFile != "", "plain http", r.PlainHTTP)
+			"authority", r.CAFile != "", "plain http", r.PlainHTTP, "mirrors", r.Mirrors)
 	}
 	lease, err := acquireIn(ctx, f, o)
 	if errors.Is(err, errOtherDaemon) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -132,6 +133,15 @@ func quote(text string) string {
 		}
 	}
 	return string(append(quoted, '"'))
+}
+
+// quoteList returns texts, which must be UTF-8, as the elements of an array of TOML.
+func quoteList(texts []string) string {
+	quoted := make([]string, len(texts))
+	for i, text := range texts {
+		quoted[i] = quote(text)
+	}
+	return strings.Join(quoted, ", ")
 }
 
 // cacheSizes returns how much of the cache the garbage collection always keeps, and how much it keeps at most.

@@ -36,8 +36,8 @@ type Options struct {
 	Size int64
 	// Limit bounds Acquire. The default is 30 s.
 	Limit time.Duration
-	// Registries holds, by host, the registries that the daemon does not reach by https with the machine's own
-	// certificate authorities. If there are any, the daemon has its own folder below Dir.
+	// Registries holds, by host, the registries that have mirrors, and those that the daemon does not reach by https
+	// with the machine's own certificate authorities. If there are any, the daemon has its own folder below Dir.
 	Registries map[string]Registry
 	// Keeper is the command line of a program that passes its arguments to RunRole. The default is this executable.
 	Keeper []string
@@ -61,6 +61,9 @@ type Registry struct {
 	Project string
 	// PlainHTTP: the registry speaks http without TLS.
 	PlainHTTP bool
+	// Mirrors are asked for images before the registry, in this order. Each is host[:port][/path]. Their own entries
+	// say how to reach them.
+	Mirrors []string
 }
 
 // withDefaults returns the options with every zero field but Registries filled in, and with an absolute Dir. It returns

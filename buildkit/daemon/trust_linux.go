@@ -23,6 +23,7 @@ type trust map[string]hostTrust
 type hostTrust struct {
 	certificates []byte // PEM; nil: only the machine's own authorities are trusted
 	plainHTTP    bool
+	mirrors      []string // asked before the host, in this order
 }
 
 // readTrust reads the files with the registries' certificate authorities. It returns an *Error if a file cannot be
@@ -30,7 +31,7 @@ type hostTrust struct {
 func readTrust(ctx context.Context, registries map[string]Registry) (trust, error) {
 	t := trust{}
 	for host, r := range registries {
-		one := hostTrust{plainHTTP: r.PlainHTTP}
+		one := hostTrust{plainHTTP: r.PlainHTTP, mirrors: r.Mirrors}
 		if r.CAFile != "" {
 			var err error
 			if one.certificates, err = r.certificates(ctx); err != nil {
@@ -88,6 +89,9 @@ func (t trust) name() string {
 	for _, host := range slices.Sorted(maps.Keys(t)) {
 		one := t[host]
 		_, _ = fmt.Fprintf(h, "%d:%s%t%d:%s", len(host), host, one.plainHTTP, len(one.certificates), one.certificates)
+		for _, mirror := range one.mirrors { // without any, the name is that of earlier releases
+			_, _ = fmt.Fprintf(h, "mirror %d:%s", len(mirror), mirror)
+		}
 	}
 	return fmt.Sprintf("trust-%x", h.Sum(nil)[:4])
 }
@@ -127,6 +131,9 @@ func (t trust) files(f daemonFolder) map[string][]byte {
 		text += fmt.Sprintf("\n[registry.%s]\n", quote(host))
 		if t[host].plainHTTP {
 			text += "http = true\n"
+		}
+		if len(t[host].mirrors) > 0 {
+			text += fmt.Sprintf("mirrors = [%s]\n", quoteList(t[host].mirrors))
 		}
 		if t[host].certificates == nil {
 			continue

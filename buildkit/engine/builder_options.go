@@ -11,7 +11,8 @@ import (
 
 // BuilderOptions says what our BuildKit in an engine needs.
 type BuilderOptions struct {
-	// Registries holds, by host, the registries that are not reached by https with the machine's own authorities.
+	// Registries holds, by host, the registries that have mirrors, and those that are not reached by https with the
+	// machine's own authorities.
 	Registries map[string]inside.Registry
 	// Hosts are the registries that the build needs. The builder makes a tunnel to a registry on the loopback of this
 	// machine if nothing answers at its port in the network of the engine. No other machine gets that port meanwhile.
@@ -23,7 +24,7 @@ type BuilderOptions struct {
 // port returns the port of a registry on the loopback whose host names none. BuildKit speaks plain HTTP to it, unless
 // something else is configured.
 func (o BuilderOptions) port(host string) string {
-	if r, ok := o.Registries[host]; ok && !r.PlainHTTP {
+	if r, ok := o.Registries[host]; ok && r.CA != "" && !r.PlainHTTP {
 		return "443"
 	}
 	return "80"

@@ -96,6 +96,18 @@ namespace PulumiBuildkit.Buildkit
         [Input("maxParallelBuilds", json: true)]
         public Input<int>? MaxParallelBuilds { get; set; }
 
+        [Input("mirrors", json: true)]
+        private InputMap<ImmutableArray<string>>? _mirrors;
+
+        /// <summary>
+        /// Mirrors of registries, by the host of the registry, such as `docker.io`: addresses `host[:port][/path]`, without a scheme. Images of that registry are asked for there first, in this order, and at the registry if no mirror has them. So are base images with `pull`, frontends and registry caches; pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` holds its login, `caFile` and `insecure`. Works on the plugin's own BuildKit: the embedded daemon, and the one in a Docker Engine; other builders use their own configuration, and a warning says so. A change builds nothing. Defaults to none.
+        /// </summary>
+        public InputMap<ImmutableArray<string>> Mirrors
+        {
+            get => _mirrors ?? (_mirrors = new InputMap<ImmutableArray<string>>());
+            set => _mirrors = value;
+        }
+
         [Input("registries", json: true)]
         private InputList<Inputs.RegistryArgs>? _registries;
 

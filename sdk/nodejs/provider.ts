@@ -44,6 +44,7 @@ export class Provider extends pulumi.ProviderResource {
             resourceInputs["frontends"] = pulumi.output(args?.frontends).apply(JSON.stringify);
             resourceInputs["host"] = args?.host;
             resourceInputs["maxParallelBuilds"] = pulumi.output(args?.maxParallelBuilds).apply(JSON.stringify);
+            resourceInputs["mirrors"] = pulumi.output(args?.mirrors).apply(JSON.stringify);
             resourceInputs["registries"] = pulumi.output(args?.registries).apply(JSON.stringify);
             resourceInputs["tls"] = pulumi.output(args?.tls).apply(JSON.stringify);
         }
@@ -80,6 +81,10 @@ export interface ProviderArgs {
      * How many images build and push at the same time on one builder, at least 1. The others wait, and get their turns in the order in which they ask. Defaults to four builds for each core of the builder, and any number of pushes. A builder whose cores are not known has no limit: one at `tcp://`, `ssh://`, `kube-pod://` or the address of a container. `pulumi up --parallel` limits images too, by default to four for each core of this machine.
      */
     maxParallelBuilds?: pulumi.Input<number>;
+    /**
+     * Mirrors of registries, by the host of the registry, such as `docker.io`: addresses `host[:port][/path]`, without a scheme. Images of that registry are asked for there first, in this order, and at the registry if no mirror has them. So are base images with `pull`, frontends and registry caches; pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` holds its login, `caFile` and `insecure`. Works on the plugin's own BuildKit: the embedded daemon, and the one in a Docker Engine; other builders use their own configuration, and a warning says so. A change builds nothing. Defaults to none.
+     */
+    mirrors?: pulumi.Input<{[key: string]: pulumi.Input<pulumi.Input<string>[]>}>;
     /**
      * Logins for registries, for every image. An image's own login for the same host comes first.
      */

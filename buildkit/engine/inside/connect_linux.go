@@ -78,7 +78,7 @@ func readSettings(in io.Reader) (s Settings, rest io.Reader, err error) {
 func writeAuthorities(dir string, registries map[string]Registry) (map[string]daemon.Registry, error) {
 	found := map[string]daemon.Registry{}
 	for host, r := range registries {
-		link := daemon.Registry{PlainHTTP: r.PlainHTTP}
+		link := daemon.Registry{PlainHTTP: r.PlainHTTP, Mirrors: r.Mirrors}
 		if r.CA != "" {
 			link.CAFile = filepath.Join(dir, strconv.Itoa(len(found))+".pem")
 			if err := os.WriteFile(link.CAFile, []byte(r.CA), 0o600); err != nil {

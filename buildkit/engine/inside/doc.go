@@ -21,7 +21,8 @@ type Settings struct {
 	// Key identifies the programs in the container. Daemons of other programs have other folders in the same volume,
 	// because a client cannot ask or stop a daemon in another container.
 	Key string `json:"key"`
-	// Registries holds, by host, the registries that are not reached by https with the machine's own authorities.
+	// Registries holds, by host, the registries that have mirrors, and those that are not reached by https with the
+	// machine's own authorities.
 	Registries map[string]Registry `json:"registries,omitempty"`
 	// Environ is what the daemon inherits of the client. It may hold the password of a proxy, which the engine would
 	// show and log in the environment of a process.
@@ -32,6 +33,8 @@ type Settings struct {
 type Registry struct {
 	CA        string `json:"ca,omitempty"` // the registry's certificate authorities, in PEM
 	PlainHTTP bool   `json:"plainHTTP,omitempty"`
+	// Mirrors are asked for images before the registry, in this order.
+	Mirrors []string `json:"mirrors,omitempty"`
 }
 
 // Greeting is what Connect tells a client, as JSON in the first line of its standard output.

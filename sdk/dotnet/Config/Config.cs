@@ -92,6 +92,16 @@ namespace PulumiBuildkit.Buildkit
             set => _maxParallelBuilds.Set(value);
         }
 
+        private static readonly __Value<ImmutableDictionary<string, ImmutableArray<string>>?> _mirrors = new __Value<ImmutableDictionary<string, ImmutableArray<string>>?>(() => __config.GetObject<ImmutableDictionary<string, ImmutableArray<string>>>("mirrors"));
+        /// <summary>
+        /// Mirrors of registries, by the host of the registry, such as `docker.io`: addresses `host[:port][/path]`, without a scheme. Images of that registry are asked for there first, in this order, and at the registry if no mirror has them. So are base images with `pull`, frontends and registry caches; pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` holds its login, `caFile` and `insecure`. Works on the plugin's own BuildKit: the embedded daemon, and the one in a Docker Engine; other builders use their own configuration, and a warning says so. A change builds nothing. Defaults to none.
+        /// </summary>
+        public static ImmutableDictionary<string, ImmutableArray<string>>? Mirrors
+        {
+            get => _mirrors.Get();
+            set => _mirrors.Set(value);
+        }
+
         private static readonly __Value<ImmutableArray<Types.Registry>> _registries = new __Value<ImmutableArray<Types.Registry>>(() => __config.GetObject<ImmutableArray<Types.Registry>>("registries"));
         /// <summary>
         /// Logins for registries, for every image. An image's own login for the same host comes first.

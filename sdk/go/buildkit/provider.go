@@ -47,6 +47,8 @@ type providerArgs struct {
 	Host *string `pulumi:"host"`
 	// How many images build and push at the same time on one builder, at least 1. The others wait, and get their turns in the order in which they ask. Defaults to four builds for each core of the builder, and any number of pushes. A builder whose cores are not known has no limit: one at `tcp://`, `ssh://`, `kube-pod://` or the address of a container. `pulumi up --parallel` limits images too, by default to four for each core of this machine.
 	MaxParallelBuilds *int `pulumi:"maxParallelBuilds"`
+	// Mirrors of registries, by the host of the registry, such as `docker.io`: addresses `host[:port][/path]`, without a scheme. Images of that registry are asked for there first, in this order, and at the registry if no mirror has them. So are base images with `pull`, frontends and registry caches; pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` holds its login, `caFile` and `insecure`. Works on the plugin's own BuildKit: the embedded daemon, and the one in a Docker Engine; other builders use their own configuration, and a warning says so. A change builds nothing. Defaults to none.
+	Mirrors map[string][]string `pulumi:"mirrors"`
 	// Logins for registries, for every image. An image's own login for the same host comes first.
 	Registries []Registry `pulumi:"registries"`
 	// Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
@@ -67,6 +69,8 @@ type ProviderArgs struct {
 	Host pulumi.StringPtrInput
 	// How many images build and push at the same time on one builder, at least 1. The others wait, and get their turns in the order in which they ask. Defaults to four builds for each core of the builder, and any number of pushes. A builder whose cores are not known has no limit: one at `tcp://`, `ssh://`, `kube-pod://` or the address of a container. `pulumi up --parallel` limits images too, by default to four for each core of this machine.
 	MaxParallelBuilds pulumi.IntPtrInput
+	// Mirrors of registries, by the host of the registry, such as `docker.io`: addresses `host[:port][/path]`, without a scheme. Images of that registry are asked for there first, in this order, and at the registry if no mirror has them. So are base images with `pull`, frontends and registry caches; pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` holds its login, `caFile` and `insecure`. Works on the plugin's own BuildKit: the embedded daemon, and the one in a Docker Engine; other builders use their own configuration, and a warning says so. A change builds nothing. Defaults to none.
+	Mirrors pulumi.StringArrayMapInput
 	// Logins for registries, for every image. An image's own login for the same host comes first.
 	Registries RegistryArrayInput
 	// Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.

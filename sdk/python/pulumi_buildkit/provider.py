@@ -27,6 +27,7 @@ class ProviderArgs:
                  frontends: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  host: Optional[pulumi.Input[_builtins.str]] = None,
                  max_parallel_builds: Optional[pulumi.Input[_builtins.int]] = None,
+                 mirrors: Optional[pulumi.Input[Mapping[str, pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]]] = None,
                  registries: Optional[pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]]] = None,
                  tls: Optional[pulumi.Input['TLSArgs']] = None):
         """
@@ -38,6 +39,7 @@ class ProviderArgs:
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] frontends: Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so the plugin's own daemon refuses others.
         :param pulumi.Input[_builtins.str] host: The BuildKit daemon or Docker Engine for images without their own `builder`: an address, as in `builder.endpoint`. Defaults to what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
         :param pulumi.Input[_builtins.int] max_parallel_builds: How many images build and push at the same time on one builder, at least 1. The others wait, and get their turns in the order in which they ask. Defaults to four builds for each core of the builder, and any number of pushes. A builder whose cores are not known has no limit: one at `tcp://`, `ssh://`, `kube-pod://` or the address of a container. `pulumi up --parallel` limits images too, by default to four for each core of this machine.
+        :param pulumi.Input[Mapping[str, pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]] mirrors: Mirrors of registries, by the host of the registry, such as `docker.io`: addresses `host[:port][/path]`, without a scheme. Images of that registry are asked for there first, in this order, and at the registry if no mirror has them. So are base images with `pull`, frontends and registry caches; pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` holds its login, `caFile` and `insecure`. Works on the plugin's own BuildKit: the embedded daemon, and the one in a Docker Engine; other builders use their own configuration, and a warning says so. A change builds nothing. Defaults to none.
         :param pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]] registries: Logins for registries, for every image. An image's own login for the same host comes first.
         :param pulumi.Input['TLSArgs'] tls: Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
         """
@@ -53,6 +55,8 @@ class ProviderArgs:
             pulumi.set(__self__, "host", host)
         if max_parallel_builds is not None:
             pulumi.set(__self__, "max_parallel_builds", max_parallel_builds)
+        if mirrors is not None:
+            pulumi.set(__self__, "mirrors", mirrors)
         if registries is not None:
             pulumi.set(__self__, "registries", registries)
         if tls is not None:
@@ -132,6 +136,18 @@ class ProviderArgs:
 
     @_builtins.property
     @pulumi.getter
+    def mirrors(self) -> Optional[pulumi.Input[Mapping[str, pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]]]:
+        """
+        Mirrors of registries, by the host of the registry, such as `docker.io`: addresses `host[:port][/path]`, without a scheme. Images of that registry are asked for there first, in this order, and at the registry if no mirror has them. So are base images with `pull`, frontends and registry caches; pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` holds its login, `caFile` and `insecure`. Works on the plugin's own BuildKit: the embedded daemon, and the one in a Docker Engine; other builders use their own configuration, and a warning says so. A change builds nothing. Defaults to none.
+        """
+        return pulumi.get(self, "mirrors")
+
+    @mirrors.setter
+    def mirrors(self, value: Optional[pulumi.Input[Mapping[str, pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]]]):
+        pulumi.set(self, "mirrors", value)
+
+    @_builtins.property
+    @pulumi.getter
     def registries(self) -> Optional[pulumi.Input[Sequence[pulumi.Input['RegistryArgs']]]]:
         """
         Logins for registries, for every image. An image's own login for the same host comes first.
@@ -167,6 +183,7 @@ class Provider(pulumi.ProviderResource):
                  frontends: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  host: Optional[pulumi.Input[_builtins.str]] = None,
                  max_parallel_builds: Optional[pulumi.Input[_builtins.int]] = None,
+                 mirrors: Optional[pulumi.Input[Mapping[str, pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]]] = None,
                  registries: Optional[pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]]] = None,
                  tls: Optional[pulumi.Input[Union['TLSArgs', 'TLSArgsDict']]] = None,
                  __props__=None):
@@ -181,6 +198,7 @@ class Provider(pulumi.ProviderResource):
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] frontends: Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as `ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is built, so the plugin's own daemon refuses others.
         :param pulumi.Input[_builtins.str] host: The BuildKit daemon or Docker Engine for images without their own `builder`: an address, as in `builder.endpoint`. Defaults to what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
         :param pulumi.Input[_builtins.int] max_parallel_builds: How many images build and push at the same time on one builder, at least 1. The others wait, and get their turns in the order in which they ask. Defaults to four builds for each core of the builder, and any number of pushes. A builder whose cores are not known has no limit: one at `tcp://`, `ssh://`, `kube-pod://` or the address of a container. `pulumi up --parallel` limits images too, by default to four for each core of this machine.
+        :param pulumi.Input[Mapping[str, pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]] mirrors: Mirrors of registries, by the host of the registry, such as `docker.io`: addresses `host[:port][/path]`, without a scheme. Images of that registry are asked for there first, in this order, and at the registry if no mirror has them. So are base images with `pull`, frontends and registry caches; pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` holds its login, `caFile` and `insecure`. Works on the plugin's own BuildKit: the embedded daemon, and the one in a Docker Engine; other builders use their own configuration, and a warning says so. A change builds nothing. Defaults to none.
         :param pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]] registries: Logins for registries, for every image. An image's own login for the same host comes first.
         :param pulumi.Input[Union['TLSArgs', 'TLSArgsDict']] tls: Certificates for `host`, if that begins with `tcp://`. Defaults to no TLS.
         """
@@ -214,6 +232,7 @@ class Provider(pulumi.ProviderResource):
                  frontends: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  host: Optional[pulumi.Input[_builtins.str]] = None,
                  max_parallel_builds: Optional[pulumi.Input[_builtins.int]] = None,
+                 mirrors: Optional[pulumi.Input[Mapping[str, pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]]] = None,
                  registries: Optional[pulumi.Input[Sequence[pulumi.Input[Union['RegistryArgs', 'RegistryArgsDict']]]]] = None,
                  tls: Optional[pulumi.Input[Union['TLSArgs', 'TLSArgsDict']]] = None,
                  __props__=None):
@@ -231,6 +250,7 @@ class Provider(pulumi.ProviderResource):
             __props__.__dict__["frontends"] = pulumi.Output.from_input(frontends).apply(pulumi.runtime.to_json) if frontends is not None else None
             __props__.__dict__["host"] = host
             __props__.__dict__["max_parallel_builds"] = pulumi.Output.from_input(max_parallel_builds).apply(pulumi.runtime.to_json) if max_parallel_builds is not None else None
+            __props__.__dict__["mirrors"] = pulumi.Output.from_input(mirrors).apply(pulumi.runtime.to_json) if mirrors is not None else None
             __props__.__dict__["registries"] = pulumi.Output.from_input(registries).apply(pulumi.runtime.to_json) if registries is not None else None
             __props__.__dict__["tls"] = pulumi.Output.from_input(tls).apply(pulumi.runtime.to_json) if tls is not None else None
         super(Provider, __self__).__init__(

@@ -46,6 +46,13 @@ return await Deployment.RunAsync(() =>
         },
         Host = "host",
         MaxParallelBuilds = 1,
+        Mirrors = 
+        {
+            { "key", new[]
+            {
+                "mirrors",
+            } },
+        },
         Registries = new[]
         {
             new Buildkit.Inputs.RegistryArgs

@@ -40,6 +40,11 @@ func main() {
 			},
 			Host:              pulumi.String("host"),
 			MaxParallelBuilds: pulumi.Int(1),
+			Mirrors: pulumi.StringArrayMap{
+				"key": pulumi.StringArray{
+					pulumi.String("mirrors"),
+				},
+			},
 			Registries: buildkit.RegistryArray{
 				&buildkit.RegistryArgs{
 					Address:  pulumi.String("address"),

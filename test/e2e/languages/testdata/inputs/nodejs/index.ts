@@ -26,6 +26,9 @@ const configured = new buildkit.Provider("configured", {
     frontends: ["frontends"],
     host: "host",
     maxParallelBuilds: 1,
+    mirrors: {
+        key: ["mirrors"],
+    },
     registries: [{
         address: "address",
         caFile: "caFile",

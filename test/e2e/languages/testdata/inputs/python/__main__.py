@@ -26,6 +26,9 @@ configured = buildkit.Provider("configured",
     frontends=["frontends"],
     host="host",
     max_parallel_builds=1,
+    mirrors={
+        "key": ["mirrors"],
+    },
     registries=[{
         "address": "address",
         "ca_file": "caFile",

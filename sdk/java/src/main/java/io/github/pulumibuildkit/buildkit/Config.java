@@ -13,6 +13,7 @@ import java.lang.Boolean;
 import java.lang.Integer;
 import java.lang.String;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 public final class Config {
@@ -59,6 +60,13 @@ public final class Config {
  */
     public Optional<Integer> maxParallelBuilds() {
         return Codegen.integerProp("maxParallelBuilds").config(config).get();
+    }
+/**
+ * Mirrors of registries, by the host of the registry, such as `docker.io`: addresses `host[:port][/path]`, without a scheme. Images of that registry are asked for there first, in this order, and at the registry if no mirror has them. So are base images with `pull`, frontends and registry caches; pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` holds its login, `caFile` and `insecure`. Works on the plugin&#39;s own BuildKit: the embedded daemon, and the one in a Docker Engine; other builders use their own configuration, and a warning says so. A change builds nothing. Defaults to none.
+ * 
+ */
+    public Optional<Map<String,List<String>>> mirrors() {
+        return Codegen.objectProp("mirrors", TypeShape.<Map<String,List<String>>>builder(Map.class).addParameter(String.class).addParameter(TypeShape.<List<String>>builder(List.class).addParameter(String.class).build()).build()).config(config).get();
     }
 /**
  * Logins for registries, for every image. An image&#39;s own login for the same host comes first.

@@ -13,6 +13,7 @@ import java.lang.Boolean;
 import java.lang.Integer;
 import java.lang.String;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import javax.annotation.Nullable;
@@ -113,6 +114,21 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Mirrors of registries, by the host of the registry, such as `docker.io`: addresses `host[:port][/path]`, without a scheme. Images of that registry are asked for there first, in this order, and at the registry if no mirror has them. So are base images with `pull`, frontends and registry caches; pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` holds its login, `caFile` and `insecure`. Works on the plugin&#39;s own BuildKit: the embedded daemon, and the one in a Docker Engine; other builders use their own configuration, and a warning says so. A change builds nothing. Defaults to none.
+     * 
+     */
+    @Import(name="mirrors", json=true)
+    private @Nullable Output<Map<String,List<String>>> mirrors;
+
+    /**
+     * @return Mirrors of registries, by the host of the registry, such as `docker.io`: addresses `host[:port][/path]`, without a scheme. Images of that registry are asked for there first, in this order, and at the registry if no mirror has them. So are base images with `pull`, frontends and registry caches; pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` holds its login, `caFile` and `insecure`. Works on the plugin&#39;s own BuildKit: the embedded daemon, and the one in a Docker Engine; other builders use their own configuration, and a warning says so. A change builds nothing. Defaults to none.
+     * 
+     */
+    public Optional<Output<Map<String,List<String>>>> mirrors() {
+        return Optional.ofNullable(this.mirrors);
+    }
+
+    /**
      * Logins for registries, for every image. An image&#39;s own login for the same host comes first.
      * 
      */
@@ -151,6 +167,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         this.frontends = $.frontends;
         this.host = $.host;
         this.maxParallelBuilds = $.maxParallelBuilds;
+        this.mirrors = $.mirrors;
         this.registries = $.registries;
         this.tls = $.tls;
     }
@@ -317,6 +334,27 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder maxParallelBuilds(Integer maxParallelBuilds) {
             return maxParallelBuilds(Output.of(maxParallelBuilds));
+        }
+
+        /**
+         * @param mirrors Mirrors of registries, by the host of the registry, such as `docker.io`: addresses `host[:port][/path]`, without a scheme. Images of that registry are asked for there first, in this order, and at the registry if no mirror has them. So are base images with `pull`, frontends and registry caches; pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` holds its login, `caFile` and `insecure`. Works on the plugin&#39;s own BuildKit: the embedded daemon, and the one in a Docker Engine; other builders use their own configuration, and a warning says so. A change builds nothing. Defaults to none.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder mirrors(@Nullable Output<Map<String,List<String>>> mirrors) {
+            $.mirrors = mirrors;
+            return this;
+        }
+
+        /**
+         * @param mirrors Mirrors of registries, by the host of the registry, such as `docker.io`: addresses `host[:port][/path]`, without a scheme. Images of that registry are asked for there first, in this order, and at the registry if no mirror has them. So are base images with `pull`, frontends and registry caches; pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` holds its login, `caFile` and `insecure`. Works on the plugin&#39;s own BuildKit: the embedded daemon, and the one in a Docker Engine; other builders use their own configuration, and a warning says so. A change builds nothing. Defaults to none.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder mirrors(Map<String,List<String>> mirrors) {
+            return mirrors(Output.of(mirrors));
         }
 
         /**

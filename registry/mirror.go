@@ -1,0 +1,64 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
+)
+
+// mirrorTimeout bounds one request to a mirror. A mirror is asked once: the registry behind it has what it lacks.
+const mirrorTimeout = 10 * time.Second
+
+// MirrorError says why a mirror was passed over.
+type MirrorError struct {
+	Mirror string // host[:port][/path]
+	Cause  error
+}
+
+// Error names the mirror and the cause.
+func (e *MirrorError) Error() string { return fmt.Sprintf("mirror %s: %v", e.Mirror, e.Cause) }
+
+// Unwrap returns the cause.
+func (e *MirrorError) Unwrap() error { return e.Cause }
+
+// ResolveMirrored returns the digest that a tag holds now, and asks mirrors of its registry first, in their order. It
+// asks as BuildKit does: at host[:port]/v2/[path/]repository, with the host of the registry in the parameter ns.
+//
+// The errors are those of Resolve, about the registry itself. failed has a *MirrorError for each mirror that was asked
+// and failed; one that does not have the tag has not failed.
+func (c *Client) ResolveMirrored(
+	ctx context.Context, tag Tag, mirrors []string,
+) (held string, failed []*MirrorError, err error) {
+	for _, mirror := range mirrors {
+		found, err := c.resolveAt(ctx, tag, mirror)
+		if err == nil {
+			return found.String(), failed, nil
+		}
+		if ctx.Err() != nil {
+			return "", failed, context.Cause(ctx)
+		}
+		if !errors.Is(err, fault.ErrNotFound) {
+			failed = append(failed, &MirrorError{Mirror: mirror, Cause: err})
+		}
+	}
+	held, err = c.Resolve(ctx, tag)
+	return held, failed, err
+}
+
+// resolveAt returns the digest that a mirror has for a tag.
+func (c *Client) resolveAt(ctx context.Context, tag Tag, mirror string) (digest.Digest, error) {
+	ctx, stop := c.withBudget(ctx)
+	defer stop()
+	repository := strings.TrimSuffix(mirror, "/") + "/" + tag.path
+	s, err := c.sessionFor(ctx, sessionKey{repository: repository, actions: pull, mirrorOf: tag.host})
+	if err != nil {
+		return "", err
+	}
+	return s.resolve(ctx, tag.label, digest.Canonical)
+}

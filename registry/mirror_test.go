@@ -1,0 +1,88 @@
+package registry_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// recordQueries returns a function that returns the queries of all requests for manifests, each once.
+func recordQueries(r *registrytest.Registry) func() []string {
+	var mu sync.Mutex
+	var queries []string
+	r.Wrap(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			mu.Lock()
+			if strings.Contains(req.URL.Path, "/manifests/") && !slices.Contains(queries, req.URL.RawQuery) {
+				queries = append(queries, req.URL.RawQuery)
+			}
+			mu.Unlock()
+			next.ServeHTTP(w, req)
+		})
+	})
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(queries)
+	}
+}
+
+// A mirror that has the tag is asked as BuildKit asks it, and nobody else is.
+func TestResolveMirrored(t *testing.T) {
+	t.Parallel()
+	mirror, unused := registrytest.New(t), registrytest.New(t)
+	want := mirror.Push(t, "docker-hub/library/alpine:3", registrytest.Index(t, "linux/amd64"))
+	mirror.AskForTokens("", "me", canary)
+	queries := recordQueries(mirror)
+	client := registry.New(dockerKeychain(t, `{}`,
+		registry.Login{Address: mirror.Host(), Username: "me", Password: canary}), registry.Options{})
+	got, failed, err := client.ResolveMirrored(t.Context(), parseTag(t, "docker.io/library/alpine:3"),
+		[]string{mirror.Host() + "/docker-hub", unused.Host()})
+	if err != nil || got != want || len(failed) > 0 {
+		t.Errorf("got %s, %v, %v, want %s", got, failed, err, want)
+	}
+	if got := queries(); !slices.Equal(got, []string{"ns=docker.io"}) {
+		t.Errorf("the mirror was asked with %v", got)
+	}
+	if len(unused.Requests()) > 0 {
+		t.Errorf("another mirror was asked too: %v", unused.Requests())
+	}
+}
+
+// The registry is asked after mirrors that fail, are away or do not have the tag. Each of those is asked once.
+func TestResolveWithoutAMirrorThatHasTheTag(t *testing.T) {
+	t.Parallel()
+	origin, empty, broken := registrytest.New(t), registrytest.New(t), registrytest.New(t)
+	want := origin.Push(t, "base:1", registrytest.Image(t, "linux/amd64"))
+	empty.Push(t, "base:2", registrytest.Image(t, "linux/amd64"))
+	broken.Wrap(registrytest.Intercept("", "/manifests/1", refuse(http.StatusServiceUnavailable, "UNAVAILABLE", "no")))
+	queries := recordQueries(origin)
+	mirrors := []string{empty.Host(), broken.Host(), "127.0.0.1:1/path"}
+	client := registry.New(nil, registry.Options{})
+	got, failed, err := client.ResolveMirrored(t.Context(), parseTag(t, origin.Host()+"/base:1"), mirrors)
+	if err != nil || got != want {
+		t.Errorf("got %s, %v, want %s", got, err, want)
+	}
+	if len(failed) != 2 || failed[0].Mirror != broken.Host() || failed[1].Mirror != "127.0.0.1:1/path" {
+		t.Errorf("got %v", failed)
+	}
+	for _, f := range failed {
+		if !strings.HasPrefix(f.Error(), "mirror "+f.Mirror+": ") {
+			t.Errorf("got %v", f)
+		}
+	}
+	if asked := len(broken.Requests()); asked > 3 { // the ping, HEAD, and GET for the words of the registry
+		t.Errorf("the mirror was asked again: %v", broken.Requests())
+	}
+	if got := queries(); !slices.Equal(got, []string{""}) {
+		t.Errorf("the registry was asked with %v", got)
+	}
+	_, _, err = client.ResolveMirrored(t.Context(), parseTag(t, origin.Host()+"/base:3"), mirrors)
+	expectError(t, err, fault.ErrNotFound, "resolving "+origin.Host()+"/base:3: not found: manifest unknown")
+}
