@@ -123,8 +123,8 @@ func (m mirroredRegistries) create(t *testing.T, w *wire, base string, pull bool
 	return unmarshalProperties(t, created.GetProperties())
 }
 
-// asked tells whether a registry answered a request for a path that begins with prefix.
-func asked(r *registrytest.Registry, prefix string, status int) bool {
+// hasRequest tells whether a registry answered a request for a path that begins with prefix.
+func hasRequest(r *registrytest.Registry, prefix string, status int) bool {
 	return slices.ContainsFunc(r.Requests(), func(req registrytest.Request) bool {
 		return strings.HasPrefix(req.Path, prefix) && req.Status == status
 	})
@@ -139,13 +139,13 @@ func TestBaseImagesOfMirrors(t *testing.T) {
 	base := m.origin.Host() + "/base:1"
 	m.create(t, w, "base:1", false)
 	m.create(t, w, base, false)
-	if !asked(m.hub, "/v2/docker-hub/library/base/blobs/", http.StatusOK) {
+	if !hasRequest(m.hub, "/v2/docker-hub/library/base/blobs/", http.StatusOK) {
 		t.Errorf("the mirror of Docker Hub was asked for %v", m.hub.Requests())
 	}
-	if !asked(m.empty, "/v2/base/manifests/", http.StatusNotFound) {
+	if !hasRequest(m.empty, "/v2/base/manifests/", http.StatusNotFound) {
 		t.Errorf("the empty mirror was asked for %v", m.empty.Requests())
 	}
-	if !asked(m.origin, "/v2/base/blobs/", http.StatusOK) {
+	if !hasRequest(m.origin, "/v2/base/blobs/", http.StatusOK) {
 		t.Errorf("the registry was asked for %v", m.origin.Requests())
 	}
 	if log := w.logText(); strings.Contains(log, "mirrors have no effect") {

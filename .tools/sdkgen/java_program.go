@@ -29,6 +29,7 @@ func generateJavaProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnosti
 			"\nimport "+javaPackage+".enums.*;\nimport "+javaPackage+".inputs.*;\nimport java.", 1)
 		text = strings.ReplaceAll(text, ".builder(BuilderConfigArgs.", ".builder_(BuilderConfigArgs.")
 		text = withResults(builderOutput.ReplaceAllString(text, "$1.builder_()"))
+		text = mapOfLists.ReplaceAllString(text, "$1 List.of($2))")
 		text = strings.Replace(text, "package generated_program;", "package program;", 1)
 		enums := map[string]string{}
 		for _, ref := range program.PackageReferences() {
@@ -57,6 +58,9 @@ func withResults(text string) string {
 	}
 	return text
 }
+
+// mapOfLists matches a map of lists with one element, of which the generator writes the element alone.
+var mapOfLists = regexp.MustCompile(`(\.mirrors\(Map\.of\("[^"]*",) ("[^"]*")\)`)
 
 const javaPackage = "io.github.pulumibuildkit.buildkit"
 

@@ -76,12 +76,16 @@ func generateGoProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnostics
 	return files, diagnostics, err
 }
 
+// arrayInMap matches an array of one element in a map of mirrors. C# converts it to no immutable array there.
+var arrayInMap = regexp.MustCompile(`(Mirrors = \s*\{\s*\{ "[^"]*"), new\[\]\s*\{\s*("[^"]*"),\s*\} \},`)
+
 // generateDotnetProgram corrects the names of classes. The generator expects them in the namespace of the module, and
 // takes those of a function's arguments for others.
 func generateDotnetProgram(program *pcl.Program) (map[string][]byte, hcl.Diagnostics, error) {
 	files, diagnostics, err := dotnet.GenerateProgram(program)
 	for name, text := range files {
 		text = bytes.ReplaceAll(text, []byte("Buildkit.Index."), []byte("Buildkit."))
+		text = arrayInMap.ReplaceAll(text, []byte("$1, System.Collections.Immutable.ImmutableArray.Create($2) },"))
 		files[name] = bytes.ReplaceAll(text, []byte("RegistryInputArgs"), []byte("RegistryArgs"))
 	}
 	return files, diagnostics, err

@@ -48,10 +48,7 @@ return await Deployment.RunAsync(() =>
         MaxParallelBuilds = 1,
         Mirrors = 
         {
-            { "key", new[]
-            {
-                "mirrors",
-            } },
+            { "key", System.Collections.Immutable.ImmutableArray.Create("mirrors") },
         },
         Registries = new[]
         {

@@ -83,7 +83,7 @@ public class App {
             .frontends("frontends")
             .host("host")
             .maxParallelBuilds(1)
-            .mirrors(Map.of("key", "mirrors"))
+            .mirrors(Map.of("key", List.of("mirrors")))
             .registries(RegistryArgs.builder()
                 .address("address")
                 .caFile("caFile")
