@@ -91,6 +91,10 @@ func explainBuilder(err error) error {
 	if errors.As(err, new(*engine.NoContainerError)) {
 		return fmt.Errorf("%w. Create it with docker buildx inspect --bootstrap and the name of the builder", err)
 	}
+	if paused, ok := errors.AsType[*engine.PausedContainerError](err); ok {
+		return fmt.Errorf("%w. Let it go on with %s unpause %s", err, dockerCommand(engine.AtHost(paused.Host)),
+			shell.Quote(paused.Name))
+	}
 	if config, ok := errors.AsType[*buildx.KubeconfigError](err); ok {
 		return fmt.Errorf("%w. Run pulumi with KUBECONFIG=%s", err, shell.Quote(config.Want))
 	}

@@ -60,10 +60,7 @@ func (e *Engine) StartBuilder(ctx context.Context, o BuilderOptions) (*Builder, 
 	if err != nil {
 		return nil, err
 	}
-	err = b.ensure(ctx)
-	if err == nil {
-		b.spare, err = b.dialWithin(ctx, startLimitInside)
-	}
+	b.spare, err = b.startAndDial(ctx)
 	switch {
 	case err == nil:
 		return b, nil
@@ -71,6 +68,31 @@ func (e *Engine) StartBuilder(ctx context.Context, o BuilderOptions) (*Builder, 
 		return nil, context.Cause(ctx)
 	}
 	return nil, &BuilderError{Host: e.address.Host, Cause: err}
+}
+
+// endLimit bounds how long a container that is being stopped may still be there.
+const endLimit = 5 * time.Second
+
+// startAndDial starts the container and returns a connection to its daemon.
+//
+// A container that is being stopped still runs, and the engine starts no program in it. So startAndDial begins again
+// after such an error.
+func (b *Builder) startAndDial(ctx context.Context) (net.Conn, error) {
+	deadline := time.Now().Add(endLimit)
+	for {
+		if err := b.ensure(ctx); err != nil {
+			return nil, err
+		}
+		conn, err := b.dialWithin(ctx, startLimitInside)
+		if !errors.As(err, new(*notStartedError)) || time.Now().After(deadline) {
+			return conn, err
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 // newBuilder returns a builder whose container may not run.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"time"
 
+	cerrdefs "github.com/containerd/errdefs"
 	bkclient "github.com/moby/buildkit/client"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
@@ -39,7 +40,7 @@ func (e *Engine) BuildKitIn(ctx context.Context, container string) (*bkclient.Cl
 	defer tick.Stop()
 	for {
 		c, err := newClient(ctx, bkclient.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-			return e.Exec(ctx, container, "buildctl", "dial-stdio")
+			return e.dialInside(ctx, container)
 		}))
 		if err != nil {
 			return nil, err
@@ -58,4 +59,16 @@ func (e *Engine) BuildKitIn(ctx context.Context, container string) (*bkclient.Cl
 		}
 		return nil, &endpoint.NoDaemonError{Endpoint: "docker-container://" + container, Cause: err}
 	}
+}
+
+// dialInside connects to the BuildKit daemon in a container, and starts the container if it does not run.
+func (e *Engine) dialInside(ctx context.Context, container string) (net.Conn, error) {
+	conn, err := e.Exec(ctx, container, "buildctl", "dial-stdio")
+	if !cerrdefs.IsConflict(err) { // a conflict: it exists and does not run
+		return conn, err
+	}
+	if _, err := e.StartContainer(ctx, container); err != nil {
+		return nil, err
+	}
+	return e.Exec(ctx, container, "buildctl", "dial-stdio")
 }

@@ -26,11 +26,19 @@ func (e *NoContainerError) Error() string {
 	return fmt.Sprintf("the Docker Engine at %s has no container %q", e.Host, e.Name)
 }
 
+// PausedContainerError says that somebody has paused a container. Nothing in it answers until it goes on.
+type PausedContainerError struct{ Name, Host string }
+
+// Error names the container and the engine.
+func (e *PausedContainerError) Error() string {
+	return fmt.Sprintf("the container %s of the Docker Engine at %s is paused", e.Name, e.Host)
+}
+
 // startLimit bounds how long a container takes to start.
 const startLimit = 30 * time.Second
 
 // StartContainer starts a container that may be stopped or run already. started tells whether it was stopped. It
-// returns a *NoContainerError if there is none.
+// returns a *NoContainerError if there is none, and a *PausedContainerError if it is paused.
 func (e *Engine) StartContainer(ctx context.Context, name string) (started bool, err error) {
 	ctx, stop := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("it did not start within %s", startLimit))
 	defer stop()
@@ -38,7 +46,10 @@ func (e *Engine) StartContainer(ctx context.Context, name string) (started bool,
 	if cerrdefs.IsNotFound(err) {
 		return false, &NoContainerError{Name: name, Host: e.address.Host}
 	}
-	if err == nil && found.Container.State != nil && found.Container.State.Running {
+	if state := found.Container.State; err == nil && state != nil && state.Running {
+		if state.Paused {
+			return false, &PausedContainerError{Name: name, Host: e.address.Host}
+		}
 		return false, nil
 	}
 	if err == nil {

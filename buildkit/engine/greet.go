@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"net"
+	"strings"
 )
 
 // greetingLimit bounds each line that a program in the container writes before it copies.
@@ -22,7 +23,8 @@ func newGreeting(conn net.Conn) greeting {
 // Read implements net.Conn. It returns what comes after the lines that were received.
 func (g greeting) Read(p []byte) (int, error) { return g.in.Read(p) }
 
-// exchange writes a line and decodes the line that the program answers with.
+// exchange writes a line and decodes the line that the program answers with. It returns a *notStartedError if the line
+// is not JSON.
 func (g greeting) exchange(line []byte, into any) error {
 	if _, err := g.Write(line); err != nil {
 		return err
@@ -31,5 +33,16 @@ func (g greeting) exchange(line []byte, into any) error {
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(text, into)
+	if json.Unmarshal(text, into) != nil {
+		return &notStartedError{text: strings.TrimSpace(string(text))}
+	}
+	return nil
+}
+
+// notStartedError says that the engine did not start a program in a container, and what the engine wrote instead.
+type notStartedError struct{ text string }
+
+// Error returns what the engine wrote.
+func (e *notStartedError) Error() string {
+	return "the engine does not start our program there: " + e.text
 }
