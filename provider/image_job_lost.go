@@ -16,8 +16,8 @@ import (
 // returnLimit is how long a builder that was lost may take to come back: something may be restarting it.
 const returnLimit = 20 * time.Second
 
-// findAgain returns the builders of a job of which a builder was lost. A single builder gets returnLimit to come back.
-// The caller releases the builders.
+// findAgain returns the builders of a job of which a builder was lost. A single builder gets returnLimit to come back,
+// and so does a node if no other one may do its work. The caller releases the builders.
 func (j imageJob) findAgain(ctx context.Context) ([]node, error) {
 	deadline := time.Now().Add(cmp.Or(j.settings.dialLimit, returnLimit))
 	for {
@@ -25,11 +25,17 @@ func (j imageJob) findAgain(ctx context.Context) ([]node, error) {
 		if err == nil && len(nodes) == 1 && !nodes[0].isOneOfSeveral {
 			nodes[0].connect = connectUntil(nodes[0].connect, deadline)
 		}
-		_, isAbsent := errors.AsType[*engine.NoEngineError](err)
-		if !isAbsent || !pauseBefore(ctx, deadline) {
+		if !mayReturn(err) || !pauseBefore(ctx, deadline) {
 			return nodes, err
 		}
+		j.settings.nodes.forget()
 	}
+}
+
+// mayReturn tells whether no builder was found because one does not answer.
+func mayReturn(err error) bool {
+	none, ok := errors.AsType[*noNodeError](err)
+	return errors.As(err, new(*engine.NoEngineError)) || ok && len(none.absent) > 0
 }
 
 // connectUntil returns a function that connects to a daemon, and tries again until the deadline if there is none.
