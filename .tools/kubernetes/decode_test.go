@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	certmanager "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
@@ -56,30 +58,52 @@ func decode(t *testing.T, text []byte) (all []meta.Object) {
 	return all
 }
 
-// manifests returns the objects of all files, with one of the two kinds of builders, and again for arm64.
-func manifests(t *testing.T, builders string) (all []meta.Object) {
+// examples is the folder of the manifests.
+const examples = "../../examples/kubernetes/"
+
+// basic lists the files of the first command of the page. A file of builders and job.yaml follow.
+var basic = []string{"namespace.yaml", "config.yaml", "certificates.yaml", "network.yaml", "disruption.yaml"}
+
+// optional lists files that the page applies for one purpose, each to what is there already.
+var optional = []string{"access.yaml", "autoscaling.yaml"}
+
+// applied returns the objects of the basic files, of builders for both architectures, of the job and of another file.
+func applied(t *testing.T, builders, other string) (all []meta.Object) {
 	t.Helper()
-	files, err := filepath.Glob("../../examples/kubernetes/*.yaml")
-	if err != nil || len(files) < 8 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		switch name := filepath.Base(file); name {
-		case "Pulumi.yaml":
+	for _, name := range append(slices.Clone(basic), builders, "job.yaml", other) {
+		if name == "" {
 			continue
-		case "privileged.yaml", "rootless.yaml":
-			if name != builders {
-				continue
-			}
 		}
-		text, err := os.ReadFile(file)
+		text, err := os.ReadFile(examples + name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, decode(t, text)...)
-		if filepath.Base(file) == builders {
+		if name == builders {
 			all = append(all, decode(t, bytes.ReplaceAll(text, []byte("amd64"), []byte("arm64")))...)
 		}
 	}
 	return all
+}
+
+// The page has the commands that apply these files, and there are no other manifests.
+func TestPage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/kubernetes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := []string{
+		strings.Join(basic, " -f "), "privileged.yaml # or rootless.yaml", "job.yaml", optional[0], optional[1],
+	}
+	for _, command := range commands {
+		if !strings.Contains(string(page), "\nkubectl apply -f "+command) {
+			t.Errorf("the page does not apply %s", command)
+		}
+	}
+	files, err := filepath.Glob(examples + "*.yaml")
+	if want := len(basic) + len(optional) + len([]string{"privileged", "rootless", "job", "Pulumi"}); err != nil ||
+		len(files) != want {
+		t.Errorf("there are %v, %v, want %d", files, err, want)
+	}
 }
