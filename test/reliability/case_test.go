@@ -111,8 +111,6 @@ type result struct {
 // outcome returns the result in words.
 func (r result) outcome() string {
 	switch {
-	case r.hit == "":
-		return "nothing to meet"
 	case r.survived:
 		return "survived at " + r.hit
 	}

@@ -33,7 +33,7 @@ func (w *world) runCLI(ctx context.Context, command string, p program) (out outc
 	if err != nil {
 		return out, err
 	}
-	w.process = process
+	w.process.Store(process)
 	ended, err := process.Wait()
 	if err != nil {
 		return out, err

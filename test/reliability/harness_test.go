@@ -21,8 +21,17 @@ type harness struct {
 	programs string
 	log      *os.File // of finished cases; nil: they are not kept
 
-	mu                             sync.Mutex
-	count, missed, survived, broke int
+	mu      sync.Mutex
+	tallies map[kind]*tally
+}
+
+// tally counts the cases of a kind of world.
+type tally struct {
+	finished int // by an earlier run
+	count    int // of this run
+	missed   int // there was nothing for the fault to meet
+	survived int // the command succeeded in spite of the fault
+	broke    int // a promise is broken, or the harness failed
 }
 
 // work runs the batches on as many workers as the flag says. Each worker has its own worlds.
@@ -95,7 +104,9 @@ func (h *harness) casesOf(w *world, s scenario) (cases []testCase) {
 	if *list {
 		h.t.Log(strings.Join(events, "\n"))
 	}
+	all := len(cases)
 	cases = slices.DeleteFunc(cases, func(c testCase) bool { return done[c.String()] })
+	h.leaveOut(w.kind, all-len(cases))
 	if !*whole {
 		random := rand.New(rand.NewPCG(*seed, 0))
 		random.Shuffle(len(cases), func(i, j int) { cases[i], cases[j] = cases[j], cases[i] })
@@ -104,32 +115,59 @@ func (h *harness) casesOf(w *world, s scenario) (cases []testCase) {
 	return cases
 }
 
-// report counts the result of a case, and reports a violation.
+// tallyOf returns the tally of a kind.
+func (h *harness) tallyOf(k kind) *tally {
+	if h.tallies[k] == nil {
+		h.tallies[k] = &tally{}
+	}
+	return h.tallies[k]
+}
+
+// leaveOut counts cases of a kind that an earlier run has finished.
+func (h *harness) leaveOut(k kind, cases int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.tallyOf(k).finished += cases
+}
+
+// report counts the result of a case, and reports a violation. It logs the case as finished unless there is a violation
+// or the fault met nothing.
 func (h *harness) report(w *world, c testCase, r result, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.count++
+	n := h.tallyOf(w.kind)
+	n.count++
 	switch {
 	case err != nil:
-		h.broke++
+		n.broke++
 		h.t.Errorf("%s: the harness failed: %v", c, err)
 		return
 	case len(r.broken) > 0:
-		h.broke++
+		n.broke++
 		h.t.Errorf("%s, at %s, number %d of %d: %s\nRun it again with -replay %q", c.scenario, r.hit, c.at,
 			len(w.snapshots[c.scenario].quiet[c.point]), strings.Join(r.broken, "\n  "), c.String())
 		return
-	case r.hit == "":
-		h.missed++
+	case r.hit == "": // it is not finished: the next run tries it again
+		n.missed++
+		h.t.Logf("%s: there was nothing for it to meet", c)
+		return
 	case r.survived:
-		h.survived++
+		n.survived++
 	}
 	if h.log != nil {
 		_, _ = fmt.Fprintf(h.log, "%s\t%s\t%s\n", c, r.took.Round(time.Millisecond), r.outcome())
 	}
 }
 
+// summarize logs the tallies. It fails the test if more than one case of a kind, and more than a tenth of those that ran
+// or had run, met nothing: such a run shows less than it seems to.
 func (h *harness) summarize() {
-	h.t.Logf("%d cases: %d violations; in %d the command survived the fault, in %d there was nothing for it to meet",
-		h.count, h.broke, h.survived, h.missed)
+	for _, k := range kinds {
+		n := h.tallyOf(k)
+		h.t.Logf("%s: %d cases, %d violations; in %d the command survived the fault, in %d there was nothing for it "+
+			"to meet; %d cases were finished before", k, n.count, n.broke, n.survived, n.missed, n.finished)
+		if most := max(1, (n.finished+n.count)/10); n.missed > most {
+			h.t.Errorf("%s: in %d cases there was nothing for the fault to meet, want %d at most", k, n.missed, most)
+		}
+	}
 }

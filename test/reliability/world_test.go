@@ -10,12 +10,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing/fstest"
 	"time"
 
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
@@ -35,11 +37,13 @@ type world struct {
 
 	state    *entry
 	kind     kind
-	plugin   *plugin        // of the command that runs; nil with a stack
-	stack    *stack.Stack   // runs the commands with the real CLI; nil: this package's engine does
-	process  *stack.Process // of the CLI that runs
-	messages *messages      // between the plugin and its daemon; nil: the embedded daemon
-	files    *supervisor    // of the plugin's file operations; nil: nobody
+	stack    *stack.Stack // runs the commands with the real CLI; nil: this package's engine does
+	messages *messages    // between the plugin and its daemon; nil: the embedded daemon
+	files    *supervisor  // of the plugin's file operations; nil: nobody
+
+	// The process of the command that runs. The points kill it in goroutines of their own.
+	plugin  atomic.Pointer[plugin]        // nil with a stack
+	process atomic.Pointer[stack.Process] // of the CLI
 
 	snapshots map[string]*snapshot // by scenario
 }
@@ -202,7 +206,7 @@ func (w *world) run(ctx context.Context, command string, p program) (outcome, er
 	if err != nil {
 		return outcome{err: err, killed: pl.wasKilled()}, nil
 	}
-	w.plugin = pl
+	w.plugin.Store(pl)
 	e := &engine{plugin: pl, state: w.state}
 	out := e.run(ctx, command, p)
 	w.state = e.state
@@ -257,19 +261,24 @@ func (w *world) kill(fault string) {
 	case fault == killDaemon:
 		killBuilder(w.daemon)
 	case fault == killEngine:
-		_ = w.process.Kill()
+		_ = w.process.Load().Kill()
 	case w.stack != nil:
 		stack.Kill(w.plugins())
 	default:
-		w.plugin.kill()
+		w.plugin.Load().kill()
 	}
 }
 
 // killBuilder sends SIGKILL to buildkitd, if the daemon in folder runs.
+//
+// The file may be older than the daemon, and its process ID that of another program by now.
 func killBuilder(folder string) {
 	text, err := os.ReadFile(filepath.Join(folder, "pids"))
 	var keeper, builder int
-	if _, scanned := fmt.Sscan(string(text), &keeper, &builder); err == nil && scanned == nil {
+	if _, scanned := fmt.Sscan(string(text), &keeper, &builder); err != nil || scanned != nil {
+		return
+	}
+	if strings.Contains(daemontest.ProcessArguments(builder), folder) {
 		_ = syscall.Kill(builder, syscall.SIGKILL)
 	}
 }
