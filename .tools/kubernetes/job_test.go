@@ -41,7 +41,8 @@ func checkPod(t *testing.T, all []meta.Object, owner string, pod core.PodSpec, c
 			}
 		}
 		for _, variable := range container.Env {
-			if from := variable.ValueFrom; from != nil && (from.SecretKeyRef == nil || from.SecretKeyRef.Name != userSecret) {
+			from := variable.ValueFrom
+			if from != nil && (from.SecretKeyRef == nil || from.SecretKeyRef.Name != userSecret) {
 				t.Errorf("%s: nothing has the value of %s", owner, variable.Name)
 			}
 		}

@@ -4,6 +4,7 @@ package kubernetes
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -111,7 +112,8 @@ func checkImage(t *testing.T, image, repository, file, module string) {
 		t.Fatal(err)
 	}
 	version, ok := strings.CutPrefix(strings.TrimSuffix(image, "-rootless"), repository)
-	if !ok || !strings.Contains(string(text), module+version+"\n") && !strings.Contains(string(text), module+version+" ") {
+	wanted := regexp.MustCompile(regexp.QuoteMeta(module+version) + `\s`)
+	if !ok || !wanted.Match(text) {
 		t.Errorf("%s is not the version in %s", image, file)
 	}
 }

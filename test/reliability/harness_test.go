@@ -159,8 +159,8 @@ func (h *harness) report(w *world, c testCase, r result, err error) {
 	}
 }
 
-// summarize logs the tallies. It fails the test if more than one case of a kind, and more than a tenth of those that ran
-// or had run, met nothing: such a run shows less than it seems to.
+// summarize logs the tallies. It fails the test if more than one case of a kind, and more than a tenth of all that ran
+// now and before, met nothing: such a run shows less than it seems to.
 func (h *harness) summarize() {
 	for _, k := range kinds {
 		n := h.tallyOf(k)

@@ -75,7 +75,8 @@ func (h *harness) choose() (batches []batch) {
 	for _, k := range kinds {
 		order := random.Perm(len(scenarios))
 		if !*whole {
-			order = slices.DeleteFunc(order, func(i int) bool { return !scenarios[i].hasEvents(k) })[:sampled[k].scenarios]
+			order = slices.DeleteFunc(order, func(i int) bool { return !scenarios[i].hasEvents(k) })
+			order = order[:sampled[k].scenarios]
 		}
 		for _, i := range order {
 			if name := scenarios[i].name; wanted.MatchString(string(k)) && chosen.MatchString(name) {
