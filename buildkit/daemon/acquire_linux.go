@@ -51,16 +51,16 @@ func acquireFrom(ctx context.Context, o Options) (*Lease, error) {
 			"authority", r.CAFile != "", "plain http", r.PlainHTTP, "mirrors", r.Mirrors)
 	}
 	lease, err := acquireIn(ctx, f, o)
-	if errors.Is(err, errOtherDaemon) {
+	if errors.Is(err, errOtherDaemon) || errors.Is(err, errDamagedDaemon) {
 		o.Log.DebugContext(ctx, "another folder needed", "folder", f.Path(), "reason", err.Error())
-		lease, err = acquireBeside(ctx, f, o, trusted)
+		lease, err = acquireBeside(ctx, f, o, trusted, err)
 	}
 	// The lease has opened the folder for itself.
 	return lease, errors.Join(err, f.Close(), base.Close())
 }
 
-// acquireIn returns a lease on the daemon of the folder. The error wraps errOtherDaemon while other clients use a
-// daemon of another version or configuration there.
+// acquireIn returns a lease on the daemon of the folder. The error wraps errOtherDaemon or errDamagedDaemon while other
+// clients use such a daemon there.
 func acquireIn(ctx context.Context, f daemonFolder, o Options) (*Lease, error) {
 	s, err := newSetup(f, o)
 	if err != nil {
@@ -79,8 +79,8 @@ func acquireIn(ctx context.Context, f daemonFolder, o Options) (*Lease, error) {
 }
 
 // acquireBeside returns a lease on a daemon in a folder below f. That daemon has its own cache. So two versions of the
-// plugin, or two configurations, can build at the same time.
-func acquireBeside(ctx context.Context, f daemonFolder, o Options, trusted trust) (*Lease, error) {
+// plugin, or two configurations, can build at the same time. inUse says why the daemon in f is not joined.
+func acquireBeside(ctx context.Context, f daemonFolder, o Options, trusted trust, inUse error) (*Lease, error) {
 	s, err := newSetup(f, o)
 	if err != nil {
 		return nil, err
@@ -95,9 +95,15 @@ func acquireBeside(ctx context.Context, f daemonFolder, o Options, trusted trust
 	}
 	defer func() { _ = beside.Close() }()
 	if ok, err := trusted.writeTo(beside); !ok || err != nil {
-		return nil, cmp.Or(err, fmt.Errorf("the embedded BuildKit daemon in %s: %w", beside.Path(), errOtherDaemon))
+		return nil, cmp.Or(err, fmt.Errorf("the embedded BuildKit daemon in %s: %w", beside.Path(), inUse))
 	}
-	o.Note(fmt.Sprintf("another version of the plugin, or another configuration, uses the embedded BuildKit daemon in "+
-		"%s now: this build has one with a cache of its own", f.Path()))
+	reason := fmt.Sprintf("another version of the plugin, or another configuration, uses the embedded BuildKit daemon "+
+		"in %s now", f.Path())
+	if errors.Is(inUse, errDamagedDaemon) {
+		reason = fmt.Sprintf("the embedded BuildKit daemon in %s has a damaged build cache, and other builds use it",
+			f.Path())
+	}
+	o.Note(fmt.Sprintf("%s: this build has one with a cache of its own in %s, which stays on the disk",
+		reason, beside.Path()))
 	return acquireIn(ctx, beside, o)
 }

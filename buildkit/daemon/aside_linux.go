@@ -3,19 +3,44 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/private"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// trimAside removes all but the databases of a state that was put aside. That may take long, so it returns at once. The
-// caller calls stop at its end; the next keeper removes the rest.
+// replacedPrefix begins the names of folders with a state that was put aside earlier, and that another one replaced.
+const replacedPrefix = asideFolder + "-"
+
+// openFolders is how many folders removeAll has open at most.
+const openFolders = 30
+
+// putAside renames BuildKit's state, in place of one that was put aside before. trimAside removes that one.
+func (k keeper) putAside(database, reason string) error {
+	err := k.Rename(asideFolder, fmt.Sprintf("%s%d", replacedPrefix, time.Now().UnixNano()))
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = k.Rename(rootFolder, asideFolder)
+	}
+	if err = errors.Join(err, k.Remove(damagedFile)); err != nil {
+		return fmt.Errorf("put the damaged build cache aside: %w", err)
+	}
+	k.note(warningPrefix+"the build cache in %s was damaged (%s: %s), so the embedded BuildKit daemon began a new "+
+		"one. The damaged databases are in %s, which may be removed", k.Path(), database, reason, k.path(asideFolder))
+	return nil
+}
+
+// trimAside removes all but the databases of the state that was put aside last, and those that it replaced. That may
+// take long, so it returns at once. The caller calls stop at its end; the next keeper removes the rest.
 func (k keeper) trimAside() (stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	done := make(chan struct{})
 	rescue.Go(func(error) {}, func() {
 		defer close(done)
+		k.removeReplaced(ctx)
 		if aside, err := k.Sub(asideFolder); err == nil {
 			const depth = 3 // the files of snapshots are below runc-overlayfs/snapshots/snapshots
 			trim(ctx, aside, depth)
@@ -25,6 +50,36 @@ func (k keeper) trimAside() (stop func()) {
 	return func() {
 		cancel(errors.New("the keeper exits"))
 		<-done
+	}
+}
+
+// removeReplaced removes the folders with a state that another one replaced.
+func (k keeper) removeReplaced(ctx context.Context) {
+	entries, _ := k.Entries() // or the next keeper removes them
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), replacedPrefix) {
+			removeAll(ctx, k.Folder, e, openFolders)
+		}
+	}
+}
+
+// removeAll removes an entry of a folder with everything below it. It stops when ctx ends. Below a folder of another
+// user, and deeper than depth, it stops only after the whole folder.
+func removeAll(ctx context.Context, folder *private.Folder, entry fs.DirEntry, depth int) {
+	if ctx.Err() != nil {
+		return
+	}
+	if entry.IsDir() && depth > 0 {
+		if sub, err := folder.SubAny(entry.Name()); err == nil {
+			entries, _ := sub.Entries()
+			for _, e := range entries {
+				removeAll(ctx, sub, e, depth-1)
+			}
+			_ = sub.Close()
+		}
+	}
+	if ctx.Err() == nil {
+		_ = folder.RemoveAll(entry.Name())
 	}
 }
 
@@ -47,7 +102,7 @@ func trim(ctx context.Context, folder *private.Folder, depth int) {
 			}
 			_ = folder.Remove(e.Name()) // unless a database is left in it
 		default:
-			_ = folder.RemoveAll(e.Name())
+			removeAll(ctx, folder, e, openFolders)
 		}
 	}
 }

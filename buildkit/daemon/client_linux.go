@@ -217,7 +217,9 @@ func (c client) waitUntilReady(ctx context.Context, exited <-chan struct{}) erro
 		switch answer, err := compareDaemon(ctx, c.setup); {
 		case err != nil:
 			return startError(c.daemonFolder, err)
-		case answer == wantedDaemon:
+		case answer == wantedDaemon || answer == damagedDaemon:
+			// Another client may have met damage already. The build of this one meets it too, and looks for a daemon
+			// again.
 			return nil
 		case answer == otherDaemon:
 			// The configuration begins with the digests of the programs. It differs if they were replaced since the

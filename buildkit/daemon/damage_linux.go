@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -106,18 +105,4 @@ func (k keeper) findDamage(ctx context.Context, name string) (reason string) {
 	}
 	reason, _, _ = strings.Cut(strings.TrimSpace(string(output)), "\n")
 	return cmp.Or(reason, "damaged")
-}
-
-// putAside renames BuildKit's state, in place of one that was put aside before.
-func (k keeper) putAside(database, reason string) error {
-	err := k.RemoveAll(asideFolder)
-	if err == nil {
-		err = k.Rename(rootFolder, asideFolder)
-	}
-	if err = errors.Join(err, k.Remove(damagedFile)); err != nil {
-		return fmt.Errorf("put the damaged build cache aside: %w", err)
-	}
-	k.note(warningPrefix+"the build cache in %s was damaged (%s: %s), so the embedded BuildKit daemon began a new "+
-		"one. The damaged databases are in %s, which may be removed", k.Path(), database, reason, k.path(asideFolder))
-	return nil
 }

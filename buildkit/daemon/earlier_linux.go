@@ -17,8 +17,13 @@ import (
 // Clients that only ask whether the daemon answers hold it no longer than answerLimit.
 const aloneLimit = answerLimit + time.Second
 
-// errOtherDaemon says that builds use a daemon of another version or configuration.
-var errOtherDaemon = newError(InUse, "", "it is of another version or configuration, and other builds use it")
+var (
+	// errOtherDaemon says that builds use a daemon of another version or configuration.
+	errOtherDaemon = newError(InUse, "", "it is of another version or configuration, and other builds use it")
+
+	// errDamagedDaemon says that builds use a daemon whose build cache is damaged.
+	errDamagedDaemon = newError(InUse, "", "its build cache is damaged, and other builds use it")
+)
 
 // earlierDaemon is a daemon that another client has started.
 type earlierDaemon struct {
@@ -39,7 +44,11 @@ func (e *earlierDaemon) joinOrStop(ctx context.Context) (canJoin bool, err error
 		return err == nil, err
 	case answer == otherDaemon || answer == damagedDaemon:
 		e.stopSent = true
-		if err := stopDaemon(ctx, f, e.clientsLock); err != nil {
+		inUse := errOtherDaemon
+		if answer == damagedDaemon {
+			inUse = errDamagedDaemon
+		}
+		if err := stopDaemon(ctx, f, e.clientsLock, inUse); err != nil {
 			return false, err
 		}
 		e.client.logWithPIDs(ctx, "daemon stopped", "reason", answer.String())
@@ -56,16 +65,15 @@ func (e *earlierDaemon) joinOrStop(ctx context.Context) (canJoin bool, err error
 	return false, nil
 }
 
-// stopDaemon asks the keeper to stop its daemon, which is of another version or configuration. The error wraps
-// errOtherDaemon while other clients hold leases.
+// stopDaemon asks the keeper to stop its daemon. The error wraps inUse while other clients hold leases.
 //
 // The caller holds clientsLock shared. Afterwards it is exclusive: nobody may join a daemon that stops.
-func stopDaemon(ctx context.Context, f daemonFolder, clientsLock *os.File) error {
+func stopDaemon(ctx context.Context, f daemonFolder, clientsLock *os.File, inUse error) error {
 	keeper, daemon, err := f.pids()
 	if err != nil {
 		return err
 	}
-	alone, cancel := context.WithTimeoutCause(ctx, aloneLimit, errOtherDaemon)
+	alone, cancel := context.WithTimeoutCause(ctx, aloneLimit, inUse)
 	defer cancel()
 	if err := lockWhenFree(alone, clientsLock, unix.LOCK_EX); err != nil {
 		return fmt.Errorf("the embedded BuildKit daemon in %s (process %d): %w", f.Path(), daemon, err)

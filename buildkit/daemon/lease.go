@@ -42,7 +42,8 @@ func (l *Lease) Disk() Disk { return l.disk() }
 func (l *Lease) FreeSpace(ctx context.Context) (freed uint64, err error) { return l.freeSpace(ctx) }
 
 // ReportDamage says that a build has met damage in the build cache. No client joins the daemon any more. The next
-// Acquire stops it as soon as nobody holds a lease, has the cache checked, and replaces a damaged one.
+// Acquire stops it as soon as nobody holds a lease, has the cache checked, and replaces a damaged one. ReportDamage
+// does nothing if another keeper has started a daemon meanwhile.
 func (l *Lease) ReportDamage() error { return l.damage() }
 
 // Release releases the lease. The daemon stops after its idle time if nobody holds another lease. Further calls return

@@ -28,6 +28,7 @@ func newLease(c client, clientsLock *os.File) (*Lease, error) {
 	}
 	own := daemonFolder{folder}
 	reason, _ := own.Read(offlineFile, file.LimitText) // absent as a rule
+	keeper, _, _ := own.pids()
 	return &Lease{
 		endpoint: c.endpoint(),
 		dial:     func(ctx context.Context) (net.Conn, error) { return dial(ctx, own) },
@@ -41,9 +42,18 @@ func newLease(c client, clientsLock *os.File) (*Lease, error) {
 		},
 		disk:      func() Disk { return folderDisk(own.Path()) },
 		freeSpace: func(ctx context.Context) (uint64, error) { return freeSpace(ctx, own) },
-		damage:    func() error { return own.Write(damagedFile, nil) },
+		damage:    func() error { return own.reportDamage(keeper) },
 		release:   sync.OnceValue(func() error { return errors.Join(clientsLock.Close(), own.Close()) }),
 	}, nil
+}
+
+// reportDamage says that a build has met damage in the state of the keeper's daemon. It does nothing if another keeper
+// runs now: it would stop a daemon that has met none.
+func (f daemonFolder) reportDamage(keeper int) error {
+	if now, _, err := f.pids(); err != nil || now != keeper {
+		return err
+	}
+	return f.Write(damagedFile, nil)
 }
 
 // writeExitReason writes err to a file, for clients whose builds fail because the daemon exited, and returns err.
