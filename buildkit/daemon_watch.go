@@ -67,27 +67,37 @@ func (w *daemonWatch) start(ctx context.Context) (stop func()) {
 }
 
 // watch asks a silent daemon for a sign of life, and ends the solve if none comes.
+//
+// This process may be paused: stopped by a signal, or with its virtual machine. The daemon seems silent then, and its
+// answers are not read. So only a question without a pause counts.
 func (w *daemonWatch) watch(ctx context.Context) {
 	quiet := time.Duration(float64(w.silence) * askAfter)
+	isLost := false // the last question had no answer
 	for {
 		silent := w.silent()
-		if silent >= w.silence {
+		if silent >= w.silence && isLost {
 			w.log.DebugContext(ctx, "daemon gives no sign of life", "silent", silent)
 			w.end(&LostDaemonError{Silent: true, Limit: silent})
 			return
 		}
 		if silent < quiet {
+			isLost = false
 			if !pause(ctx, quiet-silent) {
 				return
 			}
 			continue
 		}
 		w.log.DebugContext(ctx, "daemon is asked for a sign of life", "silent", silent)
-		if w.ask(ctx, w.silence-silent) {
+		limit := max(w.silence-silent, w.silence/10)
+		began := time.Now()
+		if w.ask(ctx, limit) {
 			w.note()
-		} else if !pause(ctx, w.silence/100) {
+			continue
+		}
+		if !pause(ctx, w.silence/100) {
 			return
 		}
+		isLost = time.Since(began) < limit+w.silence/10
 	}
 }
 
