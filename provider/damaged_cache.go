@@ -7,7 +7,8 @@ import (
 )
 
 // leaveDamaged reports the damage that a build met in the cache of the embedded daemon, and releases that daemon. It
-// returns false for any other error. The builder that is found next has a sound cache.
+// returns false for any other error. The builder that is found next has a sound cache. A second release of the daemon
+// does nothing.
 func leaveDamaged(on node, err error) bool {
 	if !on.isEmbedded() || faultOf(err) != buildkit.DamagedCache || on.embedded.ReportDamage() != nil {
 		return false

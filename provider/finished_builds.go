@@ -3,7 +3,7 @@ package provider
 import "sync"
 
 // finishedBuilds keeps the builders of an image until its caches are written, and the builds that have succeeded on
-// them. The methods may be called on nil, and by several nodes at the same time.
+// them. Several nodes may call the methods at the same time. Those that read, withCaches and release, take nil.
 type finishedBuilds struct {
 	mu     sync.Mutex
 	nodes  []node

@@ -9,8 +9,12 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 )
 
-// scarceShare is the share of a disk below which the embedded daemon removes cache by itself, when it gets to that.
-const scarceShare = 5
+// A disk is scarce if less than a fifth of it is free, and either less than a twentieth or less than 1 GiB.
+const (
+	scarceShare      = 5
+	largeScarceShare = 20
+	scarceSize       = 1 << 30
+)
 
 // buildWithSpace calls buildOnce. If the disk of the embedded daemon is full, it makes the daemon remove the
 // cache that no build uses, and calls buildOnce once more: no tag has moved yet.
@@ -37,6 +41,8 @@ func (b *imageBuild) buildWithSpace(ctx context.Context) error {
 	return err
 }
 
-// isScarce tells whether so little of a disk is free that the embedded daemon removes cache by itself. A step that
-// found its disk full need not mean this one: it may have written to a tmpfs.
-func isScarce(disk daemon.Disk) bool { return disk.Known && disk.Free < disk.Size/scarceShare }
+// isScarce tells whether little of a disk is free. A step that found its disk full need not mean this one: it may have
+// written to a tmpfs.
+func isScarce(disk daemon.Disk) bool {
+	return disk.Known && disk.Free < min(disk.Size/scarceShare, max(disk.Size/largeScarceShare, scarceSize))
+}
