@@ -50,7 +50,8 @@ func TestANodeIsLostInEachPhase(t *testing.T) {
 		t.Fatal(err)
 	}
 	parts := &[2]nodePart{
-		{step: fmt.Sprintf("/busybox sleep 1.1%d", os.Getpid())}, {step: fmt.Sprintf("/busybox sleep 1.2%d", os.Getpid())},
+		{step: fmt.Sprintf("/busybox sleep 1.1%d", os.Getpid())},
+		{step: fmt.Sprintf("/busybox sleep 1.2%d", os.Getpid())},
 	}
 	buildAlone(t, dir, parts)
 	for phase := range nodePhases {
