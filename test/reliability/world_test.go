@@ -9,15 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing/fstest"
 	"time"
 
-	"google.golang.org/protobuf/types/known/structpb"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
 )
 
@@ -188,110 +183,4 @@ func replaceFolder(from, to string) error {
 		return fmt.Errorf("copy %s: %w: %s", from, err, output)
 	}
 	return nil
-}
-
-// run runs one command with a new plugin, and ends it.
-func (w *world) run(ctx context.Context, command string, p program) (outcome, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, commandLimit,
-		fmt.Errorf("the command took longer than %s", commandLimit))
-	defer cancel()
-	if w.stack != nil {
-		return w.runCLI(ctx, command, p)
-	}
-	config, err := w.config(ctx)
-	if err != nil {
-		return outcome{}, err
-	}
-	pl, err := startPlugin(ctx, w.program(), filepath.Join(w.root, "program"), w.environment(), config)
-	if err != nil {
-		return outcome{err: err, killed: pl.wasKilled()}, nil
-	}
-	w.plugin.Store(pl)
-	e := &engine{plugin: pl, state: w.state}
-	out := e.run(ctx, command, p)
-	w.state = e.state
-	if err := ctx.Err(); err != nil {
-		out.err = errors.Join(out.err, context.Cause(ctx))
-	}
-	return out, pl.end()
-}
-
-// program returns the path of the plugin.
-func (w *world) program() string {
-	folder := w.programs
-	if w.files != nil {
-		folder = w.files.Bin
-	}
-	return filepath.Join(folder, pluginName)
-}
-
-// environment returns the variables of the plugin.
-func (w *world) environment() []string {
-	env := []string{
-		"PATH=" + w.programs + ":" + os.Getenv("PATH"),
-		"HOME=" + filepath.Join(w.root, "home"),
-		"TMPDIR=" + filepath.Join(w.root, "tmp"),
-		"LANG=C.UTF-8",
-		"PULUMI_BACKEND_URL=file://" + filepath.Join(w.root, "home"),
-		"PULUMI_BUILDKIT_DAEMON_DIR=" + w.daemon,
-		"PULUMI_BUILDKIT_DAEMON_IDLE=" + daemonIdle.String(),
-		"GOGC=400",
-	}
-	if w.files != nil {
-		env = append(env, w.files.Env()...)
-	}
-	return env
-}
-
-// config returns the configuration of the provider.
-func (w *world) config(ctx context.Context) (*structpb.Struct, error) {
-	if w.messages == nil {
-		return &structpb.Struct{}, nil
-	}
-	endpoint, err := w.messages.endpoint(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return structpb.NewStruct(map[string]any{"host": endpoint})
-}
-
-// kill sends SIGKILL to a process of the running command.
-func (w *world) kill(fault string) {
-	switch {
-	case fault == killDaemon:
-		killBuilder(w.daemon)
-	case fault == killEngine:
-		_ = w.process.Load().Kill()
-	case w.stack != nil:
-		stack.Kill(w.plugins())
-	default:
-		w.plugin.Load().kill()
-	}
-}
-
-// killBuilder sends SIGKILL to buildkitd, if the daemon in folder runs.
-//
-// The file may be older than the daemon, and its process ID that of another program by now.
-func killBuilder(folder string) {
-	text, err := os.ReadFile(filepath.Join(folder, "pids"))
-	var keeper, builder int
-	if _, scanned := fmt.Sscan(string(text), &keeper, &builder); err != nil || scanned != nil {
-		return
-	}
-	if strings.Contains(daemontest.ProcessArguments(builder), folder) {
-		_ = syscall.Kill(builder, syscall.SIGKILL)
-	}
-}
-
-// plugins returns the processes of the plugin that this world started.
-func (w *world) plugins() []stack.Proc {
-	return stack.Processes(func(p stack.Proc) bool {
-		return strings.Contains(p.Command, pluginName+" 127.") && p.Mentions(w.root+"/")
-	})
-}
-
-// write replaces a file of the program.
-func (w *world) write(name, text string) error {
-	text = strings.ReplaceAll(text, "HOST", w.point.Host)
-	return os.WriteFile(filepath.Join(w.root, "program", name), []byte(text), 0o600)
 }
