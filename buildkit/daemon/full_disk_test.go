@@ -3,6 +3,7 @@
 package daemon_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -71,6 +72,14 @@ func TestFreeSpaceOnAFullDisk(t *testing.T) {
 	}
 	if again, err := os.Stat(dir + "/reserve"); err != nil || again.Size() != reserve.Size() {
 		t.Errorf("the reserve was not made again: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := lease.FreeSpace(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(dir + "/reserve"); err != nil {
+		t.Errorf("the reserve was not made again after a failure: %v", err)
 	}
 }
 
