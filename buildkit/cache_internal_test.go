@@ -31,3 +31,25 @@ func TestStepsThatWriteACache(t *testing.T) {
 		}
 	}
 }
+
+// After a daemon was lost, or a build was canceled, no further cache is tried. Any other error leaves the caches that
+// the solve did not write.
+func TestCachesAfterALostDaemon(t *testing.T) {
+	t.Parallel()
+	for cause, want := range map[error]int{
+		&StoppedError{Cause: &LostDaemonError{}}: 0,
+		&StalledCacheError{}:                     1,
+		&CacheSetupError{Type: "gha"}:            2,
+	} {
+		tracker := &cacheTracker{}
+		for _, kind := range []string{"gha", "registry", "local"} {
+			one := &trackedCache{CacheExport: CacheExport{Cache: Cache{Type: kind}}}
+			tracker.all = append(tracker.all, one)
+		}
+		tracker.begin()
+		tracker.finish(cause)
+		if left := tracker.unfinished(); len(left) != want {
+			t.Errorf("%T: %d caches are left, want %d", cause, len(left), want)
+		}
+	}
+}

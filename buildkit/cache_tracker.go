@@ -59,10 +59,14 @@ func (t *cacheTracker) bind(
 }
 
 // finish records how a solve ended. A *CacheSetupError is about the caches of its type, and another solve can write the
-// others. Any other error is about all that it was to write.
+// others. A *StoppedError is about all caches that are not written. Any other error is about all that the solve was to
+// write.
 func (t *cacheTracker) finish(err error) {
 	isFinished := func(c *trackedCache) bool { return c.finished }
 	ended := slices.DeleteFunc(slices.Clone(t.current), isFinished)
+	if errors.As(err, new(*StoppedError)) {
+		ended = t.unfinished()
+	}
 	if setup, ok := errors.AsType[*CacheSetupError](err); ok {
 		others := func(c *trackedCache) bool { return c.Cache.Type != setup.Type }
 		if of := slices.DeleteFunc(slices.Clone(ended), others); len(of) > 0 {
