@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 
 // Limits of the export of caches. The image is there by then, so nobody should wait long.
 const (
-	cacheLimit      = 15 * time.Minute // for all caches of an image
+	cacheLimit      = 15 * time.Minute // for all caches of an image; see withinCacheLimit
 	cacheRetryLimit = 30 * time.Second // for further tries at a registry
 )
 
@@ -32,11 +33,7 @@ func exportCaches(ctx context.Context, settings *settings, op operation, finishe
 	op.waits.enter("writing the build cache")
 	progress := startProgress(ctx)
 	defer progress.stop()
-	limit := settings.cacheLimit
-	if limit == 0 {
-		limit = cacheLimit
-	}
-	bounded, stop := context.WithTimeoutCause(ctx, limit, &cacheLimitError{limit})
+	bounded, stop := withinCacheLimit(ctx, settings, op)
 	defer stop()
 	client := settings.registryClient(ctx, op.waits, op.keychain, cacheRetryLimit)
 	lost := make([][]error, len(builds))
@@ -57,6 +54,16 @@ func exportCaches(ctx context.Context, settings *settings, op operation, finishe
 	return nil
 }
 
+// withinCacheLimit returns a context for the caches of an image, which ends after cacheLimit. If the build makes nothing
+// else, there is no limit: nothing waits for such caches, and they may be large.
+func withinCacheLimit(ctx context.Context, settings *settings, op operation) (context.Context, context.CancelFunc) {
+	if op.makesOnlyCaches() {
+		return context.WithCancel(ctx)
+	}
+	limit := cmp.Or(settings.cacheLimit, cacheLimit)
+	return context.WithTimeoutCause(ctx, limit, &cacheLimitError{limit})
+}
+
 // makesOnlyCaches tells whether caches are all that a build makes: nobody gets an image or a file.
 func (op operation) makesOnlyCaches() bool { return !op.makesImage && !hasOtherExports(op.exports) }
 
@@ -67,13 +74,8 @@ func (b *imageBuild) exportCaches(
 ) (losses []error) {
 	own := *b
 	own.progress = progress
-	failed, err := own.exportWithRetry(ctx, client)
-	for i, f := range failed {
-		if i > 0 {
-			err = client.ExplainPush(daemonCacheError(f))
-		}
-		loss := newCacheLoss(f.Cache, err)
-		if f.Cache.Options["ignore-error"] == "true" {
+	for _, loss := range own.exportWithRetry(ctx, client) {
+		if loss.cache.Options["ignore-error"] == "true" {
 			progress.log.infof("%v", loss)
 			continue
 		}
@@ -82,53 +84,66 @@ func (b *imageBuild) exportCaches(
 	return losses
 }
 
-// exportWithRetry writes the caches, and again those that failed for a reason that is likely to pass. It returns those
-// that are not written, with the cause of the first.
-func (b *imageBuild) exportWithRetry(
-	ctx context.Context, client *registry.Client,
-) (failed []buildkit.CacheExport, err error) {
+// exportWithRetry writes the caches, and again each one that failed for a reason that is likely to pass. It returns
+// those that are not written, each with its cause.
+func (b *imageBuild) exportWithRetry(ctx context.Context, client *registry.Client) (losses []*cacheLoss) {
 	access := b.access
-	for retry := client.PushRetry(); ; {
-		failed = b.exportOnce(ctx, access)
-		if len(failed) == 0 {
-			return nil, nil
+	access.CacheTo = externalCaches(access.CacheTo)
+	retries := make([]*registry.PushRetry, len(access.CacheTo))
+	for i := range retries {
+		retries[i] = client.PushRetry()
+	}
+	for len(retries) > 0 {
+		var caches []buildkit.Cache // that are written again
+		var left []*registry.PushRetry
+		var longest registry.PushPause
+		for i, e := range b.exportOnce(ctx, access) {
+			if e.Err == nil {
+				continue
+			}
+			pause, err := retries[i].Next(ctx, daemonCacheError(e))
+			if err != nil {
+				losses = append(losses, newCacheLoss(e.Cache, err))
+				continue
+			}
+			caches, left = append(caches, e.Cache), append(left, retries[i])
+			if pause.Length() > longest.Length() {
+				longest = pause
+			}
 		}
-		pause, err := retry.Next(ctx, daemonCacheError(failed[0]))
-		if err == nil {
-			err = pause.Wait(ctx)
-		}
-		if err != nil {
-			return failed, err
-		}
-		access.CacheTo = nil
-		for _, f := range failed {
-			access.CacheTo = append(access.CacheTo, f.Cache)
+		access.CacheTo, retries = caches, left
+		if err := longest.Wait(ctx); err != nil {
+			for _, c := range caches {
+				losses = append(losses, newCacheLoss(c, err))
+			}
+			return losses
 		}
 	}
+	return losses
 }
 
-// exportOnce dials the daemon and writes the caches. It shows how long each took, and returns those that are not
-// written.
-func (b *imageBuild) exportOnce(ctx context.Context, access buildkit.Access) (failed []buildkit.CacheExport) {
+// exportOnce dials the daemon and writes the caches, none of which is inline. It shows how long each took, and returns
+// what became of each.
+func (b *imageBuild) exportOnce(ctx context.Context, access buildkit.Access) (all []buildkit.CacheExport) {
 	daemon, err := b.connect(ctx)
 	if err != nil {
-		for _, c := range externalCaches(access.CacheTo) {
-			failed = append(failed, buildkit.CacheExport{Cache: c, Err: err})
+		for _, c := range access.CacheTo {
+			all = append(all, buildkit.CacheExport{Cache: c, Err: err})
 		}
-		return failed
+		return all
 	}
 	defer func() { _ = daemon.Close() }()
-	for _, e := range buildkit.ExportCaches(ctx, daemon, b.op.plan, b.in, access, b.report) {
+	all = buildkit.ExportCaches(ctx, daemon, b.op.plan, b.in, access, b.report)
+	for _, e := range all {
 		switch {
 		case e.Err != nil:
-			failed = append(failed, e)
 		case e.Empty:
 			b.progress.log.infof("the cache %s is left as it is: the build has no layers", cacheName(e.Cache))
 		default:
 			b.progress.log.infof("wrote the cache %s in %s", cacheName(e.Cache), shortDuration(e.Took))
 		}
 	}
-	return failed
+	return all
 }
 
 // externalCaches returns the caches that are not a part of the image.

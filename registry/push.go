@@ -125,6 +125,9 @@ func (p PushPause) String() string {
 	return fmt.Sprintf("%v; trying again in %s", p.failure, p.length.Round(time.Second/10))
 }
 
+// Length is how long the pause is.
+func (p PushPause) Length() time.Duration { return p.length }
+
 // Wait waits until the next try may begin. It returns the cause when ctx ends first.
 func (p PushPause) Wait(ctx context.Context) error {
 	if p.failure == nil {
