@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/docker/go-units"
 
@@ -24,7 +25,8 @@ func (b *imageBuild) buildWithSpace(ctx context.Context) error {
 		return err
 	}
 	disk := b.builder.embedded.Disk()
-	if isFull := isDiskFull(err) || wroteToFullDisk(err) && isScarce(disk); !isFull {
+	isFull := isDiskFull(err) && mayBeFull(disk) || wroteToFullDisk(err) && isScarce(disk)
+	if !isFull && !exceedsQuota(err) {
 		return err
 	}
 	b.spaceFreed = true
@@ -41,8 +43,20 @@ func (b *imageBuild) buildWithSpace(ctx context.Context) error {
 	return err
 }
 
+// mayBeFull tells whether a disk may be the one that the daemon found full: less than a fifth of its space or of its
+// inodes is free. What did not fit is removed by now. Of another disk than the daemon's nothing can be freed.
+func mayBeFull(disk daemon.Disk) bool {
+	return disk.Known && (disk.Free < disk.Size/scarceShare || disk.FreeFiles < disk.Files/scarceShare)
+}
+
 // isScarce tells whether little of a disk is free. A step that found its disk full need not mean this one: it may have
 // written to a tmpfs.
 func isScarce(disk daemon.Disk) bool {
-	return disk.Known && disk.Free < min(disk.Size/scarceShare, max(disk.Size/largeScarceShare, scarceSize))
+	space := min(disk.Size/scarceShare, max(disk.Size/largeScarceShare, scarceSize))
+	return disk.Known && (disk.Free < space || disk.FreeFiles < disk.Files/largeScarceShare)
+}
+
+// exceedsQuota tells whether the daemon said that its disk quota is used up. The disk itself may have space.
+func exceedsQuota(err error) bool {
+	return isDiskFull(err) && strings.Contains(err.Error(), "disk quota exceeded")
 }

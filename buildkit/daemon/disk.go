@@ -11,6 +11,8 @@ type Disk struct {
 	Path string // of the folder
 	Size uint64 // in bytes
 	Free uint64 // in bytes, without what the file system keeps for root
+	// Files is how many inodes there are, and FreeFiles how many of them are free. Both are 0 if there is no limit.
+	Files, FreeFiles uint64
 	// NoFiles: no file can be made, because the file system has no inodes left.
 	NoFiles  bool
 	ReadOnly bool

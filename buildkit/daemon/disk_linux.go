@@ -17,6 +17,7 @@ func folderDisk(dir string) Disk {
 		if err == nil {
 			// Not Bfree: ext4 counts blocks there that it gives to no file.
 			disk.Size, disk.Free = stat.Blocks*uint64(stat.Bsize), stat.Bavail*uint64(stat.Bsize)
+			disk.Files, disk.FreeFiles = stat.Files, stat.Ffree
 			disk.NoFiles = stat.Files > 0 && stat.Ffree == 0
 			disk.ReadOnly, disk.Known = stat.Flags&unix.ST_RDONLY != 0, true
 			return disk
