@@ -48,7 +48,7 @@ func TestCachesAfterALostDaemon(t *testing.T) {
 		}
 		tracker.begin()
 		tracker.finish(cause)
-		if left := tracker.unfinished(); len(left) != want {
+		if left := tracker.openCaches(); len(left) != want {
 			t.Errorf("%T: %d caches are left, want %d", cause, len(left), want)
 		}
 	}

@@ -65,7 +65,7 @@ func (t *cacheTracker) finish(err error) {
 	isFinished := func(c *trackedCache) bool { return c.finished }
 	ended := slices.DeleteFunc(slices.Clone(t.current), isFinished)
 	if errors.As(err, new(*StoppedError)) {
-		ended = t.unfinished()
+		ended = t.openCaches()
 	}
 	if setup, ok := errors.AsType[*CacheSetupError](err); ok {
 		others := func(c *trackedCache) bool { return c.Cache.Type != setup.Type }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/moby/buildkit/client"
 
@@ -32,6 +33,8 @@ type builder struct {
 	cores    int           // of its machine, as far as it may use them; 0: not known
 	rootless bool          // it leaves out limits of steps that need a cgroup, without a word
 	embedded *daemon.Lease // nil: another builder
+	// reportDamage calls ReportDamage of the lease. Further calls return what the first one did. nil: another builder.
+	reportDamage func() error
 	// container is our BuildKit in a Docker Engine; nil: another builder.
 	container *engine.Builder
 	// engine is the Docker Engine that builds; nil: another builder. See loadTarget.
@@ -75,7 +78,7 @@ func (f *builderFinder) startEmbedded(ctx context.Context) (builder, error) {
 	}
 	return builder{
 		endpoint: lease.Endpoint(), release: func() { _ = lease.Release() }, guarded: true, embedded: lease,
-		rootless: daemon.Rootless(), cores: coresHere(),
+		rootless: daemon.Rootless(), cores: coresHere(), reportDamage: sync.OnceValue(lease.ReportDamage),
 		connect: func(ctx context.Context) (*client.Client, error) {
 			return e.Dial(ctx, endpoint.Options{Connect: lease.Dial})
 		},

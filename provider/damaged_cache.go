@@ -7,10 +7,11 @@ import (
 )
 
 // leaveDamaged reports the damage that a build met in the cache of the embedded daemon, and releases that daemon. It
-// returns false for any other error. The builder that is found next has a sound cache. A second release of the daemon
-// does nothing.
+// returns false for any other error. The builder that is found next has a sound cache.
+//
+// The platforms of an image share a lease, and each may meet the damage. The first one reports it for all of them.
 func leaveDamaged(on node, err error) bool {
-	if !on.isEmbedded() || faultOf(err) != buildkit.DamagedCache || on.embedded.ReportDamage() != nil {
+	if !on.isEmbedded() || faultOf(err) != buildkit.DamagedCache || on.reportDamage() != nil {
 		return false
 	}
 	on.release()

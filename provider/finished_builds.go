@@ -10,8 +10,11 @@ type finishedBuilds struct {
 	builds []*imageBuild
 }
 
-// keep takes over nodes, which release releases.
+// keep takes over nodes, which release releases. A node may be released before that, too.
 func (f *finishedBuilds) keep(nodes []node) {
+	for i := range nodes {
+		nodes[i].release = sync.OnceFunc(nodes[i].release)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.nodes = append(f.nodes, nodes...)

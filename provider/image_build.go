@@ -142,8 +142,8 @@ func (b *imageBuild) pushWithRetry(ctx context.Context) error {
 
 // buildOnce dials the daemon and solves.
 //
-// It dials each time, because a push that got stuck may have cost the connection. A further solve uses the cache even
-// under noCache and noCacheFilter: only the push is left to do.
+// It dials each time, because a push that got stuck may have cost the connection. After a solve that has built the
+// image, a further one uses the cache even under noCache and noCacheFilter: at most the push is left to do.
 func (b *imageBuild) buildOnce(ctx context.Context) error {
 	daemon, err := b.connect(ctx)
 	if err != nil {
@@ -152,13 +152,20 @@ func (b *imageBuild) buildOnce(ctx context.Context) error {
 	defer func() { _ = daemon.Close() }()
 	b.warnOfVersion(ctx, daemon)
 	b.built, err = buildkit.Solve(ctx, daemon, b.op.plan, b.in, b.access, b.report)
-	b.op.plan.NoCache, b.op.plan.NoCacheOf = false, nil
+	if err == nil || errors.As(err, new(*buildkit.PushError)) {
+		b.op.plan.NoCache, b.op.plan.NoCacheOf = false, nil
+	}
 	return withTargetOfBuild(err)
 }
 
 func (b *imageBuild) connect(ctx context.Context) (*client.Client, error) {
-	defer b.op.waits.begin("waiting for the BuildKit daemon at " + b.builder.endpoint + " to answer")()
+	defer b.op.waits.begin(waitForDaemon(b.builder))()
 	return b.builder.connect(ctx)
+}
+
+// waitForDaemon says what is waited for while a builder is dialed.
+func waitForDaemon(b builder) string {
+	return "waiting for the BuildKit daemon at " + b.endpoint + " to answer"
 }
 
 // report passes an event of the build on to the progress.

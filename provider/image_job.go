@@ -11,7 +11,6 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
@@ -97,19 +96,7 @@ func (j imageJob) run(ctx context.Context, nodes []node, again bool) (buildkit.B
 	if !again || !isLost(ctx, nodes[0], err) && !leaveDamaged(nodes[0], err) {
 		return built, err
 	}
-	j.progress.log.warnf("%v; trying once more", err)
-	j.endTurn()
-	j.endTurn = nil
-	j.settings.nodes.forget()
-	others, lost := j.findAgain(ctx)
-	if lost != nil {
-		return built, fmt.Errorf("%w; tried once more: %w", err, explainBuilder(lost))
-	}
-	built, lost = j.run(ctx, others, false)
-	if _, ok := errors.AsType[*endpoint.NoDaemonError](lost); ok { // the first error says more
-		return built, fmt.Errorf("%w; tried once more: %w", err, lost)
-	}
-	return built, lost
+	return j.runAgain(ctx, nodes[0], err)
 }
 
 // takeTurn waits for a turn of the job on a builder, unless it shares one with other parts of the image.

@@ -4,9 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
-
-	"github.com/moby/buildkit/client"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
@@ -16,17 +15,45 @@ import (
 // returnLimit is how long a builder that was lost may take to come back: something may be restarting it.
 const returnLimit = 20 * time.Second
 
+// runAgain runs the job once more after its builder was lost, or after the builder's cache was found damaged. err is
+// the error of the first run.
+//
+// The turn lasts until the builder answers again. Else the images in the queue would dial a daemon that is just
+// restarting, and fail.
+func (j imageJob) runAgain(ctx context.Context, lost node, err error) (buildkit.Built, error) {
+	j.progress.log.warnf("%v; trying once more", err)
+	if lost.isEmbedded() { // a daemon that is frozen is replaced as soon as nobody holds a lease
+		lost.release()
+	}
+	j.settings.nodes.forget()
+	nodes, errAgain := j.findAgain(ctx)
+	j.endTurn()
+	j.endTurn = nil
+	if errAgain != nil {
+		return buildkit.Built{}, fmt.Errorf("%w; tried once more: %w", err, errAgain)
+	}
+	built, errAgain := j.run(ctx, nodes, false)
+	if errors.As(errAgain, new(*endpoint.NoDaemonError)) { // the first error says more
+		errAgain = fmt.Errorf("%w; tried once more: %w", err, errAgain)
+	}
+	return built, errAgain
+}
+
 // findAgain returns the builders of a job of which a builder was lost. A single builder gets returnLimit to come back,
-// and so does a node if no other one may do its work. The caller releases the builders.
+// and answers when findAgain returns it. So does a node if no other one may do its work. The builders are released with
+// j.finished.
 func (j imageJob) findAgain(ctx context.Context) ([]node, error) {
 	deadline := time.Now().Add(cmp.Or(j.settings.dialLimit, returnLimit))
 	for {
 		nodes, err := j.findNodes(ctx)
-		if err == nil && len(nodes) == 1 && !nodes[0].isOneOfSeveral {
-			nodes[0].connect = connectUntil(nodes[0].connect, deadline)
+		switch {
+		case err == nil && len(nodes) == 1 && !nodes[0].isOneOfSeveral:
+			return nodes, explainBuild(j.awaitAnswer(ctx, nodes[0].builder, deadline))
+		case err == nil:
+			return nodes, nil
 		}
 		if !mayReturn(err) || !pauseBefore(ctx, deadline) {
-			return nodes, err
+			return nil, explainBuilder(err)
 		}
 		j.settings.nodes.forget()
 	}
@@ -38,17 +65,17 @@ func mayReturn(err error) bool {
 	return errors.As(err, new(*engine.NoEngineError)) || ok && len(none.absent) > 0
 }
 
-// connectUntil returns a function that connects to a daemon, and tries again until the deadline if there is none.
-func connectUntil(
-	connect func(context.Context) (*client.Client, error), deadline time.Time,
-) func(context.Context) (*client.Client, error) {
-	return func(ctx context.Context) (*client.Client, error) {
-		for {
-			c, err := connect(ctx)
-			_, isAbsent := errors.AsType[*endpoint.NoDaemonError](err)
-			if !isAbsent || !pauseBefore(ctx, deadline) {
-				return c, err
-			}
+// awaitAnswer waits until a builder answers. It returns the error of the last try if the deadline passes before.
+func (j imageJob) awaitAnswer(ctx context.Context, b builder, deadline time.Time) error {
+	defer j.op.waits.begin(waitForDaemon(b))()
+	for {
+		c, err := b.connect(ctx)
+		if err == nil {
+			return c.Close()
+		}
+		_, isAbsent := errors.AsType[*endpoint.NoDaemonError](err)
+		if !isAbsent || !pauseBefore(ctx, deadline) {
+			return err
 		}
 	}
 }

@@ -25,6 +25,7 @@ func checkTagsMove(ctx context.Context, settings *settings, loader *inputsLoader
 	if err != nil {
 		return err
 	}
+	defer built.release()
 	return tagMoveError(ctx, op, built.digest)
 }
 
