@@ -54,11 +54,11 @@ func exportCaches(ctx context.Context, settings *settings, op operation, finishe
 	return nil
 }
 
-// withinCacheLimit returns a context for the caches of an image, which ends after cacheLimit. If the build makes nothing
-// else, there is no limit: nothing waits for such caches, and they may be large.
+// withinCacheLimit returns a context for the caches of an image, which ends after cacheLimit. If the build makes
+// nothing else, there is no limit: the caches are what the update is for, and they may be large.
 func withinCacheLimit(ctx context.Context, settings *settings, op operation) (context.Context, context.CancelFunc) {
 	if op.makesOnlyCaches() {
-		return context.WithCancel(ctx)
+		return ctx, func() {}
 	}
 	limit := cmp.Or(settings.cacheLimit, cacheLimit)
 	return context.WithTimeoutCause(ctx, limit, &cacheLimitError{limit})

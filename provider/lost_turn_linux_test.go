@@ -25,7 +25,8 @@ func TestImagesInAQueueOutliveALostDaemon(t *testing.T) {
 	daemontest.SkipWithoutDaemon(t)
 	d, r := startKillableDaemon(t), registrytest.New(t)
 	settings := &settings{
-		silence: 3 * time.Second, dialLimit: 20 * time.Second, registry: registry.Options{RetryWaits: []time.Duration{}},
+		silence: 3 * time.Second, dialLimit: 20 * time.Second,
+		registry: registry.Options{RetryWaits: []time.Duration{}},
 	}
 	w := dial(t, newProvider(settings), `{"host": "`+d.endpoint()+`", "maxParallelBuilds": 1}`)
 	isQueued := func() bool { return strings.Contains(w.logText(), "waiting for its turn: 1 images build on ") }
@@ -34,12 +35,11 @@ func TestImagesInAQueueOutliveALostDaemon(t *testing.T) {
 			t.Error("no image waits for its turn")
 		}
 		d.end()
-		go func() {
-			time.Sleep(3 * time.Second)
+		time.AfterFunc(3*time.Second, func() {
 			if err := d.start(); err != nil {
 				t.Error(err)
 			}
-		}()
+		})
 	})
 	d.onSent.Store(1 << 20)
 	var group sync.WaitGroup
