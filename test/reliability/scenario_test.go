@@ -45,11 +45,6 @@ var scenarios = []scenario{
 	{name: "index-destroy", before: []step{upTo("Index", "old")}, last: step{command: destroy, kind: "Index"}},
 }
 
-// hasEvents tells whether the last command of the scenario has events in worlds of a kind. Only new images are built.
-func (s scenario) hasEvents(k kind) bool {
-	return k != messageFaults || s.last.kind == "Image" && s.last.content == "NEW"
-}
-
 // upTo returns a pulumi up of a resource.
 func upTo(kind, content string) step { return step{command: up, kind: kind, content: content} }
 
