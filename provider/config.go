@@ -69,10 +69,11 @@ func (c *Config) Annotate(an infer.Annotator) {
 	an.Describe(&c.ECR, "Which AWS credentials to use at Amazon ECR, for every image without its own login. "+
 		"Defaults to the credentials that the AWS SDK finds.")
 	an.Describe(&c.MaxParallelBuilds, "How many images build and push at the same time on one builder, at least 1. "+
-		"The others wait, and get their turns in the order in which they ask. Defaults to four builds for each core "+
-		"of the builder, and any number of pushes. A builder whose cores are not known has no limit: one at "+
-		"`tcp://`, `ssh://`, `kube-pod://` or the address of a container. `pulumi up --parallel` limits images too, "+
-		"by default to four for each core of this machine.")
+		"The others wait, and get their turns in the order in which they ask. Caches of `cacheTo` are written "+
+		"outside of this limit. Defaults to four builds for each core of the builder, and any number of pushes. A "+
+		"builder whose cores are not known has no limit: one at `tcp://`, `ssh://`, `kube-pod://` or the address of "+
+		"a container. One at `unix://` is taken for one on this machine: set a number if its socket leads to another "+
+		"machine. `pulumi up --parallel` limits images too, by default to four for each core of this machine.")
 	an.Describe(&c.Frontends, "Images that may interpret a Dockerfile, by `# syntax=` or `BUILDKIT_SYNTAX`, "+
 		"besides `docker/dockerfile` and `docker/dockerfile-upstream`. Each is a repository, such as "+
 		"`ghcr.io/acme/frontend`, or one tag or digest of it. A frontend is a program that decides what is "+

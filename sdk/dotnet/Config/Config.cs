@@ -84,7 +84,7 @@ namespace PulumiBuildkit.Buildkit
 
         private static readonly __Value<int?> _maxParallelBuilds = new __Value<int?>(() => __config.GetInt32("maxParallelBuilds"));
         /// <summary>
-        /// How many images build and push at the same time on one builder, at least 1. The others wait, and get their turns in the order in which they ask. Defaults to four builds for each core of the builder, and any number of pushes. A builder whose cores are not known has no limit: one at `tcp://`, `ssh://`, `kube-pod://` or the address of a container. `pulumi up --parallel` limits images too, by default to four for each core of this machine.
+        /// How many images build and push at the same time on one builder, at least 1. The others wait, and get their turns in the order in which they ask. Caches of `cacheTo` are written outside of this limit. Defaults to four builds for each core of the builder, and any number of pushes. A builder whose cores are not known has no limit: one at `tcp://`, `ssh://`, `kube-pod://` or the address of a container. One at `unix://` is taken for one on this machine: set a number if its socket leads to another machine. `pulumi up --parallel` limits images too, by default to four for each core of this machine.
         /// </summary>
         public static int? MaxParallelBuilds
         {
