@@ -58,7 +58,8 @@ demo: build tools qemu ## a real pulumi up for two platforms: push, pull back, r
 # make lint runs vet, which would visit every dependency here. Without debug symbols, linking takes half the time.
 #
 # Packages that take long come first. Two tests run for each core, because most tests wait as much as they compute.
-SLOWEST := ./test/e2e ./test/attacks ./provider ./test/e2e/archive ./test/e2e/languages
+SLOWEST := ./test/e2e ./provider ./buildkit ./test/attacks ./buildkit/daemon ./test/e2e/languages ./test/reliability \
+	./test/faults ./test/e2e/archive
 test: build tools fixtures languages uidmap ## every test: unit, in-process engine, end to end against the real CLI, daemon and registry
 	cd examples/go-server && go test -race ./...
 	cd .tools/archive && go test -race ./...

@@ -80,7 +80,8 @@ func (r *lossRun) hasStep() bool {
 // prepare starts what an update needs. The step of the update takes a second.
 func (r *lossRun) prepare(t *testing.T) {
 	t.Helper()
-	r.killableDaemon, r.t, r.registry, r.dir = startKillableDaemon(t), t, registrytest.New(t), t.TempDir()
+	r.killableDaemon, r.t, r.dir = startKillableDaemon(t), t, t.TempDir()
+	r.registry = registrytest.New(t, registrytest.Folder(t.TempDir())) // in memory, -race makes large layers slow
 	big := make([]byte, 4<<20)
 	_, _ = rand.Read(big)
 	if err := os.WriteFile(filepath.Join(r.dir, "big"), big, 0o600); err != nil {

@@ -65,7 +65,7 @@ var nodePhases = map[string]func(*nodeLossRun){
 // prepareNodes starts what an update on two nodes needs.
 func (r *nodeLossRun) prepareNodes(t *testing.T) {
 	t.Helper()
-	r.t, r.registry = t, registrytest.New(t)
+	r.t, r.registry = t, registrytest.New(t, registrytest.Folder(t.TempDir()))
 	var started sync.WaitGroup
 	for i := range r.nodes {
 		started.Go(func() { r.nodes[i] = startKillableDaemon(t) })

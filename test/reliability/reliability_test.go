@@ -64,7 +64,7 @@ type batch struct {
 
 // sampled is how many scenarios of a kind are in the sample, and how many cases of each.
 var sampled = map[kind]struct{ scenarios, cases int }{
-	plainEngine: {3, 5}, realCLI: {1, 1}, messageFaults: {1, 4}, fileFaults: {1, 4},
+	plainEngine: {2, 4}, realCLI: {1, 1}, messageFaults: {1, 4}, fileFaults: {1, 3},
 }
 
 // choose returns what to run: all, or a sample that the seed decides.
