@@ -67,8 +67,9 @@ var basic = []string{"namespace.yaml", "config.yaml", "certificates.yaml", "netw
 // optional lists files that the page applies for one purpose, each to what is there already.
 var optional = []string{"access.yaml", "autoscaling.yaml"}
 
-// applied returns the objects of the basic files, of builders for both architectures, of the job and of another file.
-func applied(t *testing.T, builders, other string) (all []meta.Object) {
+// appliedObjects returns the objects of the basic files, of builders for both architectures, of the job and of another
+// file.
+func appliedObjects(t *testing.T, builders, other string) (all []meta.Object) {
 	t.Helper()
 	for _, name := range append(slices.Clone(basic), builders, "job.yaml", other) {
 		if name == "" {

@@ -42,7 +42,7 @@ func TestManifests(t *testing.T) {
 		for _, other := range append(slices.Clone(optional), "") {
 			t.Run(builders+" "+other, func(t *testing.T) {
 				t.Parallel()
-				check(t, applied(t, builders, other))
+				check(t, appliedObjects(t, builders, other))
 			})
 		}
 	}

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -127,4 +128,20 @@ func (o operation) writeHalf(pid int) (written int, err error) {
 		return unix.Pwrite(file, content, int64(o.args[3]))
 	}
 	return unix.Write(file, content)
+}
+
+// Suits tells by the event of an operation, such as "write /a, 5 bytes", whether it can fail that way.
+func Suits(fault, event string) bool {
+	verb, _, _ := strings.Cut(event, " ")
+	switch fault {
+	case NoSpace, DiskFull:
+		return verb != "open" && verb != "remove"
+	case AccessDenied:
+		return verb != "write" && verb != "sync"
+	case TooManyFiles:
+		return verb == "open" || verb == "create"
+	case ShortWrite, TornWrite, KillTorn:
+		return verb == "write"
+	}
+	return true
 }

@@ -166,7 +166,7 @@ func testFaultOfFiles(t *testing.T, f *faults.Files, below string, i int, fault 
 	f.Arm(i+1, fault)
 	folder, printed := play(t, f, below)
 	event := steps[i].event
-	if !suits(fault, event) {
+	if !faults.Suits(fault, event) {
 		if f.Hit() != "" || !slices.Equal(printed, quiet) {
 			t.Fatalf("hit %q, printed %q", f.Hit(), printed)
 		}
@@ -212,20 +212,4 @@ func testFaultOfFiles(t *testing.T, f *faults.Files, below string, i int, fault 
 	if printed[i] != "-1 "+fault {
 		t.Errorf("step %d printed %q, want %s", i, printed[i], fault)
 	}
-}
-
-// suits tells whether the event can fail that way.
-func suits(fault, event string) bool {
-	verb, _, _ := strings.Cut(event, " ")
-	switch fault {
-	case faults.NoSpace, faults.DiskFull:
-		return verb != "open" && verb != "remove"
-	case faults.AccessDenied:
-		return verb != "write" && verb != "sync"
-	case faults.TooManyFiles:
-		return verb == "open" || verb == "create"
-	case faults.ShortWrite, faults.TornWrite, faults.KillTorn:
-		return verb == "write"
-	}
-	return true
 }

@@ -64,22 +64,6 @@ func (w *world) points() map[string]point {
 // freezeStride is how many messages there are to one that freezes the connection: the plugin waits for seconds then.
 const freezeStride = 8
 
-// suits tells whether a file operation can fail that way.
-func suits(fault, event string) bool {
-	verb, _, _ := strings.Cut(event, " ")
-	switch fault {
-	case faults.NoSpace, faults.DiskFull:
-		return verb != "open" && verb != "remove"
-	case faults.AccessDenied:
-		return verb != "write" && verb != "sync"
-	case faults.TooManyFiles:
-		return verb == "open" || verb == "create"
-	case faults.ShortWrite, faults.TornWrite, faults.KillTorn:
-		return verb == "write"
-	}
-	return true
-}
-
 // faultsAt returns the faults that can happen to event i, from 0, of the quiet run of a scenario.
 func (w *world) faultsAt(s scenario, i int) (names []string) {
 	switch w.kind {
@@ -91,7 +75,7 @@ func (w *world) faultsAt(s scenario, i int) (names []string) {
 		})
 	case fileFaults:
 		event := w.snapshots[s.name].quiet["files"][i]
-		return slices.DeleteFunc(w.files.Faults(), func(fault string) bool { return !suits(fault, event) })
+		return slices.DeleteFunc(w.files.Faults(), func(fault string) bool { return !faults.Suits(fault, event) })
 	}
 	for _, fault := range append(registryFaults, killFaults...) {
 		if applies(fault, s.last.command, w.snapshots[s.name].requests[i]) {
