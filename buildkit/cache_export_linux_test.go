@@ -51,83 +51,23 @@ func registryCache(ref string) buildkit.Cache {
 	}}
 }
 
-const random = "cat /proc/sys/kernel/random/uuid"
-
 // No step runs for the export: another daemon makes the image that was pushed of the cache, and runs no step either.
-// The first builds of noCache leave other results in the daemon.
 func TestExportRunsNoStep(t *testing.T) {
 	t.Parallel()
-	cases := map[string]struct {
-		dockerfile string
-		change     func(s *stepBuilder, p *inputs.Plan)
-		access     buildkit.Access
-		times      int
-	}{
-		"stages": {dockerfile: "FROM base AS part\nRUN " + random + " >/part\n" +
-			"FROM base\nCOPY --from=part /part /\nRUN " + random + " >/uuid"},
-		"files": {dockerfile: "COPY --link a /\nRUN --mount=type=bind,target=/b " + random + " >/uuid; cp /b/a /uuid2"},
-		"the cache ignored": {
-			dockerfile: "RUN " + random + " >/uuid", times: 3,
-			change: func(_ *stepBuilder, p *inputs.Plan) { p.NoCache = true },
-		},
-		"the cache of a stage ignored": {
-			dockerfile: "FROM base AS part\nRUN " + random + " >/part\nFROM base\nCOPY --from=part /part /uuid",
-			times:      2,
-			change:     func(_ *stepBuilder, p *inputs.Plan) { p.NoCacheOf = []string{"part"} },
-		},
-		"secrets": {
-			dockerfile: "RUN --mount=type=secret,id=s cat /run/secrets/s >/dev/null; " + random + " >/uuid",
-			access: buildkit.Access{Secrets: map[string]buildkit.Secret{
-				"s": func(context.Context) ([]byte, error) { return []byte("canary"), nil },
-			}},
-		},
-		"tests": {
-			dockerfile: "FROM base AS test\nRUN " + random + "\nFROM base\nRUN " + random + " >/uuid",
-			change:     func(_ *stepBuilder, p *inputs.Plan) { p.TestTargets = []string{"test"} },
-		},
-		"provenance": {
-			dockerfile: "RUN " + random + " >/uuid",
-			change:     func(_ *stepBuilder, p *inputs.Plan) { p.Provenance = "max" },
-		},
-		"an epoch and annotations": {
-			dockerfile: "RUN " + random + " >/uuid",
-			change: func(_ *stepBuilder, p *inputs.Plan) {
-				p.Annotations, p.Epoch = map[string]string{"a": "b"}, new(int64)
-			},
-		},
-		"two repositories": {
-			dockerfile: "RUN " + random + " >/uuid",
-			change: func(s *stepBuilder, p *inputs.Plan) {
-				p.Repositories = append(p.Repositories, s.repository+"/other")
-			},
-		},
-	}
 	there := startSecondDaemon(t)
-	for name, c := range cases {
+	for name, c := range exportCases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, cache := newStepBuilder(t), registrytest.New(t).Host()+"/cache:app"
-			plan := s.plan(t, c.dockerfile)
+			s := newStepBuilder(t)
+			plan, cache := s.plan(t, c.dockerfile), registryCache(registrytest.New(t).Host()+"/cache:app")
 			writeAlike(t, plan.Files.Context, map[string]string{"a": t.Name()})
 			if c.change != nil {
 				c.change(s, &plan)
 			}
-			c.access.CacheTo = []buildkit.Cache{registryCache(cache)}
-			var built buildkit.Built
-			for range max(1, c.times) {
-				var exports []buildkit.CacheExport
-				var err error
-				built, exports, err = s.solveAndExport(t.Context(), plan, c.access)
-				if err := errors.Join(err, failureOf(exports)); err != nil {
-					t.Fatal(err)
-				}
-				if len(exports) != 1 || exports[0].Took == 0 || exports[0].Empty {
-					t.Errorf("got %+v", exports)
-				}
-			}
+			built := c.export(t, s, plan, cache)
 			other := &stepBuilder{testBuilder: &testBuilder{c: there, repository: s.repository}}
 			plan.NoCache, plan.NoCacheOf, plan.TestTargets = false, nil, nil
-			c.access.CacheTo, c.access.CacheFrom = nil, []buildkit.Cache{registryCache(cache)}
+			c.access.CacheFrom = []buildkit.Cache{cache}
 			again, err := other.solve(t.Context(), plan, c.access)
 			if err != nil {
 				t.Fatal(err)
@@ -140,6 +80,26 @@ func TestExportRunsNoStep(t *testing.T) {
 			}
 		})
 	}
+}
+
+// export builds the plan as often as the case says, and exports the cache each time. It returns the last build.
+func (c exportCase) export(
+	t *testing.T, s *stepBuilder, plan inputs.Plan, cache buildkit.Cache,
+) (built buildkit.Built) {
+	t.Helper()
+	c.access.CacheTo = []buildkit.Cache{cache}
+	for range max(1, c.times) {
+		var exports []buildkit.CacheExport
+		var err error
+		built, exports, err = s.solveAndExport(t.Context(), plan, c.access)
+		if err := errors.Join(err, failureOf(exports)); err != nil {
+			t.Fatal(err)
+		}
+		if len(exports) != 1 || exports[0].Took == 0 || exports[0].Empty {
+			t.Errorf("got %+v", exports)
+		}
+	}
+	return built
 }
 
 // uncachedSteps returns the steps of the Dockerfile, but those of base images, that have run. A step whose result was
