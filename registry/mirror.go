@@ -35,8 +35,8 @@ func (e *MirrorError) Unwrap() error { return e.Cause }
 func (c *Client) ResolveMirrored(
 	ctx context.Context, tag Tag, mirrors []string,
 ) (held string, failed []*MirrorError, err error) {
-	for _, mirror := range mirrors {
-		found, err := c.resolveAt(ctx, tag, mirror)
+	for i, mirror := range mirrors {
+		found, err := c.resolveWithin(ctx, tag, mirror, len(mirrors)-i+1)
 		if err == nil {
 			return found.String(), failed, nil
 		}
@@ -49,6 +49,22 @@ func (c *Client) ResolveMirrored(
 	}
 	held, err = c.Resolve(ctx, tag)
 	return held, failed, err
+}
+
+// resolveWithin returns the digest that a mirror has for a tag. It takes at most mirrorTimeout, and an equal share of the
+// time that is left for this mirror, the next ones and the registry: as many as shares.
+func (c *Client) resolveWithin(ctx context.Context, tag Tag, mirror string, shares int) (digest.Digest, error) {
+	limit := mirrorTimeout
+	if end, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(end)/time.Duration(shares))
+	}
+	ctx, stop := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit.Round(time.Second)))
+	defer stop()
+	found, err := c.resolveAt(ctx, tag, mirror)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return found, err
 }
 
 // resolveAt returns the digest that a mirror has for a tag.

@@ -1,11 +1,14 @@
 package registry_test
 
 import (
+	"context"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
@@ -85,4 +88,27 @@ func TestResolveWithoutAMirrorThatHasTheTag(t *testing.T) {
 	}
 	_, _, err = client.ResolveMirrored(t.Context(), parseTag(t, origin.Host()+"/base:3"), mirrors)
 	expectError(t, err, fault.ErrNotFound, "resolving "+origin.Host()+"/base:3: not found: manifest unknown")
+}
+
+// Mirrors that are silent leave time for the registry, and each is named with how long it was waited for.
+func TestSilentMirrorsLeaveTimeForTheRegistry(t *testing.T) {
+	t.Parallel()
+	origin := registrytest.New(t)
+	want := origin.Push(t, "app:1", registrytest.Index(t, "linux/amd64"))
+	var mirrors []string
+	for range 2 {
+		silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections and answers nothing
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = silent.Close() })
+		mirrors = append(mirrors, silent.Addr().String())
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 6*time.Second)
+	defer stop()
+	client := registry.New(dockerKeychain(t, `{}`), registry.Options{})
+	got, failed, err := client.ResolveMirrored(ctx, parseTag(t, origin.Host()+"/app:1"), mirrors)
+	if err != nil || got != want || len(failed) != 2 || !strings.Contains(failed[0].Error(), "no answer within 2s") {
+		t.Errorf("got %s, %v, %v, want %s", got, failed, err, want)
+	}
 }
