@@ -51,8 +51,8 @@ func (c *Client) ResolveMirrored(
 	return held, failed, err
 }
 
-// resolveWithin returns the digest that a mirror has for a tag. It takes at most mirrorTimeout, and an equal share of the
-// time that is left for this mirror, the next ones and the registry: as many as shares.
+// resolveWithin returns the digest that a mirror has for a tag. It takes at most mirrorTimeout, and an equal share of
+// the time that is left for this mirror, the next ones and the registry: as many as shares.
 func (c *Client) resolveWithin(ctx context.Context, tag Tag, mirror string, shares int) (digest.Digest, error) {
 	limit := mirrorTimeout
 	if end, ok := ctx.Deadline(); ok {
