@@ -113,6 +113,12 @@ func (w *daemonWatch) ask(ctx context.Context, limit time.Duration) bool {
 	return true
 }
 
+// isAlive asks the daemon for a sign of life, and reports whether it gives any within a third of the silence.
+func (w *daemonWatch) isAlive(ctx context.Context) bool {
+	before := w.heard.Load()
+	return w.ask(ctx, time.Duration(float64(w.silence)*askAfter)) || w.heard.Load() > before
+}
+
 // silent returns for how long the daemon has given no sign of life.
 func (w *daemonWatch) silent() time.Duration {
 	return time.Since(w.began) - time.Duration(w.heard.Load())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
 // rawCodec leaves messages as they are.
@@ -38,6 +40,9 @@ type proxyOfCalls struct {
 	frozen atomic.Bool // nothing comes from the daemon any more
 	asked  atomic.Int64
 	silent bool // questions about the daemon get no answer
+	// loseSession ends the session after its first message, and lets the solve begin only then.
+	loseSession bool
+	sessionLost chan struct{} // closed then
 	// edit changes what a client sends; nil: nothing.
 	edit func(method string, message []byte) ([]byte, error)
 }
@@ -70,11 +75,18 @@ func (p *proxyOfCalls) forward(_ any, client grpc.ServerStream) error {
 	if strings.HasSuffix(method, "/Info") && p.asked.Add(1) > 1 && p.silent {
 		<-ctx.Done()
 	}
+	if p.loseSession && strings.HasSuffix(method, "/Solve") {
+		<-p.sessionLost
+	}
 	given, _ := metadata.FromIncomingContext(ctx)
 	description := &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
 	daemon, err := p.daemon.NewStream(metadata.NewOutgoingContext(ctx, given), description, method)
 	if err != nil {
 		return err
+	}
+	if p.loseSession && strings.HasSuffix(method, "/Session") {
+		defer close(p.sessionLost)
+		return daemon.RecvMsg(&[]byte{})
 	}
 	go func() {
 		_ = p.pass(ctx, client.RecvMsg, func(message any) error { return p.send(method, message, daemon) })
@@ -162,5 +174,56 @@ func TestADaemonFreezesBehindAProxy(t *testing.T) {
 				t.Errorf("it took %s", time.Since(began))
 			}
 		})
+	}
+}
+
+// A solve ends if its session ends before it, although the daemon answers. The daemon would wait for the session.
+func TestASolveDoesNotOutliveItsSession(t *testing.T) {
+	t.Parallel()
+	proxy := &proxyOfCalls{loseSession: true, sessionLost: make(chan struct{})}
+	daemon, err := dial(t.Context(), newProxyOfCalls(t, proxy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = daemon.Close() }()
+	plan := inlinePlan(t.TempDir(), "FROM scratch\nCOPY a /")
+	writeAlike(t, plan.Files.Context, map[string]string{"a": t.Name()})
+	plan.Repositories = []string{registrytest.New(t).Host() + "/image"}
+	in, err := inputs.Load(t.Context(), plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	_, err = buildkit.Solve(ctx, daemon, plan, in, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {})
+	if lost, ok := errors.AsType[*buildkit.LostDaemonError](err); !ok || lost.Silent {
+		t.Errorf("got %v, want a *LostDaemonError", err)
+	}
+}
+
+// If the daemon freezes while it waits for a registry, the error names the daemon, even if the registry would be given
+// up earlier.
+func TestNoRegistryIsBlamedForAFrozenDaemon(t *testing.T) {
+	t.Parallel()
+	proxy := &proxyOfCalls{}
+	daemon, err := dial(t.Context(), newProxyOfCalls(t, proxy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = daemon.Close() }()
+	r := registrytest.New(t)
+	r.Inject(registrytest.Rule{Fault: func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+		proxy.frozen.Store(true)
+		registrytest.Stall(w, req, next)
+	}})
+	plan := inlinePlan(t.TempDir(), "FROM "+r.Host()+"/base:1")
+	in, err := inputs.Load(t.Context(), plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	access := buildkit.Access{Credentials: noCredentials, StallTimeout: time.Second, Silence: 6 * time.Second}
+	_, err = buildkit.Solve(t.Context(), daemon, plan, in, access, func(buildkit.Event) {})
+	if lost, ok := errors.AsType[*buildkit.LostDaemonError](err); !ok || !lost.Silent {
+		t.Errorf("got %v, want a silent *LostDaemonError", err)
 	}
 }

@@ -60,10 +60,17 @@ func (s *solve) attachables(ctx context.Context, access Access) ([]session.Attac
 	return append(agents, s.files, auth, s.secrets.attachable()), nil
 }
 
+// sessionGrace is how long a solve may go on after its session has ended. Most often the end of the connection ends
+// both, and the error of the solve says more.
+const sessionGrace = 2 * time.Second
+
 // runSession solves with a session that this package serves.
 //
 // The session of BuildKit's client would itself write exports, and read and write caches in folders. It makes device
 // files, and opens whatever is in a cache.
+//
+// A daemon waits for a session without end. If the connection ends before the solve has begun, gRPC sends the solve on
+// a new connection, and the session is lost. So a solve does not outlive its session.
 func (s *solve) runSession(
 	ctx context.Context, c *client.Client, opt client.SolveOpt, watch *daemonWatch, status chan *client.SolveStatus,
 ) (*client.SolveResponse, error) {
@@ -90,15 +97,18 @@ func (s *solve) runSession(
 	ended := make(chan struct{})
 	rescue.Go(fail, func() {
 		defer close(ended)
-		if err := own.Run(context.WithoutCancel(ctx), watch.dialer()); err != nil {
-			fail(err)
+		err := own.Run(context.WithoutCancel(ctx), watch.dialer())
+		if err == nil && pause(ctx, sessionGrace) {
+			err = &LostDaemonError{}
 		}
+		fail(err)
 	})
 	response, err := c.Build(ctx, opt, "pulumi-buildkit", s.runFrontend, status)
-	_ = own.Close() // the solve has its result
-	<-ended
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
+	fail(nil)
+	_ = own.Close() // the solve has its result
+	<-ended
 	return response, err
 }

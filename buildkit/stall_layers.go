@@ -49,3 +49,44 @@ func (w *stallWatch) extendFetches() {
 		}
 	}
 }
+
+// countBytes returns how many bytes the daemon has moved in the direction of an activity.
+func (w *stallWatch) countBytes(a *activity) (bytes int64, ok bool) {
+	if a.fetch != nil {
+		return w.bytesRead()
+	}
+	return w.bytesWritten()
+}
+
+// limitByBytes notes progress if the daemon has moved bytes, and returns how long the activity may make none. The limit
+// is factor times the timeout if the bytes cannot be counted.
+//
+// The first count is no earlier than the first check, and passes for progress: most activities have ended by then, and
+// a count costs milliseconds on a machine with many connections.
+func (w *stallWatch) limitByBytes(a *activity, factor time.Duration) time.Duration {
+	moved, ok := w.countBytes(a)
+	if !ok {
+		return factor * w.timeout
+	}
+	if !a.counted {
+		a.counted, a.progressed, a.moved = true, time.Now(), moved
+	}
+	if float64(moved-a.moved) > w.idleBytesPerSecond(a)*w.timeout.Seconds() {
+		a.progressed, a.moved = time.Now(), moved
+	}
+	return w.timeout
+}
+
+// idleBytesPerSecond returns the rate at which a daemon moves bytes without any progress of the activity.
+func (w *stallWatch) idleBytesPerSecond(a *activity) float64 {
+	if a.fetch == nil {
+		return minBytesPerSecond
+	}
+	pulling := 0
+	for _, other := range w.activities {
+		if other.fetch != nil && !other.large {
+			pulling++
+		}
+	}
+	return minBytesPerSecond + float64(pulling*layerPollBytesPerSecond)
+}

@@ -37,7 +37,11 @@ const (
 
 // stallWatch ends a solve that waits for a registry that makes no progress. A daemon itself would wait forever. A nil
 // stallWatch does nothing.
+//
+// The registry is blamed only if the daemon is alive. A daemonWatch ends the solve of a daemon that is not.
 type stallWatch struct {
+	isDaemonAlive func() bool // may take seconds; nil: it is
+
 	timeout      time.Duration
 	bytesWritten func() (bytes int64, ok bool)
 	bytesRead    func() (bytes int64, ok bool)
@@ -62,10 +66,11 @@ type activityKey struct {
 type activity struct {
 	transfer
 	timer      *time.Timer
-	progressed time.Time // time of the last progress
-	counted    bool      // moved is known
-	moved      int64     // bytes that the daemon had moved by then: written, or read for a fetch
-	pulled     int64     // bytes of a layer
+	progressed time.Time     // time of the last progress
+	counted    bool          // moved is known
+	moved      int64         // bytes that the daemon had moved by then: written, or read for a fetch
+	pulled     int64         // bytes of a layer
+	limit      time.Duration // how long it may make no progress, by the last check
 }
 
 // newStallWatch starts to watch a solve. The solve must run on the context that newStallWatch returns.
@@ -168,10 +173,29 @@ func (w *stallWatch) forget(key activityKey) {
 
 // check ends the solve if the activity has made no progress for too long. Otherwise it checks again later.
 func (w *stallWatch) check(key activityKey, a *activity) {
+	if !w.isStalled(key, a) {
+		return
+	}
+	isAlive := w.isDaemonAlive == nil || w.isDaemonAlive()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.activities[key] != a: // it has ended meanwhile
+	case isAlive:
+		w.log.Debug("stalled", "what", key.id, "idle", time.Since(a.progressed), "limit", a.limit)
+		w.end(a.stallError(a.limit))
+	default:
+		w.log.Debug("stalled, and the daemon gives no sign of life", "what", key.id)
+		a.timer.Reset(w.timeout / checksPerTimeout)
+	}
+}
+
+// isStalled reports whether an activity has made no progress for too long. If it has not, it is checked again later.
+func (w *stallWatch) isStalled(key activityKey, a *activity) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.activities[key] != a {
-		return // it has just ended
+		return false // it has just ended
 	}
 	limit := w.timeout
 	switch {
@@ -181,54 +205,13 @@ func (w *stallWatch) check(key activityKey, a *activity) {
 		limit = w.limitByBytes(a, layerFactor)
 	}
 	idle := time.Since(a.progressed)
-	if idle < limit {
-		if idle >= limit/2 {
-			w.log.Debug("no progress", "what", key.id, "idle", idle, "limit", limit)
-		}
-		a.timer.Reset(w.timeout / checksPerTimeout)
-		return
+	if idle >= limit {
+		a.limit = limit
+		return true
 	}
-	w.log.Debug("stalled", "what", key.id, "idle", idle, "limit", limit)
-	w.end(a.stallError(limit))
-}
-
-// countBytes returns how many bytes the daemon has moved in the direction of an activity.
-func (w *stallWatch) countBytes(a *activity) (bytes int64, ok bool) {
-	if a.fetch != nil {
-		return w.bytesRead()
+	if idle >= limit/2 {
+		w.log.Debug("no progress", "what", key.id, "idle", idle, "limit", limit)
 	}
-	return w.bytesWritten()
-}
-
-// limitByBytes notes progress if the daemon has moved bytes, and returns how long the activity may make none. The limit
-// is factor times the timeout if the bytes cannot be counted.
-//
-// The first count is no earlier than the first check, and passes for progress: most activities have ended by then, and
-// a count costs milliseconds on a machine with many connections.
-func (w *stallWatch) limitByBytes(a *activity, factor time.Duration) time.Duration {
-	moved, ok := w.countBytes(a)
-	if !ok {
-		return factor * w.timeout
-	}
-	if !a.counted {
-		a.counted, a.progressed, a.moved = true, time.Now(), moved
-	}
-	if float64(moved-a.moved) > w.idleBytesPerSecond(a)*w.timeout.Seconds() {
-		a.progressed, a.moved = time.Now(), moved
-	}
-	return w.timeout
-}
-
-// idleBytesPerSecond returns the rate at which a daemon moves bytes without any progress of the activity.
-func (w *stallWatch) idleBytesPerSecond(a *activity) float64 {
-	if a.fetch == nil {
-		return minBytesPerSecond
-	}
-	pulling := 0
-	for _, other := range w.activities {
-		if other.fetch != nil && !other.large {
-			pulling++
-		}
-	}
-	return minBytesPerSecond + float64(pulling*layerPollBytesPerSecond)
+	a.timer.Reset(w.timeout / checksPerTimeout)
+	return false
 }

@@ -28,8 +28,9 @@ var (
 	workers  = flag.Int("workers", 2, "how many cases run at the same time")
 )
 
-// timeouts replaces those of the plugin: for a request, for a push without progress, before each further try.
-const timeouts = "1s 3s 50ms"
+// timeouts replaces those of the plugin: for a request, for a push without progress, before each further try, and for a
+// sign of life of the daemon.
+const timeouts = "1s 3s 50ms 3s"
 
 // TestEverySingleFailure makes each event of each scenario fail once, and judges what is left.
 //
