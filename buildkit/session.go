@@ -30,7 +30,8 @@ type Access struct {
 	Silence      time.Duration     // how long the daemon may give no sign of life before the solve fails; 0: 45 s
 
 	// UnpushedBases are base images that earlier solves on this daemon built and no registry has, by their canonical
-	// references: "docker.io/library/app:1" or "docker.io/library/app@sha256:…". The build takes them from the daemon.
+	// references: "docker.io/library/app:1" or "docker.io/library/app@sha256:…". The build takes them from the
+	// daemon.
 	UnpushedBases map[string]*UnpushedImage
 	// KeepUnpushed makes the solve return Built.Unpushed.
 	KeepUnpushed bool
