@@ -80,7 +80,7 @@ func fillBaseDigests(ctx context.Context, settings *settings, c *checker, res *p
 		c.fail("pull", "%v", err)
 		return nil
 	}
-	digests, err := resolveBases(ctx, settings, c.args.Registries, bases, c.promised)
+	digests, err := resolveBases(ctx, settings, c, bases)
 	switch {
 	case ctx.Err() != nil:
 		return cmp.Or(err, context.Cause(ctx))
@@ -110,20 +110,20 @@ func isRefused(err error) bool {
 	return errors.Is(err, fault.ErrUnauthorized) || errors.Is(err, fault.ErrDenied)
 }
 
-// resolveBases asks the registries for the digests of base images, in parallel. The digest of an image that this update
-// pushes first comes from its promise, and may be unknown.
+// resolveBases asks mirrors and registries for the digests of base images, in parallel. The digest of an image that
+// this update pushes first comes from its promise, and may be unknown.
 func resolveBases(
-	ctx context.Context, settings *settings, logins []Registry, bases []string, promised promises,
+	ctx context.Context, settings *settings, c *checker, bases []string,
 ) (map[string]property.Value, error) {
 	ctx, stop := withinLimit(ctx, previewLimit)
 	defer stop()
 	w := newStage(ctx, "looking up the digests of the base images")
-	client := settings.registryClient(ctx, w, settings.keychain(ctx, w, logins), previewLimit)
-	mirrors := settings.configuration().mirrors()
+	client := settings.registryClient(ctx, w, settings.keychain(ctx, w, c.args.Registries), previewLimit)
+	mirrors := baseMirrors(ctx, c)
 	found := make([]string, len(bases))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, base := range bases {
-		if _, ok := promised.byTag(base); ok {
+		if _, ok := c.promised.byTag(base); ok {
 			continue
 		}
 		rescue.GoErrGroup(group, func() error {
@@ -131,13 +131,8 @@ func resolveBases(
 			if err != nil {
 				return err
 			}
-			var failed []*registry.MirrorError
-			found[i], failed, err = client.ResolveMirrored(ctx, tag, mirrors[tag.Host()])
-			settings.warnOfFailedMirrors(ctx, tag, failed)
-			if err != nil {
-				return fmt.Errorf("base image: %w", err)
-			}
-			return nil
+			found[i], err = settings.resolveBase(ctx, client, tag, mirrors[tag.Host()])
+			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -146,7 +141,7 @@ func resolveBases(
 	digests := map[string]property.Value{}
 	for i, base := range bases {
 		digests[base] = property.New(found[i])
-		switch by, ok := promised.byTag(base); {
+		switch by, ok := c.promised.byTag(base); {
 		case ok && by.Digest == "":
 			digests[base] = unknownValue()
 		case ok:
@@ -154,4 +149,21 @@ func resolveBases(
 		}
 	}
 	return digests, nil
+}
+
+// resolveBase returns the digest of a base image, and asks the mirrors first. It warns of mirrors that fail.
+func (s *settings) resolveBase(
+	ctx context.Context, client *registry.Client, tag registry.Tag, mirrors []string,
+) (string, error) {
+	found, failed, err := client.ResolveMirrored(ctx, tag, s.silentMirrors.without(mirrors))
+	s.silentMirrors.record(failed)
+	s.warnOfFailedMirrors(ctx, tag, failed)
+	if err == nil {
+		return found, nil
+	}
+	err = fmt.Errorf("base image: %w", err)
+	if errors.Is(err, fault.ErrRateLimited) { // the remedy of a push does not help
+		err = &remediedError{error: err, remedy: pullLimitRemedy}
+	}
+	return "", err
 }

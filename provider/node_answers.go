@@ -9,8 +9,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 )
 
-// How long the answer of a node holds, and how long that of a node that did not answer. Later images of a run do not
-// wait for the same node again.
+// How long the answer of a node holds, and how long it counts that a node or a mirror did not answer. Later images of a
+// run do not wait for it again.
 const (
 	servedLifetime  = 10 * time.Minute
 	absenceLifetime = time.Minute

@@ -2,11 +2,15 @@ package provider
 
 import "github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 
+// pullLimitRemedy is the remedy for a registry that limits how often images are pulled.
+const pullLimitRemedy = "the registry limits how often images are pulled: log in to it (docker login, or registries), " +
+	"or name a mirror of it, such as a pull-through cache of Amazon ECR: in mirrors of the provider for its own " +
+	"BuildKit, in its own configuration for another builder"
+
 // imageRemedies are the remedies for a base image that the builder could not pull.
 var imageRemedies = map[buildkit.Fault]string{
-	buildkit.NotFound: "correct its name or its tag, or push it first",
-	buildkit.RateLimited: "the registry limits how often images are pulled: log in to it (docker login, or " +
-		"registries), or take the base image from a mirror, such as a pull-through cache of Amazon ECR",
+	buildkit.NotFound:    "correct its name or its tag, or push it first",
+	buildkit.RateLimited: pullLimitRemedy,
 	buildkit.PlainHTTP: "the registry speaks plain http: serve it over https, or set insecure for it in registries; " +
 		"a builder of your own needs http in its buildkitd.toml",
 	buildkit.Untrusted: "give the builder the authority that signed the registry's certificate: caFile in registries " +

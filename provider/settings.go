@@ -34,10 +34,11 @@ type settings struct {
 
 	downloads inputs.Downloads // the Dockerfiles at URLs
 
-	messages sync.Map // that were logged and shall not be logged again
-	config   atomic.Pointer[Config]
-	turns    atomic.Pointer[turns]
-	nodes    nodeAnswers // of several builders
+	messages      sync.Map // that were logged and shall not be logged again
+	config        atomic.Pointer[Config]
+	turns         atomic.Pointer[turns]
+	nodes         nodeAnswers // of several builders
+	silentMirrors silentMirrors
 }
 
 // configure stores the configuration, without the properties that this version of the provider does not know.

@@ -27,6 +27,12 @@ func (e *MirrorError) Error() string { return fmt.Sprintf("mirror %s: %v", e.Mir
 // Unwrap returns the cause.
 func (e *MirrorError) Unwrap() error { return e.Cause }
 
+// IsSilent reports whether nothing answered at the mirror, for reasons of DNS, network or time.
+func (e *MirrorError) IsSilent() bool {
+	cause, ok := errors.AsType[*fault.Error](e.Cause)
+	return ok && (cause.Kind == fault.Silent || cause.Kind == fault.Unreachable)
+}
+
 // ResolveMirrored returns the digest that a tag holds now, and asks mirrors of its registry first, in their order. It
 // asks as BuildKit does: at host[:port]/v2/[path/]repository, with the host of the registry in the parameter ns.
 //
@@ -58,7 +64,8 @@ func (c *Client) resolveWithin(ctx context.Context, tag Tag, mirror string, shar
 	if end, ok := ctx.Deadline(); ok {
 		limit = min(limit, time.Until(end)/time.Duration(shares))
 	}
-	ctx, stop := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit.Round(time.Second)))
+	late := fault.New(fault.Silent, fmt.Sprintf("no answer within %s", limit.Round(time.Second)), fault.ErrUnreachable)
+	ctx, stop := context.WithTimeoutCause(ctx, limit, late)
 	defer stop()
 	found, err := c.resolveAt(ctx, tag, mirror)
 	if err != nil && ctx.Err() != nil {
