@@ -98,8 +98,8 @@ var faultsBesideThePush = map[string]struct {
 		return "FROM " + busy.Host() + "/base:1"
 	}, []string{
 		"429 Too Many Requests",
-		"limits how often images are pulled: log in to it (docker login, or registries), or name a mirror of it, such " +
-			"as a pull-through cache of Amazon ECR: in mirrors of the provider",
+		"limits how often images are pulled: log in to it (docker login, or registries), or name a mirror of it, " +
+			"such as a pull-through cache of Amazon ECR: in mirrors of the provider",
 	}},
 	"a base for another platform": {func(t *testing.T, _ faultyRegistry) string {
 		other := registrytest.New(t)
