@@ -4,8 +4,8 @@ import "github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 
 // pullLimitRemedy is the remedy for a registry that limits how often images are pulled.
 const pullLimitRemedy = "the registry limits how often images are pulled: log in to it (docker login, or " +
-	"registries), or name a mirror of it, such as a pull-through cache of Amazon ECR: in mirrors of the provider for its own " +
-	"BuildKit, in its own configuration for another builder"
+	"registries), or name a mirror of it, such as a pull-through cache of Amazon ECR: in mirrors of the provider " +
+	"for its own BuildKit, in its own configuration for another builder"
 
 // imageRemedies are the remedies for a base image that the builder could not pull.
 var imageRemedies = map[buildkit.Fault]string{
