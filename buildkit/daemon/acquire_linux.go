@@ -9,64 +9,84 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
 // answerLimit bounds the question whether the daemon is ready. A daemon answers it from memory, in a millisecond.
 const answerLimit = 2 * time.Second
 
+// acquisition is one call of Acquire.
+type acquisition struct {
+	options Options // those that withDefaults returned
+	trusted trust
+	begun   time.Time
+}
+
 // Acquire returns a lease on the daemon of the folder, and starts the daemon if none answers there. Many goroutines and
 // processes may call it at once: they start one daemon.
 //
-// The wait is bounded by ctx and by o.Limit. Acquire returns an *UnfitError with everything that the machine lacks, or
-// an *Error about the folder or the daemon. If a daemon did not start, the error has the last lines of its logs. If the
-// disk is full, Acquire wraps the error in a *FullDiskError.
+// The wait is bounded by ctx and by o.Limit. It is about a minute longer if a keeper checks the build cache because a
+// build met damage. Acquire returns an *UnfitError with everything that the machine lacks, or an *Error about the
+// folder or the daemon. If a daemon did not start, the error has the last lines of its logs. If the disk is full,
+// Acquire wraps the error in a *FullDiskError.
 func Acquire(ctx context.Context, o Options) (*Lease, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	lease, err := acquireFrom(ctx, o)
+	a := acquisition{options: o, begun: time.Now()}
+	lease, err := a.acquire(ctx)
 	return lease, withDisk(o.Dir, err)
 }
 
-// acquireFrom does what Acquire does, for options that withDefaults returned.
-func acquireFrom(ctx context.Context, o Options) (*Lease, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, o.Limit,
-		newError(NotReady, o.Dir, "the embedded BuildKit daemon was not ready within %s", o.Limit))
-	defer cancel()
-	trusted, err := readTrust(ctx, o.Registries)
+// acquire does what Acquire does.
+func (a acquisition) acquire(ctx context.Context) (*Lease, error) {
+	base, f, err := a.openFolders(ctx)
 	if err != nil {
 		return nil, err
 	}
-	base, err := openFolder(ctx, o.Dir)
-	if err != nil {
-		return nil, err
-	}
-	f, err := trusted.openFolder(ctx, base)
-	if err != nil {
-		return nil, errors.Join(err, base.Close())
-	}
-	for host, r := range o.Registries {
-		o.Log.DebugContext(ctx, "registry given to the daemon", "folder", f.Path(), "registry", host,
+	for host, r := range a.options.Registries {
+		a.options.Log.DebugContext(ctx, "registry given to the daemon", "folder", f.Path(), "registry", host,
 			"authority", r.CAFile != "", "plain http", r.PlainHTTP, "mirrors", r.Mirrors)
 	}
-	lease, err := acquireIn(ctx, f, o)
+	lease, err := a.acquireIn(ctx, f)
 	if errors.Is(err, errOtherDaemon) || errors.Is(err, errDamagedDaemon) {
-		o.Log.DebugContext(ctx, "another folder needed", "folder", f.Path(), "reason", err.Error())
-		lease, err = acquireBeside(ctx, f, o, trusted, err)
+		a.options.Log.DebugContext(ctx, "another folder needed", "folder", f.Path(), "reason", err.Error())
+		lease, err = a.acquireBeside(ctx, f, err)
 	}
 	// The lease has opened the folder for itself.
 	return lease, errors.Join(err, f.Close(), base.Close())
 }
 
+// openFolders reads the trust, and opens the folder of the options and the folder of the daemon with this trust. Both
+// are the same if the trust is empty.
+func (a *acquisition) openFolders(ctx context.Context) (base, f daemonFolder, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, a.options.Limit, a.notReady(a.options.Limit))
+	defer cancel()
+	if a.trusted, err = readTrust(ctx, a.options.Registries); err != nil {
+		return base, f, err
+	}
+	if base, err = openFolder(ctx, a.options.Dir); err != nil {
+		return base, f, err
+	}
+	if f, err = a.trusted.openFolder(ctx, base); err != nil {
+		err = errors.Join(err, base.Close())
+	}
+	return base, f, err
+}
+
 // acquireIn returns a lease on the daemon of the folder. The error wraps errOtherDaemon or errDamagedDaemon while other
 // clients use such a daemon there.
-func acquireIn(ctx context.Context, f daemonFolder, o Options) (*Lease, error) {
-	s, err := newSetup(f, o)
+func (a acquisition) acquireIn(ctx context.Context, f daemonFolder) (*Lease, error) {
+	ctx, stop := a.withLimit(ctx, f)
+	defer stop()
+	s, err := newSetup(f, a.options)
 	if err != nil {
-		return nil, cmp.Or(client{setup: setup{daemonFolder: f, mode: clientMode()}, options: o}.checkMachine(ctx), err)
+		machine := client{setup: setup{daemonFolder: f, mode: clientMode()}, options: a.options}.checkMachine(ctx)
+		return nil, cmp.Or(machine, err)
 	}
-	c := client{setup: s, options: o}
+	c := client{setup: s, options: a.options}
 	if lease, err := c.join(ctx); lease != nil || err != nil {
 		return lease, err
 	}
@@ -78,10 +98,40 @@ func acquireIn(ctx context.Context, f daemonFolder, o Options) (*Lease, error) {
 	return lease, errors.Join(err, startLock.Close())
 }
 
+// withLimit returns a context that ends at Options.Limit. While a keeper checks the state of f for reported damage, the
+// limit begins anew. The caller calls stop before it closes f.
+func (a acquisition) withLimit(ctx context.Context, f daemonFolder) (limited context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	rescue.Go(cancel, func() {
+		defer close(done)
+		end := a.begun.Add(a.options.Limit)
+		tick := time.NewTicker(idlePoll)
+		defer tick.Stop()
+		for time.Now().Before(end) {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+			if f.isBeingChecked() {
+				end = time.Now().Add(a.options.Limit)
+			}
+		}
+		cancel(a.notReady(end.Sub(a.begun).Round(idlePoll)))
+	})
+	return ctx, func() { cancel(nil); <-done }
+}
+
+// notReady returns the *Error of a daemon that was not ready within limit.
+func (a acquisition) notReady(limit time.Duration) error {
+	return newError(NotReady, a.options.Dir, "the embedded BuildKit daemon was not ready within %s", limit)
+}
+
 // acquireBeside returns a lease on a daemon in a folder below f. That daemon has its own cache. So two versions of the
 // plugin, or two configurations, can build at the same time. inUse says why the daemon in f is not joined.
-func acquireBeside(ctx context.Context, f daemonFolder, o Options, trusted trust, inUse error) (*Lease, error) {
-	s, err := newSetup(f, o)
+func (a acquisition) acquireBeside(ctx context.Context, f daemonFolder, inUse error) (*Lease, error) {
+	s, err := newSetup(f, a.options)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +144,7 @@ func acquireBeside(ctx context.Context, f daemonFolder, o Options, trusted trust
 		return nil, err
 	}
 	defer func() { _ = beside.Close() }()
-	if ok, err := trusted.writeTo(beside); !ok || err != nil {
+	if ok, err := a.trusted.writeTo(beside); !ok || err != nil {
 		return nil, cmp.Or(err, fmt.Errorf("the embedded BuildKit daemon in %s: %w", beside.Path(), inUse))
 	}
 	reason := fmt.Sprintf("another version of the plugin, or another configuration, uses the embedded BuildKit daemon "+
@@ -103,7 +153,7 @@ func acquireBeside(ctx context.Context, f daemonFolder, o Options, trusted trust
 		reason = fmt.Sprintf("the embedded BuildKit daemon in %s has a damaged build cache, and other builds use it",
 			f.Path())
 	}
-	o.Note(fmt.Sprintf("%s: this build has one with a cache of its own in %s, which stays on the disk",
+	a.options.Note(fmt.Sprintf("%s: this build has one with a cache of its own in %s, which stays on the disk",
 		reason, beside.Path()))
-	return acquireIn(ctx, beside, o)
+	return a.acquireIn(ctx, beside)
 }

@@ -25,7 +25,7 @@ func (k keeper) putAside(database, reason string) error {
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		err = k.Rename(rootFolder, asideFolder)
 	}
-	if err = errors.Join(err, k.Remove(damagedFile)); err != nil {
+	if err = errors.Join(err, k.removeReport()); err != nil {
 		return fmt.Errorf("put the damaged build cache aside: %w", err)
 	}
 	k.note(warningPrefix+"the build cache in %s was damaged (%s: %s), so the embedded BuildKit daemon began a new "+

@@ -4,6 +4,7 @@
 // folder below it.
 //
 //	Acquire       returns a lease on the daemon                              (acquire_linux.go, client_linux.go)
+//	startDaemon   starts a keeper, and waits until its daemon answers       (client_start_linux.go)
 //	claim         marks a new folder as ours, and refuses one of somebody else's (folder_linux.go, claim_linux.go)
 //	checkState    refuses BuildKit's state if others may have changed it     (state_linux.go)
 //	compareDaemon compares a daemon with the one that this client would start (identity_linux.go, dial_linux.go)

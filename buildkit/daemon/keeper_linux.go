@@ -28,6 +28,9 @@ const (
 	gateFD  = 4 // in the init: the keeper writes one byte when Pdeathsig protects the init
 )
 
+// stopSignals ask a keeper to stop.
+var stopSignals = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP}
+
 // RunRole plays one of four roles if args ask for it: the keeper, the init that becomes the daemon, the probe of a user
 // namespace, or the check of a database. main calls it before anything else with the arguments after the program's
 // name. If handled is true, main exits with exitCode.
@@ -99,7 +102,7 @@ func note(format string, values ...any) {
 // leaves nothing behind. The daemon holds aliveLock as well.
 func (k keeper) keep(aliveLock *os.File) error {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	signal.Notify(signals, stopSignals...)
 	// Slave, not private: what the machine unmounts is unmounted here too. No mount of ours gets out.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("the mount namespace of the keeper: %w", err)

@@ -60,6 +60,9 @@ func runKeeper() (handled bool, exitCode int) {
 }
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == checkRole {
+		waitWhileHeld(os.Args[2])
+	}
 	if handled, code := runKeeper(); handled {
 		os.Exit(code)
 	}
