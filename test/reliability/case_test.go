@@ -59,7 +59,7 @@ type point interface {
 
 // ready makes the snapshot of the scenario, if there is none, and counts the events of an undisturbed run.
 func (w *world) ready(ctx context.Context, s scenario) error {
-	if w.snapshots[s.name] != nil {
+	if held := w.snapshots[s.name]; held != nil && held.quiet != nil {
 		return nil
 	}
 	if err := w.restore(""); err != nil {
@@ -76,7 +76,7 @@ func (w *world) ready(ctx context.Context, s scenario) error {
 	}
 	before, err := w.tags(ctx)
 	if err == nil {
-		err = w.point.awaitIdle(ctx)
+		err = w.point.awaitIdle(ctx, 0)
 	}
 	if err != nil {
 		return err
@@ -85,7 +85,13 @@ func (w *world) ready(ctx context.Context, s scenario) error {
 		return err
 	}
 	w.snapshots[s.name].before = before
-	return w.runQuiet(ctx, s)
+	if err = w.runQuiet(ctx, s); err == nil && len(s.before) == 0 { // the daemon has the images of all contents now
+		err = w.runQuiet(ctx, s)
+	}
+	if err != nil {
+		return errors.Join(err, w.forget(s.name))
+	}
+	return nil
 }
 
 // runQuiet runs the last command of the scenario without a fault and notes the events of each point.
@@ -148,9 +154,7 @@ func (w *world) meet(ctx context.Context, s scenario, c testCase) (r result, err
 	j.hit = r.hit
 	first.killed = first.killed || r.hit != "" && strings.HasPrefix(c.fault, faults.Kill) && c.point == "files"
 	r.survived = first.err == nil
-	if err := w.point.awaitIdle(ctx); err != nil {
-		j.violate("a wait has an end", "the daemon still sends requests: %v", err)
-	}
+	w.awaitEnd(j, first)
 	j.afterFault(first)
 	for _, p := range w.points() {
 		p.Reset()
@@ -167,6 +171,22 @@ func (w *world) meet(ctx context.Context, s scenario, c testCase) (r result, err
 		r.broken = append(r.broken, "the command with the fault: "+describe(first), "the next one: "+describe(second))
 	}
 	return r, nil
+}
+
+// calmAfterFailure is how long there must be no request after a command that failed, before the next one begins. The
+// daemon may be about to send a request for a solve that it ends.
+const calmAfterFailure = 200 * time.Millisecond
+
+// awaitEnd waits until the daemon sends no more requests after a command.
+func (w *world) awaitEnd(j *judge, out outcome) {
+	calm := time.Duration(0)
+	if out.killed || out.err != nil {
+		calm = calmAfterFailure
+	}
+	if err := w.point.awaitIdle(j.ctx, calm); err != nil {
+		j.violate("a wait has an end", "the daemon still sends requests: %v", err)
+	}
+	j.earlier = w.point.requests()
 }
 
 // note keeps the events of a quiet run.

@@ -4,21 +4,15 @@ package reliability
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
-	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
@@ -31,6 +25,8 @@ type judge struct {
 	fault  string
 	hit    string
 	broken []string
+
+	earlier []requestLine // of the command with the fault
 }
 
 // violate notes a broken promise.
@@ -206,50 +202,4 @@ func (j *judge) checkLeftovers(when string) {
 			return nil
 		})
 	}
-}
-
-// ageLeftovers makes the files that a killed plugin was writing look old, because the plugin removes only those.
-func (w *world) ageLeftovers() {
-	_ = filepath.WalkDir(filepath.Join(w.root, "home"), func(path string, entry fs.DirEntry, _ error) error {
-		if strings.HasPrefix(entry.Name(), ".new-") {
-			old := time.Now().Add(-time.Hour)
-			_ = os.Chtimes(path, old, old)
-		}
-		return nil
-	})
-}
-
-// tags returns the tags of the repository app and their digests.
-func (w *world) tags(ctx context.Context) (map[string]string, error) {
-	repository, err := name.NewRepository(w.registry.Host + "/app")
-	if err != nil {
-		return nil, err
-	}
-	found := map[string]string{}
-	tags, err := remote.List(repository, remote.WithContext(ctx))
-	if refused := new(transport.Error); errors.As(err, &refused) && refused.StatusCode == http.StatusNotFound {
-		return found, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, tag := range tags {
-		held, err := remote.Head(repository.Tag(tag), remote.WithContext(ctx))
-		if err != nil {
-			return nil, err
-		}
-		found[tag] = held.Digest.String()
-	}
-	return found, nil
-}
-
-// blobs returns the blobs that the repository app has.
-func (w *world) blobs() map[string]bool {
-	found := map[string]bool{}
-	entries, _ := os.ReadDir(filepath.Join(w.registry.Dir(),
-		"data/docker/registry/v2/repositories/app/_layers/sha256"))
-	for _, entry := range entries {
-		found["sha256:"+entry.Name()[:8]+"…"] = true
-	}
-	return found
 }

@@ -21,12 +21,23 @@ func (j *judge) checkWork(first, second outcome, held map[string]bool) {
 	for _, line := range lines {
 		_, blob, ok := strings.Cut(line.path, " digest=")
 		if ok && line.method == "PUT" && held[blob] {
-			j.violate(noMoreWork, "it uploaded %s again", blob)
+			j.violate(noMoreWork, "it uploaded %s again: %s", blob, requestsOf(blob, slices.Concat(j.earlier, lines)))
 		}
 	}
 	if quiet := len(j.old.quiet["registry"]); quiet > 0 && len(lines) > quiet+quiet/2 {
 		j.violate(noMoreWork, "it made %d requests, and an undisturbed command makes %d", len(lines), quiet)
 	}
+}
+
+// requestsOf returns the requests about a blob, with their times.
+func requestsOf(blob string, lines []requestLine) string {
+	var of []string
+	for _, line := range lines {
+		if strings.Contains(line.path, blob) {
+			of = append(of, line.time.Format("05.000 ")+line.String())
+		}
+	}
+	return strings.Join(of, ", ")
 }
 
 // excess returns the requests of a command that has nothing to do. A refresh asks for tags, and an Index for its

@@ -36,6 +36,25 @@ func (k kind) pointOf() string {
 	return "registry"
 }
 
+// scenarios returns the scenarios that worlds of a kind run. Only those that build have messages. Up to the last
+// request to solve, a create with a cache export sends the messages of a create without one.
+func (k kind) scenarios() []scenario {
+	return slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool { return k == messageFaults && !s.builds })
+}
+
+// firstEvent returns the first event of a quiet run, from 0, that fails in a scenario.
+func (k kind) firstEvent(s scenario, events []string) int {
+	if k != messageFaults || !s.last.cache {
+		return 0
+	}
+	for i, event := range slices.Backward(events) {
+		if strings.HasPrefix(event, "/moby.buildkit.v1.Control/Solve to") {
+			return i
+		}
+	}
+	return 0
+}
+
 // kind returns the kind of the world in which the case happens.
 func (c testCase) kind() kind {
 	switch {

@@ -24,7 +24,7 @@ type messages struct {
 
 // startMessages starts the daemon in folder and the proxy.
 func startMessages(folder string) (*messages, error) {
-	sockets, err := os.MkdirTemp("", "reliability-socket-")
+	sockets, err := os.MkdirTemp("", "socket-")
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ type requestLine struct {
 	method, path string
 	hasBody      bool
 	daemons      bool // the daemon sent it, not the plugin
+	time         time.Time
 }
 
 func (l requestLine) String() string {
@@ -113,15 +114,23 @@ func (p *registryPoint) Hit() string {
 	return p.hit.String()
 }
 
-// awaitIdle waits until no request is under way, such as one of a push that the daemon still cancels.
-func (p *registryPoint) awaitIdle(ctx context.Context) error {
-	return stack.WaitUntil(ctx, 20*time.Second, func() bool { return p.active.Load() == 0 })
+// awaitIdle waits until no request was under way for as long as calm, such as one of a push that the daemon still
+// cancels.
+func (p *registryPoint) awaitIdle(ctx context.Context, calm time.Duration) error {
+	var since time.Time
+	count := -1
+	return stack.WaitUntil(ctx, 20*time.Second, func() bool {
+		if n := p.Count(); p.active.Load() > 0 || n != count {
+			since, count = time.Now(), n
+		}
+		return p.active.Load() == 0 && time.Since(since) >= calm
+	})
 }
 
 func (p *registryPoint) handle(w http.ResponseWriter, r *http.Request) {
 	line := requestLine{
 		method: r.Method, path: shortPath(r.URL), hasBody: r.ContentLength != 0,
-		daemons: !strings.HasPrefix(r.UserAgent(), "pulumi-buildkit"),
+		daemons: !strings.HasPrefix(r.UserAgent(), "pulumi-buildkit"), time: time.Now(),
 	}
 	p.active.Add(1)
 	defer p.active.Add(-1)

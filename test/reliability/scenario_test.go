@@ -21,6 +21,7 @@ type scenario struct {
 	name   string
 	before []step // without a fault
 	last   step
+	builds bool // the last command asks the daemon for a build
 }
 
 // step is a command of Pulumi after a change of the program.
@@ -33,12 +34,12 @@ type step struct {
 
 // scenarios lists what the harness knows.
 var scenarios = []scenario{
-	{name: "create", last: upTo("Image", "NEW")},
-	{name: "update", before: []step{upTo("Image", "old")}, last: upTo("Image", "NEW")},
+	{name: "create", last: upTo("Image", "NEW"), builds: true},
+	{name: "update", before: []step{upTo("Image", "old")}, last: upTo("Image", "NEW"), builds: true},
 	{name: "rollback", before: []step{upTo("Image", "first"), upTo("Image", "second")}, last: upTo("Image", "first")},
 	{name: "refresh", before: []step{upTo("Image", "old")}, last: step{command: refresh, kind: "Image"}},
 	{name: "destroy", before: []step{upTo("Image", "old")}, last: step{command: destroy, kind: "Image"}},
-	{name: "cache-export", last: step{command: up, kind: "Image", content: "NEW", cache: true}},
+	{name: "cache-export", last: step{command: up, kind: "Image", content: "NEW", cache: true}, builds: true},
 	{name: "index-create", last: upTo("Index", "NEW")},
 	{name: "index-update", before: []step{upTo("Index", "old")}, last: upTo("Index", "NEW")},
 	{name: "index-refresh", before: []step{upTo("Index", "old")}, last: step{command: refresh, kind: "Index"}},

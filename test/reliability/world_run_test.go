@@ -6,12 +6,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 	"github.com/pulumi-buildkit/pulumi-buildkit/test/e2e/stack"
@@ -121,4 +128,50 @@ func (w *world) plugins() []stack.Proc {
 func (w *world) write(name, text string) error {
 	text = strings.ReplaceAll(text, "HOST", w.point.Host)
 	return os.WriteFile(filepath.Join(w.root, "program", name), []byte(text), 0o600)
+}
+
+// ageLeftovers makes the files that a killed plugin was writing look old, because the plugin removes only those.
+func (w *world) ageLeftovers() {
+	_ = filepath.WalkDir(filepath.Join(w.root, "home"), func(path string, entry fs.DirEntry, _ error) error {
+		if strings.HasPrefix(entry.Name(), ".new-") {
+			old := time.Now().Add(-time.Hour)
+			_ = os.Chtimes(path, old, old)
+		}
+		return nil
+	})
+}
+
+// tags returns the tags of the repository app and their digests.
+func (w *world) tags(ctx context.Context) (map[string]string, error) {
+	repository, err := name.NewRepository(w.registry.Host + "/app")
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]string{}
+	tags, err := remote.List(repository, remote.WithContext(ctx))
+	if refused := new(transport.Error); errors.As(err, &refused) && refused.StatusCode == http.StatusNotFound {
+		return found, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, tag := range tags {
+		held, err := remote.Head(repository.Tag(tag), remote.WithContext(ctx))
+		if err != nil {
+			return nil, err
+		}
+		found[tag] = held.Digest.String()
+	}
+	return found, nil
+}
+
+// blobs returns the blobs that the repository app has.
+func (w *world) blobs() map[string]bool {
+	found := map[string]bool{}
+	entries, _ := os.ReadDir(filepath.Join(w.registry.Dir(),
+		"data/docker/registry/v2/repositories/app/_layers/sha256"))
+	for _, entry := range entries {
+		found["sha256:"+entry.Name()[:8]+"…"] = true
+	}
+	return found
 }

@@ -65,7 +65,7 @@ func newWorld(ctx context.Context, k kind, programs, fixtures string) (w *world,
 			err = errors.Join(err, w.close())
 		}
 	}()
-	if w.daemon, err = os.MkdirTemp("", "reliability-daemon-"); err != nil {
+	if w.daemon, err = os.MkdirTemp("", "daemon-"); err != nil {
 		return w, err
 	}
 	if w.registry, err = stack.StartRegistry(ctx, programs); err != nil {
@@ -97,7 +97,7 @@ func (w *world) equip(ctx context.Context) (err error) {
 		}
 		return err
 	}
-	if w.root, err = os.MkdirTemp("", "reliability-"); err != nil {
+	if w.root, err = os.MkdirTemp("", "world-"); err != nil {
 		return err
 	}
 	for _, folder := range folders {
@@ -149,12 +149,19 @@ func (w *world) close() error {
 
 // save takes the snapshot of a scenario. That of "" is the empty world.
 func (w *world) save(scenario string) error {
-	dir, err := os.MkdirTemp("", "reliability-snapshot-")
+	dir, err := os.MkdirTemp("", "snapshot-")
 	if err != nil {
 		return err
 	}
 	w.snapshots[scenario] = &snapshot{dir: dir, state: w.state}
 	return w.copyAll(w.root, w.registry.Dir(), filepath.Join(dir, "root"), filepath.Join(dir, "registry"))
+}
+
+// forget removes the snapshot of a scenario.
+func (w *world) forget(scenario string) error {
+	s := w.snapshots[scenario]
+	delete(w.snapshots, scenario)
+	return os.RemoveAll(s.dir)
 }
 
 // restore returns to the snapshot of a scenario.
