@@ -25,7 +25,7 @@ func (j imageJob) runAgain(ctx context.Context, lost node, err error) (buildkit.
 	if lost.isEmbedded() { // a daemon that is frozen is replaced as soon as nobody holds a lease
 		lost.release()
 	}
-	j.settings.nodes.forget()
+	j.settings.nodes.forget(lost.candidateName)
 	nodes, errAgain := j.findAgain(ctx)
 	j.endTurn()
 	j.endTurn = nil
@@ -55,14 +55,23 @@ func (j imageJob) findAgain(ctx context.Context) ([]node, error) {
 		if !mayReturn(err) || !pauseBefore(ctx, deadline) {
 			return nil, explainBuilder(err)
 		}
-		j.settings.nodes.forget()
+		j.settings.nodes.forget(absentNames(err)...)
 	}
+}
+
+// absentNames returns the names of the nodes that did not answer.
+func absentNames(err error) (names []string) {
+	if none, ok := errors.AsType[*noNodeError](err); ok {
+		for _, a := range none.absent {
+			names = append(names, a.name)
+		}
+	}
+	return names
 }
 
 // mayReturn tells whether no builder was found because one does not answer.
 func mayReturn(err error) bool {
-	none, ok := errors.AsType[*noNodeError](err)
-	return errors.As(err, new(*engine.NoEngineError)) || ok && len(none.absent) > 0
+	return errors.As(err, new(*engine.NoEngineError)) || len(absentNames(err)) > 0
 }
 
 // awaitAnswer waits until a builder answers. It returns the error of the last try if the deadline passes before.

@@ -16,7 +16,8 @@ type node struct {
 	builder
 	platforms []string // none: the builder's own
 
-	isOneOfSeveral bool // the program names others, too
+	isOneOfSeveral bool   // the program names others, too
+	candidateName  string // by which its answers are known; "": it is not one of several
 }
 
 // candidate is one of several builders over which the platforms of an image can be spread.

@@ -43,11 +43,14 @@ func (a *nodeAnswers) of(name string) *nodeAnswer {
 	return a.known[name]
 }
 
-// forget drops the answers, because a node has just failed.
-func (a *nodeAnswers) forget() {
+// forget drops the answers of the nodes with these names, because they failed or were absent. The others are not asked
+// again.
+func (a *nodeAnswers) forget(names ...string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.known = nil
+	for _, name := range names {
+		delete(a.known, name)
+	}
 }
 
 // ask returns what the daemon of a candidate serves. It asks once in the lifetime of an answer.

@@ -34,10 +34,46 @@ func TestNodesAreAskedOnce(t *testing.T) {
 		})
 	}
 	group.Wait()
-	f.answers.forget()
+	f.answers.forget("b")
+	f.measure(t.Context(), []candidate{c})
+	f.answers.forget("a")
 	f.measure(t.Context(), []candidate{c})
 	if asked.Load() != 2 {
 		t.Errorf("asked %d times, want 2", asked.Load())
+	}
+}
+
+// One node has ended since it answered. The others are not asked again, and take its work.
+func TestOnlyTheLostNodeIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	var connections [3]atomic.Int32
+	f := &builderFinder{
+		answers: &nodeAnswers{}, log: slog.New(slog.DiscardHandler), begin: func(string) func() { return func() {} },
+		platforms: []string{"linux/amd64", "linux/arm64"}, sayOnce: func(string) {}, warnOnce: func(string) {},
+	}
+	var all []candidate
+	for i, m := range []measured{candidateWith("a", x86), candidateWith("b", arm), candidateWith("c", arm)} {
+		m.connect = func(context.Context) (builder, error) {
+			if connections[i].Add(1); m.name == "b" {
+				return builder{}, errors.New("refused")
+			}
+			return builder{endpoint: "tcp://" + m.name + ":1", release: func() {}}, nil
+		}
+		answer := f.answers.of(m.name)
+		answer.served, answer.until = m.served, time.Now().Add(time.Hour)
+		all = append(all, m.candidate)
+	}
+	nodes, err := f.spread(t.Context(), all, "the test names them")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(nodes) != 2 || nodes[0].candidateName != "a" || nodes[1].candidateName != "c" {
+		t.Errorf("the image is built on %v", nodes)
+	}
+	for i, want := range []int32{2, 2, 1} { // a was connected to before b failed
+		if got := connections[i].Load(); got != want {
+			t.Errorf("%s: %d connections, want %d", all[i].name, got, want)
+		}
 	}
 }
 

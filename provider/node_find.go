@@ -91,8 +91,8 @@ func (f *builderFinder) spread(ctx context.Context, all []candidate, source stri
 		all = all[:1]
 	}
 	nodes, err := f.spreadOnce(ctx, all)
-	if err != nil && ctx.Err() == nil && !errors.As(err, new(*noNodeError)) {
-		f.answers.forget() // a node has ended since it answered
+	if gone, ok := errors.AsType[*absentNode](err); ok && ctx.Err() == nil && !errors.As(err, new(*noNodeError)) {
+		f.answers.forget(gone.name) // it has ended since it answered
 		nodes, err = f.spreadOnce(ctx, all)
 	}
 	if err == nil {
@@ -143,7 +143,8 @@ func (f *builderFinder) assign(present []measured) (chosen map[string]int, none 
 	return chosen, nil
 }
 
-// connectNodes connects to the chosen candidates, in their order. Without platforms it connects to the first.
+// connectNodes connects to the chosen candidates, in their order. Without platforms it connects to the first. It
+// returns an *absentNode if one of them fails.
 func connectNodes(
 	ctx context.Context, present []measured, chosen map[string]int, wanted []string,
 ) (nodes []node, err error) {
@@ -160,9 +161,9 @@ func connectNodes(
 		b, err := m.connect(ctx)
 		if err != nil {
 			releaseNodes(nodes)
-			return nil, err
+			return nil, &absentNode{candidate: m.candidate, err: err}
 		}
-		nodes = append(nodes, node{builder: b, platforms: own, isOneOfSeveral: true})
+		nodes = append(nodes, node{builder: b, platforms: own, isOneOfSeveral: true, candidateName: m.name})
 	}
 	return nodes, nil
 }
