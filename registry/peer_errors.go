@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -63,6 +64,9 @@ func (p peer) newUnreachable(err error) error {
 	text := err.Error()
 	if strings.Contains(text, "proxyconnect") || strings.Contains(text, "Proxy Authentication Required") {
 		return p.newErrorOf(fault.ProxyRefused, fault.ErrUnreachable, err)
+	}
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return p.newErrorOf(fault.PlainHTTP, fault.ErrUnreachable, err)
 	}
 	quoted := &foreignError{err, p.quote(signedURL.ReplaceAllString(text, "$1"))}
 	return p.newErrorOf(fault.Unreachable, fault.ErrUnreachable, quoted)
