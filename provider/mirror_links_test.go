@@ -32,12 +32,12 @@ func TestLinksOfMirrors(t *testing.T) {
 		want   string // a part of the warning without the link
 	}{
 		"caFile": {
-			secure, host, `"caFile": "` + caFile + `"`, "certificate signed by unknown authority; add the authority that " +
-				"signed " + host + "'s certificate to this machine's, or name its file in registries",
+			secure, host, `"caFile": "` + caFile + `"`, "certificate signed by unknown authority; add the authority " +
+				"that signed " + host + "'s certificate to this machine's, or name its file in registries",
 		},
 		"insecure": {
-			plain, plainHost, `"insecure": true`, plainHost + " speaks plain http: serve it over https, or set insecure " +
-				"for it in registries",
+			plain, plainHost, `"insecure": true`, plainHost + " speaks plain http: serve it over https, or set " +
+				"insecure for it in registries",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
