@@ -21,7 +21,8 @@ import (
 type harness struct {
 	t        *testing.T
 	programs string
-	log      *os.File // of finished cases; nil: they are not kept
+	log      *os.File  // of finished cases; nil: they are not kept
+	end      time.Time // after which no case begins; zero: never
 
 	mu      sync.Mutex
 	tallies map[batchName]*tally
@@ -88,6 +89,9 @@ func (w *worker) runBatch(b batch) {
 		return
 	}
 	for _, c := range b.cases {
+		if w.isOver() {
+			return
+		}
 		var r result
 		err := w.try(func(ctx context.Context) error {
 			ready, err := w.world(ctx, b.kind, s)
@@ -106,6 +110,9 @@ func (w *worker) runBatch(b batch) {
 		w.report(b.batchName(), c, r, err)
 	}
 }
+
+// isOver tells whether no case begins any more.
+func (h *harness) isOver() bool { return !h.end.IsZero() && time.Now().After(h.end) }
 
 // try calls f until it succeeds, as often as tries says. After each failure, which is one of the harness, the worker
 // gets a new world of the kind.

@@ -194,7 +194,11 @@ func (j *judge) checkProcesses(when string) {
 // checkLeftovers checks that no temporary file of the command is left.
 func (j *judge) checkLeftovers(when string) {
 	for _, folder := range folders {
-		_ = filepath.WalkDir(filepath.Join(j.world.root, folder), func(path string, entry fs.DirEntry, _ error) error {
+		root := filepath.Join(j.world.root, folder)
+		_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return nil // it is gone by now
+			}
 			temporary := folder == "tmp" || strings.HasPrefix(entry.Name(), ".new-")
 			if temporary && !entry.IsDir() {
 				j.violate("no temporary file stays", "%s %s", when, path)

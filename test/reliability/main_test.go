@@ -54,8 +54,8 @@ func makeTemporary() (remove func() error, err error) {
 		return nil, err
 	}
 	for _, folder := range left {
-		id := strings.TrimPrefix(filepath.Base(folder), temporaryPrefix)
-		if _, err := os.Stat("/proc/" + id); errors.Is(err, fs.ErrNotExist) {
+		id, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(folder), temporaryPrefix))
+		if _, errProcess := os.Stat("/proc/" + strconv.Itoa(id)); err == nil && errors.Is(errProcess, fs.ErrNotExist) {
 			_ = os.RemoveAll(folder) // what a daemon still uses stays until the next time
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon/daemontest"
 )
@@ -26,6 +27,7 @@ var (
 	replay   = flag.String("replay", "", "one case to run, as a violation shows it")
 	list     = flag.Bool("list", false, "show the events of an undisturbed run")
 	workers  = flag.Int("workers", 2, "how many cases run at the same time")
+	limit    = flag.Duration("limit", 0, "how long cases are begun; 0: until all have run")
 )
 
 // timeouts replaces those of the plugin: for a request, for a push without progress, before each further try, and for a
@@ -52,6 +54,9 @@ func TestEverySingleFailure(t *testing.T) {
 		return
 	}
 	h.log = openLog(t, h.programs)
+	if *limit > 0 {
+		h.end = time.Now().Add(*limit)
+	}
 	h.work(h.choose())
 	h.summarize()
 }

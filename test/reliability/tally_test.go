@@ -154,6 +154,9 @@ func (h *harness) table() string {
 	}
 	sum := h.total()
 	line("all", "", sum)
+	if h.isOver() {
+		fmt.Fprintf(&b, "\nThe run was stopped after %s.\n", *limit)
+	}
 	fmt.Fprintf(&b, "\nThe command survived the fault in %d of %d cases. The harness failed in %d.\n", sum.survived,
 		sum.count, sum.failed)
 	return b.String()

@@ -132,8 +132,8 @@ func (w *world) write(name, text string) error {
 
 // ageLeftovers makes the files that a killed plugin was writing look old, because the plugin removes only those.
 func (w *world) ageLeftovers() {
-	_ = filepath.WalkDir(filepath.Join(w.root, "home"), func(path string, entry fs.DirEntry, _ error) error {
-		if strings.HasPrefix(entry.Name(), ".new-") {
+	_ = filepath.WalkDir(filepath.Join(w.root, "home"), func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && strings.HasPrefix(entry.Name(), ".new-") {
 			old := time.Now().Add(-time.Hour)
 			_ = os.Chtimes(path, old, old)
 		}
