@@ -84,7 +84,8 @@ func (f *Files) Env() []string {
 	return []string{socketVariable + "=" + f.socket.Addr().String(), programVariable + "=" + f.program}
 }
 
-// Arm forgets the last run as Reset does, and makes operation i fail, counted from 1. fault is one of Faults.
+// Arm forgets the last run as Reset does, and makes operation i fail, counted from 1, or the first one after it that
+// the fault suits. fault is one of Faults.
 func (f *Files) Arm(i int, fault string) {
 	f.mu.Lock()
 	f.torn = ""

@@ -18,12 +18,14 @@ func (t *trigger) arm(i int, fault string) {
 	t.events, t.at, t.fault, t.hit = nil, i, fault, ""
 }
 
-// next counts an event. It returns the fault if this event is to fail and suits accepts the fault, or else "".
+// next counts an event. It returns the fault if this event is to fail, or else "". It is to fail if it is the chosen
+// one and suits accepts the fault. If suits does not, the next event that it accepts is to fail: operations of several
+// goroutines have another order each time.
 func (t *trigger) next(event string, suits func(fault string) bool) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.events = append(t.events, event)
-	if len(t.events) != t.at || !suits(t.fault) {
+	if t.at == 0 || len(t.events) < t.at || t.hit != "" || !suits(t.fault) {
 		return ""
 	}
 	t.hit = t.fault + " at " + event
