@@ -25,7 +25,7 @@ func TestLinksOfMirrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	base := origin.Host() + "/base:1"
-	for name, test := range map[string]struct {
+	for name, test := range map[string]struct { //nolint:paralleltest // the environment is that of the process
 		mirror *registrytest.Registry
 		host   string
 		link   string // of registries
