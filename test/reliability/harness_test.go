@@ -140,8 +140,14 @@ func callWithin(limit time.Duration, f func(context.Context) error) (err error) 
 	return f(ctx)
 }
 
-// world returns a world of the worker in which the scenario is ready.
+// world returns a world of the worker in which the scenario is ready. Its worlds of other kinds end, so that what the
+// harness takes of memory and disk is bounded.
 func (w *worker) world(ctx context.Context, k kind, s scenario) (*world, error) {
+	for _, other := range kinds {
+		if other != k {
+			w.drop(other)
+		}
+	}
 	if w.worlds[k] == nil {
 		fresh, err := newWorld(ctx, k, w.programs, "../../.cache/fixtures")
 		if err != nil {
