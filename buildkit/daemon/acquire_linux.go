@@ -3,9 +3,7 @@ package daemon
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -126,34 +124,4 @@ func (a acquisition) withLimit(ctx context.Context, f daemonFolder) (limited con
 // notReady returns the *Error of a daemon that was not ready within limit.
 func (a acquisition) notReady(limit time.Duration) error {
 	return newError(NotReady, a.options.Dir, "the embedded BuildKit daemon was not ready within %s", limit)
-}
-
-// acquireBeside returns a lease on a daemon in a folder below f. That daemon has its own cache. So two versions of the
-// plugin, or two configurations, can build at the same time. inUse says why the daemon in f is not joined.
-func (a acquisition) acquireBeside(ctx context.Context, f daemonFolder, inUse error) (*Lease, error) {
-	s, err := newSetup(f, a.options)
-	if err != nil {
-		return nil, err
-	}
-	text, err := s.configuration()
-	if err != nil {
-		return nil, err
-	}
-	beside, err := f.child(ctx, fmt.Sprintf("beside-%x", sha256.Sum256([]byte(withoutSizes(text))))[:len("beside-")+8])
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = beside.Close() }()
-	if ok, err := a.trusted.writeTo(beside); !ok || err != nil {
-		return nil, cmp.Or(err, fmt.Errorf("the embedded BuildKit daemon in %s: %w", beside.Path(), inUse))
-	}
-	reason := fmt.Sprintf("another version of the plugin, or another configuration, uses the embedded BuildKit daemon "+
-		"in %s now", f.Path())
-	if errors.Is(inUse, errDamagedDaemon) {
-		reason = fmt.Sprintf("the embedded BuildKit daemon in %s has a damaged build cache, and other builds use it",
-			f.Path())
-	}
-	a.options.Note(fmt.Sprintf("%s: this build has one with a cache of its own in %s, which stays on the disk",
-		reason, beside.Path()))
-	return a.acquireIn(ctx, beside)
 }

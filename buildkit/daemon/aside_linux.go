@@ -33,13 +33,17 @@ func (k keeper) putAside(database, reason string) error {
 	return nil
 }
 
-// trimAside removes all but the databases of the state that was put aside last, and those that it replaced. That may
-// take long, so it returns at once. The caller calls stop at its end; the next keeper removes the rest.
+// trimAside removes all but the databases of the state that was put aside last, and those that it replaced. It also
+// removes the folders of unused daemons beside this one. That may take long, so it returns at once. The caller calls
+// stop at its end; the next keeper removes the rest.
 func (k keeper) trimAside() (stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	done := make(chan struct{})
 	rescue.Go(func(error) {}, func() {
 		defer close(done)
+		if err := k.renameUnused(); err != nil { //nolint:contextcheck // it is short, and its waits are bounded
+			k.log.Debug("unused folders stay", "reason", err)
+		}
 		k.removeReplaced(ctx)
 		if aside, err := k.Sub(asideFolder); err == nil {
 			const depth = 3 // the files of snapshots are below runc-overlayfs/snapshots/snapshots
@@ -53,11 +57,11 @@ func (k keeper) trimAside() (stop func()) {
 	}
 }
 
-// removeReplaced removes the folders with a state that another one replaced.
+// removeReplaced removes the folders with a state that another one replaced, and the unused folders.
 func (k keeper) removeReplaced(ctx context.Context) {
 	entries, _ := k.Entries() // or the next keeper removes them
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), replacedPrefix) {
+		if strings.HasPrefix(e.Name(), replacedPrefix) || strings.HasPrefix(e.Name(), unusedPrefix) {
 			removeAll(ctx, k.Folder, e, openFolders)
 		}
 	}

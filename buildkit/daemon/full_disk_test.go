@@ -3,6 +3,8 @@
 package daemon_test
 
 import (
+	"bytes"
+	"compress/zlib"
 	"context"
 	"errors"
 	"os"
@@ -107,6 +109,30 @@ func TestStartOnAFullDisk(t *testing.T) {
 	must(t, os.Remove(filler))
 	lease, _ = acquire(t, daemon.Options{Dir: dir, Idle: time.Second})
 	mustRun(t, lease.Endpoint(), "true")
+}
+
+// On a file system that cannot reserve space, the reserve has a content that nobody can compress.
+func TestReserveWithoutPreallocation(t *testing.T) {
+	t.Parallel()
+	dir := mountDisk(t, "-O", "^extents,^64bit")
+	must(t, os.WriteFile(dir+"/probe", nil, 0o600))
+	probe, err := os.OpenFile(dir+"/probe", os.O_RDWR, 0)
+	must(t, err)
+	err = errors.Join(unix.Fallocate(int(probe.Fd()), 0, 0, 4096), probe.Close(), os.Remove(dir+"/probe"))
+	if !errors.Is(err, unix.EOPNOTSUPP) {
+		t.Skipf("NOT TESTED: the disk can reserve space: %v", err)
+	}
+	lease, _ := acquire(t, daemon.Options{Dir: dir, Idle: time.Second})
+	mustRun(t, lease.Endpoint(), "true")
+	content, err := os.ReadFile(dir + "/reserve")
+	must(t, err)
+	var compressed bytes.Buffer
+	w := zlib.NewWriter(&compressed)
+	_, err = w.Write(content)
+	must(t, err, w.Close())
+	if len(content) < 4<<20 || compressed.Len() < len(content) {
+		t.Errorf("the reserve has %d bytes, which compress to %d", len(content), compressed.Len())
+	}
 }
 
 // A file system may have space left, and no inodes.

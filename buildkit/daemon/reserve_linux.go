@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"crypto/rand"
 	"errors"
+	"io"
 	"io/fs"
 
 	"golang.org/x/sys/unix"
@@ -34,7 +36,7 @@ func (f daemonFolder) makeReserve() error {
 	}
 	err = unix.Fallocate(int(reserve.Fd()), 0, 0, int64(size))
 	if errors.Is(err, unix.EOPNOTSUPP) {
-		_, err = reserve.Write(make([]byte, size))
+		_, err = io.CopyN(reserve, rand.Reader, int64(size)) // zeros take no space where files are compressed
 	}
 	if err = errors.Join(err, reserve.Close()); err != nil {
 		return errors.Join(err, f.giveUpReserve())
