@@ -70,7 +70,7 @@ test: build tools fixtures languages uidmap ## every test: unit, in-process engi
 # A run that was stopped goes on with the cases that it has not finished. make test runs a sample of them.
 reliability: build tools fixtures ## every single failure of a registry, a daemon and the disk: see docs/reliability.md
 	@mkdir -p .cache
-	go test -vet=off -run TestEverySingleFailure -timeout 24h -v ./test/reliability -whole -finished $(CURDIR)/.cache/reliability-finished.txt
+	go test -vet=off -run TestEverySingleFailure -timeout 24h -v ./test/reliability -whole -workers $$((2 * $$(nproc))) -finished $(CURDIR)/.cache/reliability-finished.txt
 
 # Unit tests of every package, on any operating system, by any user. Tests that need root, a daemon or a tool are
 # skipped; -v shows which.
