@@ -16,8 +16,8 @@ import (
 const plugin = "pulumi-resource-buildkit"
 
 // Files supervises the file operations of each plugin that starts from the folder Bin. It counts the operations on
-// files and folders, and leaves out /proc, /dev and /sys. What other processes do does not count, although the plugin
-// started them: they pass.
+// files and folders, and leaves out /proc, /sys and /dev but for /dev/shm. What other processes do does not count,
+// although the plugin started them: they pass.
 type Files struct {
 	trigger
 

@@ -36,8 +36,12 @@ func newOperation(n *notification) (o operation, ok bool) {
 	return o, isFile(o.path)
 }
 
-// isFile tells whether a path is on a disk. What is no file has a target without a slash, such as socket:[1].
+// isFile tells whether a path is on a disk, or in memory in its place. What is no file has a target without a slash,
+// such as socket:[1].
 func isFile(path string) bool {
+	if strings.HasPrefix(path, "/dev/shm/") {
+		return true
+	}
 	for _, folder := range []string{"/proc", "/dev", "/sys"} {
 		if path == folder || strings.HasPrefix(path, folder+"/") {
 			return false
