@@ -31,8 +31,13 @@ var daemonCauses = []string{"EOF", "closed", "reset", "broken", "answer", "sent 
 var fileCauses = []string{"no space left on device", "input/output error", "permission denied", "too many open files",
 	"short write"}
 
-// checkMessage checks that the error of a command names what failed, and how.
+// checkMessage checks that the error of a command names what failed, and how. A warning of a cache names the cache.
 func (j *judge) checkMessage(out outcome) {
+	for line := range strings.Lines(out.log) {
+		if strings.Contains(line, "was not written") && !strings.Contains(line, j.world.point.Host+"/cache:1") {
+			j.violate("the message names what failed", "it does not name the cache: %s", line)
+		}
+	}
 	if out.err == nil || out.killed {
 		return
 	}
