@@ -59,9 +59,18 @@ func (f faultyRegistry) apply(t *testing.T, dockerfile string, tags ...string) (
 // applyIn does the same as apply, with the folder dir as the build context.
 func (f faultyRegistry) applyIn(t *testing.T, dir, dockerfile string, tags ...string) (property.Map, error) {
 	t.Helper()
+	return f.applyFor(t, []string{"linux/amd64"}, dir, dockerfile, tags...)
+}
+
+// applyFor does the same as applyIn, for these platforms.
+func (f faultyRegistry) applyFor(
+	t *testing.T, platforms []string, dir, dockerfile string, tags ...string,
+) (property.Map, error) {
+	t.Helper()
 	inline := props(t, `{}`).Set("inline",
 		property.New(dockerfile+"\nLABEL test=\""+t.Name()+"\"\nCOPY <<EOF /a\n"+t.Name()+"\nEOF\n"))
-	inputs := props(t, `{"platforms": ["linux/amd64"]}`).
+	inputs := props(t, `{}`).
+		Set("platforms", list(platforms)).
 		Set("tags", list(tags)).
 		Set("dockerfile", property.New(inline)).
 		Set("context", property.New(props(t, `{"location": "`+dir+`"}`)))

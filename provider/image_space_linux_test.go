@@ -13,9 +13,15 @@ import (
 // newEmbeddedProvider returns a provider that builds on the embedded daemon, and a registry.
 func newEmbeddedProvider(t *testing.T) faultyRegistry {
 	t.Helper()
+	return newEmbeddedProviderWith(t, &settings{}, `"host": "local://"`)
+}
+
+// newEmbeddedProviderWith does the same as newEmbeddedProvider, with these settings and these builders.
+func newEmbeddedProviderWith(t *testing.T, s *settings, builders string) faultyRegistry {
+	t.Helper()
 	f := faultyRegistry{ECR: registrytest.NewECR(t)}
 	f.Repository("app", "")
-	f.wire = dial(t, newProvider(&settings{}), `{"host": "local://",
+	f.wire = dial(t, newProvider(s), `{`+builders+`,
 		"ecr": {"endpoint": "`+f.Endpoint()+`", "region": "eu-west-1", "hosts": ["`+f.Host()+`"]}}`)
 	return f
 }
