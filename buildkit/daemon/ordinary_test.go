@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,8 +32,10 @@ func ordinaryHome(t *testing.T) (home, program string) {
 	daemontest.SkipWithoutNamespaces(t, bin)
 	dir := t.TempDir()
 	home, program = filepath.Join(dir, "home"), filepath.Join(dir, "program")
-	self, err := os.ReadFile("/proc/self/exe")
-	must(t, err, os.WriteFile(program, self, 0o755),
+	self, err := os.Executable()
+	must(t, err)
+	// Another process copies it: a child that this one starts at the same time would hold it open for writing.
+	must(t, exec.CommandContext(t.Context(), "cp", self, program).Run(), os.Chmod(program, 0o755),
 		os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(dir, 0o755),
 		os.Mkdir(home, 0o700), os.Chown(home, daemontest.Nobody, daemontest.Nobody))
 	return home, program
