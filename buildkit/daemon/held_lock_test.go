@@ -28,7 +28,7 @@ func TestALockOfAFrozenClient(t *testing.T) {
 	if !ok || e.Fault != daemon.NotReady || !strings.Contains(err.Error(), said) {
 		t.Errorf("got %v", err)
 	}
-	if took := time.Since(begun); took > patience {
+	if took := time.Since(begun); took > 10*time.Second {
 		t.Errorf("it took %s", took)
 	}
 	must(t, lock.Close())
