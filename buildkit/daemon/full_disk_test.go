@@ -135,6 +135,23 @@ func TestReserveWithoutPreallocation(t *testing.T) {
 	}
 }
 
+// A reserve of zeros may take no space: an earlier release wrote such ones where files are compressed. The next keeper
+// makes another.
+func TestReserveThatTakesNoSpaceIsReplaced(t *testing.T) {
+	t.Parallel()
+	dir := mountDisk(t)
+	lease, _ := acquire(t, daemon.Options{Dir: dir, Idle: 100 * time.Millisecond})
+	must(t, lease.Release())
+	wantStopped(t, dir)
+	must(t, os.Truncate(dir+"/reserve", 0), os.Truncate(dir+"/reserve", 5<<20))
+	acquire(t, daemon.Options{Dir: dir, Idle: time.Second})
+	var reserve unix.Stat_t
+	must(t, unix.Stat(dir+"/reserve", &reserve))
+	if reserve.Blocks*512 < 4<<20 {
+		t.Errorf("the reserve takes %d blocks", reserve.Blocks)
+	}
+}
+
 // A file system may have space left, and no inodes.
 func TestDiskWithoutInodes(t *testing.T) {
 	t.Parallel()

@@ -1,10 +1,12 @@
 package daemon
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"io"
 	"io/fs"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,9 +21,13 @@ const (
 	reserveMin   = 1 << 20  // a smaller reserve is not made
 )
 
-// makeReserve makes the reserve if it is missing. It makes none on a disk that is small or nearly full.
+// makeReserve makes the reserve if it is missing, or if it takes no space. It makes none on a disk that is small or
+// nearly full.
 func (f daemonFolder) makeReserve() error {
-	_, err := f.Lstat(reserveFile)
+	info, err := f.Lstat(reserveFile)
+	if err == nil && f.isHollow(info) {
+		err = cmp.Or(f.giveUpReserve(), fs.ErrNotExist)
+	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -42,6 +48,25 @@ func (f daemonFolder) makeReserve() error {
 		return errors.Join(err, f.giveUpReserve())
 	}
 	return nil
+}
+
+// isHollow reports whether the reserve takes less than half of its size, and begins with zeros. An earlier release
+// wrote zeros on a disk that cannot reserve space, and some disks compress them.
+//
+// The space alone does not tell: some file systems count no blocks. There a reserve of random bytes stays.
+func (f daemonFolder) isHollow(info fs.FileInfo) bool {
+	const block = 512 // what Stat_t counts in, whatever the disk has
+	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || stat.Blocks*block >= info.Size()/2 {
+		return false
+	}
+	reserve, err := f.Open(reserveFile)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = reserve.Close() }()
+	var begin [4096]byte
+	_, err = io.ReadFull(reserve, begin[:])
+	return err == nil && begin == [4096]byte{}
 }
 
 // giveUpReserve removes the reserve.
