@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,11 +16,15 @@ import (
 // answerLimit bounds the question whether the daemon is ready. A daemon answers it from memory, in a millisecond.
 const answerLimit = 2 * time.Second
 
+// slowCheck is after how long a client says that it waits for a check of the build cache.
+const slowCheck = 2 * time.Second
+
 // acquisition is one call of Acquire.
 type acquisition struct {
 	options Options // those that withDefaults returned
 	trusted trust
 	begun   time.Time
+	end     time.Time // Limit after begun; later if a keeper checks a report of damage
 }
 
 // Acquire returns a lease on the daemon of the folder, and starts the daemon if none answers there. Many goroutines and
@@ -33,13 +39,29 @@ func Acquire(ctx context.Context, o Options) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := acquisition{options: o, begun: time.Now()}
+	begun := time.Now()
+	a := &acquisition{options: serializeNotes(o), begun: begun, end: begun.Add(o.Limit)}
 	lease, err := a.acquire(ctx)
 	return lease, withDisk(o.Dir, err)
 }
 
+// serializeNotes returns the options with a Note and a Warn that run one at a time: a goroutine of Acquire calls Note
+// as well.
+func serializeNotes(o Options) Options {
+	var running sync.Mutex
+	serialize := func(f func(string)) func(string) {
+		return func(line string) {
+			running.Lock()
+			defer running.Unlock()
+			f(line)
+		}
+	}
+	o.Note, o.Warn = serialize(o.Note), serialize(o.Warn)
+	return o
+}
+
 // acquire does what Acquire does.
-func (a acquisition) acquire(ctx context.Context) (*Lease, error) {
+func (a *acquisition) acquire(ctx context.Context) (*Lease, error) {
 	base, f, err := a.openFolders(ctx)
 	if err != nil {
 		return nil, err
@@ -76,7 +98,7 @@ func (a *acquisition) openFolders(ctx context.Context) (base, f daemonFolder, er
 
 // acquireIn returns a lease on the daemon of the folder. The error wraps errOtherDaemon or errDamagedDaemon while other
 // clients use such a daemon there.
-func (a acquisition) acquireIn(ctx context.Context, f daemonFolder) (*Lease, error) {
+func (a *acquisition) acquireIn(ctx context.Context, f daemonFolder) (*Lease, error) {
 	ctx, stop := a.withLimit(ctx, f)
 	defer stop()
 	s, err := newSetup(f, a.options)
@@ -96,32 +118,39 @@ func (a acquisition) acquireIn(ctx context.Context, f daemonFolder) (*Lease, err
 	return lease, errors.Join(err, startLock.Close())
 }
 
-// withLimit returns a context that ends at Options.Limit. While a keeper checks the state of f for reported damage, the
-// limit begins anew. The caller calls stop before it closes f.
-func (a acquisition) withLimit(ctx context.Context, f daemonFolder) (limited context.Context, stop func()) {
+// withLimit returns a context that ends at a.end. While a keeper checks the state of f for reported damage, withLimit
+// moves a.end to Options.Limit from then, and notes a check that takes long. The caller calls stop before it closes f.
+//
+// The end stays moved: a client that waited for the check may then need the time for a daemon beside that one.
+func (a *acquisition) withLimit(ctx context.Context, f daemonFolder) (limited context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	rescue.Go(cancel, func() {
 		defer close(done)
-		end := a.begun.Add(a.options.Limit)
 		tick := time.NewTicker(idlePoll)
 		defer tick.Stop()
-		for time.Now().Before(end) {
+		polls := 0 // that met a check
+		for time.Now().Before(a.end) {
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
 				return
 			}
-			if f.isBeingChecked() {
-				end = time.Now().Add(a.options.Limit)
+			if !f.isBeingChecked() {
+				continue
+			}
+			a.end = time.Now().Add(a.options.Limit)
+			if polls++; polls == int(slowCheck/idlePoll) {
+				a.options.Note(fmt.Sprintf("checking the build cache in %s because a build met damage in it: "+
+					"this takes a minute at most", f.Path())) // reportLimit
 			}
 		}
-		cancel(a.notReady(end.Sub(a.begun).Round(idlePoll)))
+		cancel(a.notReady(a.end.Sub(a.begun).Round(idlePoll)))
 	})
 	return ctx, func() { cancel(nil); <-done }
 }
 
 // notReady returns the *Error of a daemon that was not ready within limit.
-func (a acquisition) notReady(limit time.Duration) error {
+func (a *acquisition) notReady(limit time.Duration) error {
 	return newError(NotReady, a.options.Dir, "the embedded BuildKit daemon was not ready within %s", limit)
 }

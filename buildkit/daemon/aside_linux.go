@@ -19,7 +19,7 @@ const replacedPrefix = asideFolder + "-"
 // openFolders is how many folders removeAll has open at most.
 const openFolders = 30
 
-// putAside renames BuildKit's state, in place of one that was put aside before. trimAside removes that one.
+// putAside renames BuildKit's state, in place of one that was put aside before. startRemoval removes that one.
 func (k keeper) putAside(database, reason string) error {
 	err := k.Rename(asideFolder, fmt.Sprintf("%s%d", replacedPrefix, time.Now().UnixNano()))
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
@@ -33,10 +33,10 @@ func (k keeper) putAside(database, reason string) error {
 	return nil
 }
 
-// trimAside removes all but the databases of the state that was put aside last, and those that it replaced. It also
-// removes the folders of unused daemons beside this one. That may take long, so it returns at once. The caller calls
-// stop at its end; the next keeper removes the rest.
-func (k keeper) trimAside() (stop func()) {
+// startRemoval begins to remove all but the databases of the state that was put aside last, and those that it replaced.
+// It also removes the folders of unused daemons beside this one. That may take long, so it returns at once. The caller
+// calls stop at its end; the next keeper removes the rest.
+func (k keeper) startRemoval() (stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	done := make(chan struct{})
 	rescue.Go(func(error) {}, func() {
@@ -44,7 +44,7 @@ func (k keeper) trimAside() (stop func()) {
 		if err := k.renameUnused(); err != nil { //nolint:contextcheck // it is short, and its waits are bounded
 			k.log.Debug("unused folders stay", "reason", err)
 		}
-		k.removeReplaced(ctx)
+		k.removeRenamed(ctx)
 		if aside, err := k.Sub(asideFolder); err == nil {
 			const depth = 3 // the files of snapshots are below runc-overlayfs/snapshots/snapshots
 			trim(ctx, aside, depth)
@@ -57,8 +57,8 @@ func (k keeper) trimAside() (stop func()) {
 	}
 }
 
-// removeReplaced removes the folders with a state that another one replaced, and the unused folders.
-func (k keeper) removeReplaced(ctx context.Context) {
+// removeRenamed removes the folders with a state that another one replaced, and the unused folders.
+func (k keeper) removeRenamed(ctx context.Context) {
 	entries, _ := k.Entries() // or the next keeper removes them
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), replacedPrefix) || strings.HasPrefix(e.Name(), unusedPrefix) {

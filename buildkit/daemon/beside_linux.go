@@ -28,7 +28,7 @@ const besideLifetime = 7 * 24 * time.Hour
 
 // acquireBeside returns a lease on a daemon in a folder below f. That daemon has its own cache. So two versions of the
 // plugin, or two configurations, can build at the same time. inUse says why the daemon in f is not joined.
-func (a acquisition) acquireBeside(ctx context.Context, f daemonFolder, inUse error) (*Lease, error) {
+func (a *acquisition) acquireBeside(ctx context.Context, f daemonFolder, inUse error) (*Lease, error) {
 	lock, err := a.lockBeside(ctx, f)
 	if err != nil {
 		return nil, err
@@ -57,19 +57,19 @@ func (a acquisition) acquireBeside(ctx context.Context, f daemonFolder, inUse er
 		reason = fmt.Sprintf("the embedded BuildKit daemon in %s has a damaged build cache, and other builds use it",
 			f.Path())
 	}
-	a.options.Note(fmt.Sprintf("%s: this build has one with a cache of its own in %s, which stays on the disk until "+
-		"it was not used for a week", reason, beside.Path()))
+	a.options.Note(fmt.Sprintf("%s: this build has one with a cache of its own in %s. After a week without use, the "+
+		"next daemon that starts in %s removes it", reason, beside.Path(), f.Path()))
 	return a.acquireIn(ctx, beside)
 }
 
 // lockBeside takes besideLockFile for a client.
-func (a acquisition) lockBeside(ctx context.Context, f daemonFolder) (*os.File, error) {
+func (a *acquisition) lockBeside(ctx context.Context, f daemonFolder) (*os.File, error) {
 	ctx, stop := a.withLimit(ctx, f)
 	defer stop()
 	return openAndLock(ctx, f, besideLockFile, unix.LOCK_SH)
 }
 
-// renameUnused renames the folders of daemons beside this one that nobody has used for besideLifetime. removeReplaced
+// renameUnused renames the folders of daemons beside this one that nobody has used for besideLifetime. removeRenamed
 // removes them. A client that looks for such a folder at the same time keeps all of them for the next keeper.
 func (k keeper) renameUnused() error {
 	lock, err := openLock(k.daemonFolder, besideLockFile)

@@ -28,15 +28,16 @@ func setLastUse(t *testing.T, dir string, age time.Duration) {
 	}
 }
 
-// The folder of a daemon that ran beside another one is removed when nobody has used it for a week. The folder of a
-// daemon that runs stays, and so does what somebody else put there.
+// The folder of a daemon that ran beside another one goes when nobody has used it for a week and the next daemon
+// starts there. The folder of a daemon that runs stays, and so does what somebody else put there.
 func TestUnusedFolderBesideIsRemoved(t *testing.T) {
 	t.Parallel()
 	dir := newDaemonFolder(t)
 	other := startClient(t, dir, 100*time.Millisecond, otherVersionPath(t))
 	other.endpoint(t)
 	running, lines := acquire(t, daemon.Options{Dir: dir, Idle: time.Second})
-	wantTexts(t, strings.Join(lines, "\n"), "which stays on the disk until it was not used for a week")
+	wantTexts(t, strings.Join(lines, "\n"),
+		". After a week without use, the next daemon that starts in "+dir+" removes it")
 	mustRun(t, running.Endpoint(), "true")
 	beside := filepath.Dir(strings.TrimPrefix(running.Endpoint(), "unix://"))
 	const old = 8 * 24 * time.Hour

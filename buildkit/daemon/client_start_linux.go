@@ -13,9 +13,6 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
 )
 
-// slowStart is after how long a client says why the start takes long.
-const slowStart = 2 * time.Second
-
 // startDaemon starts a keeper, passes it the alive lock and returns when its daemon is ready.
 func (c client) startDaemon(ctx context.Context, aliveLock *os.File) error {
 	err := errors.Join(checkState(c.daemonFolder), c.giveUpReserveIfFull())
@@ -115,7 +112,6 @@ func (c client) keeperCommand(arguments ...string) ([]string, error) {
 func (c client) waitUntilReady(ctx context.Context, exited <-chan struct{}) error {
 	tick := time.NewTicker(startPoll)
 	defer tick.Stop()
-	slow := time.After(slowStart)
 	for {
 		switch answer, err := compareDaemon(ctx, c.setup); {
 		case err != nil:
@@ -131,11 +127,6 @@ func (c client) waitUntilReady(ctx context.Context, exited <-chan struct{}) erro
 		}
 		select {
 		case <-tick.C:
-		case <-slow:
-			if c.isBeingChecked() {
-				c.options.Note(fmt.Sprintf("checking the build cache in %s because a build met damage in it: "+
-					"this takes %s at most", c.Path(), reportLimit))
-			}
 		case <-ctx.Done():
 			return startError(c.daemonFolder, context.Cause(ctx))
 		case <-exited:

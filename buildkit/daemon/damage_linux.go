@@ -33,7 +33,7 @@ const (
 const warningPrefix = "warning: "
 
 // How long the check of all databases may take: 100 MB take about a second. A build that met damage is worth a longer
-// wait. While the keeper checks its report, Acquire waits longer than Options.Limit.
+// wait. While the keeper checks its report, Acquire waits longer than Options.Limit, and its note says "a minute".
 const (
 	databaseLimit = 10 * time.Second
 	reportLimit   = time.Minute
@@ -115,8 +115,11 @@ func (k keeper) repairState(signals <-chan os.Signal) (repaired bool, err error)
 // removeDatabase removes a damaged database that BuildKit makes again.
 func (k keeper) removeDatabase(name, reason string) error {
 	path := filepath.Join(rootFolder, name)
+	if err := k.Remove(path); err != nil {
+		return fmt.Errorf("%s is damaged (%s): %w", k.path(path), reason, err)
+	}
 	k.note(warningPrefix+"%s was damaged (%s), so it was removed: some steps run again", k.path(path), reason)
-	return k.Remove(path)
+	return nil
 }
 
 // keepReport keeps the report of damage for the next keeper, and lets clients join the daemon meanwhile.

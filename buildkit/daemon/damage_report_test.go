@@ -103,7 +103,7 @@ func TestReportStaysUntilTheStateIsChecked(t *testing.T) {
 	first := <-result
 	must(t, first.err)
 	wantTexts(t, first.lines,
-		"checking the build cache in "+dir+" because a build met damage in it: this takes 1m0s at most",
+		"checking the build cache in "+dir+" because a build met damage in it: this takes a minute at most",
 		"a build met damage in the build cache in "+dir+", and it could not be checked (cache.db: signal: killed)",
 		"If builds fail, remove "+dir+"/root while no build runs")
 	wantFiles(t, dir, map[string]bool{"damaged": false, "unchecked": true, "root-damaged": false})

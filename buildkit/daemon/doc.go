@@ -10,7 +10,8 @@
 //	compareDaemon compares a daemon with the one that this client would start (identity_linux.go, dial_linux.go)
 //	stopDaemon    stops a daemon of another version or configuration         (earlier_linux.go)
 //	killDaemon    kills a daemon that does not answer                        (earlier_linux.go)
-//	renameUnused  removes the folders of unused daemons beside another       (beside_linux.go)
+//	renameUnused  renames the folders of unused daemons beside another       (beside_linux.go)
+//	startRemoval  removes folders that were renamed, and the rest of a damaged state (aside_linux.go)
 //	checkMachine  finds what the machine lacks                               (machine_linux.go, binaries_linux.go)
 //	checkNamespace tries the user namespace of an ordinary user              (namespace_linux.go, mode_linux.go)
 //	RunRole       runs the keeper, which starts and stops the daemon         (keeper_linux.go, daemon_linux.go)
@@ -47,8 +48,8 @@
 // A client joins a daemon if the daemon's configuration is, but for the sizes of the cache, what this client would
 // write. The configuration begins with the digests of the programs. The client stops a daemon of another version or
 // configuration if nobody holds a lease on it. If somebody does, the client uses a second daemon, in a folder below the
-// first one's, which is removed when it was not used for a week. The process that answers on the socket has to belong
-// to root or this user, and to have alive.lock open.
+// first one's, which the next daemon that starts in the first one's folder removes after a week without use. The
+// process that answers on the socket has to belong to root or this user, and to have alive.lock open.
 //
 // A client logs which daemon it took and why (Options.Log). The keeper outlives the clients, and logs to debug.log in
 // the folder: when the daemon stopped, for example, and why.

@@ -57,7 +57,10 @@ func (e *earlierDaemon) joinOrStop(ctx context.Context) (canJoin bool, err error
 			return false, nil
 		}
 		e.client.options.Note("stopped the embedded BuildKit daemon of another version or configuration in " + f.Path())
-	case !e.killAt.IsZero() && time.Now().After(e.killAt) && !f.isBeingChecked():
+	case e.killAt.IsZero(): // the kill was sent
+	case f.isBeingChecked(): // the daemon starts only after the check
+		e.killAt = time.Now().Add(e.client.options.Limit / 3)
+	case time.Now().After(e.killAt):
 		e.killAt = time.Time{}
 		e.client.logWithPIDs(ctx, "daemon hangs", "waited", e.client.options.Limit/3)
 		return false, killDaemon(ctx, f, e.clientsLock)

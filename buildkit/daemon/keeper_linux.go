@@ -121,7 +121,7 @@ func (k keeper) keep(aliveLock *os.File) error {
 	if err := k.Write(runningFile, nil); err != nil {
 		return err
 	}
-	defer k.trimAside()()
+	defer k.startRemoval()()
 	if err := k.makeReserve(); err != nil {
 		k.log.Debug("no reserve made", "reason", err)
 	}
@@ -149,6 +149,10 @@ func (k keeper) keepWithNetwork(aliveLock *os.File, signals <-chan os.Signal) er
 	if !errors.Is(err, errDaemonExited) || !k.isAwaited() {
 		return err
 	}
+	// Clients see the check by the missing PID of the daemon: see isBeingChecked.
+	if errWrite := k.writePIDs(os.Getpid(), 0); errWrite != nil {
+		return errors.Join(err, errWrite)
+	}
 	repaired, errRepair := k.repairState(signals)
 	if errRepair != nil || !repaired {
 		return errors.Join(err, errRepair)
@@ -156,7 +160,7 @@ func (k keeper) keepWithNetwork(aliveLock *os.File, signals <-chan os.Signal) er
 	if err := errors.Join(k.Remove(exitReasonFile), emptyTempFolder(k.daemonFolder)); err != nil {
 		return err
 	}
-	defer k.trimAside()()
+	defer k.startRemoval()()
 	return k.runDaemon(aliveLock, signals, stepRelay)
 }
 
