@@ -26,6 +26,10 @@ const (
 
 	// askAfter is the part of the silence after which a daemon is asked for a sign of life.
 	askAfter = 1. / 3
+
+	// freezeAfter is the part of the silence after which a daemon that gives a sign of life again was frozen, or this
+	// process was paused.
+	freezeAfter = 2. / 3
 )
 
 // errSolveEnded ends a daemonWatch.
@@ -42,6 +46,7 @@ type daemonWatch struct {
 	end     context.CancelCauseFunc
 	log     *slog.Logger
 	heard   atomic.Int64 // nanoseconds since began
+	thawed  atomic.Int64 // the same, of the first sign of life after the last freeze; 0: there was none
 	began   time.Time
 }
 
@@ -113,10 +118,19 @@ func (w *daemonWatch) ask(ctx context.Context, limit time.Duration) bool {
 	return true
 }
 
-// isAlive asks the daemon for a sign of life, and reports whether it gives any within a third of the silence.
-func (w *daemonWatch) isAlive(ctx context.Context) bool {
-	before := w.heard.Load()
-	return w.ask(ctx, time.Duration(float64(w.silence)*askAfter)) || w.heard.Load() > before
+// isAlive asks the daemon for a sign of life, and reports whether it gives any within a third of the silence. since is
+// when its signs of life began to come without a freeze.
+//
+// A proxy may refuse the question at once. The daemon is alive then if its last sign of life is no older.
+func (w *daemonWatch) isAlive(ctx context.Context) (since time.Time, ok bool) {
+	limit := time.Duration(float64(w.silence) * askAfter)
+	before, began := w.heard.Load(), time.Now()
+	if ok = w.ask(ctx, limit); ok {
+		w.note()
+	}
+	isRefused := !ok && ctx.Err() == nil && time.Since(began) < limit
+	ok = ok || w.heard.Load() > before || isRefused && w.silent() < limit
+	return w.began.Add(time.Duration(w.thawed.Load())), ok
 }
 
 // silent returns for how long the daemon has given no sign of life.
@@ -125,7 +139,13 @@ func (w *daemonWatch) silent() time.Duration {
 }
 
 // note notes a sign of life.
-func (w *daemonWatch) note() { w.heard.Store(int64(time.Since(w.began))) }
+func (w *daemonWatch) note() {
+	now := time.Since(w.began)
+	before := time.Duration(w.heard.Swap(int64(now)))
+	if now-before > time.Duration(float64(w.silence)*freezeAfter) {
+		w.thawed.Store(int64(now))
+	}
+}
 
 // dialer returns what connects the session to the daemon. All that the daemon sends there is a sign of life.
 func (w *daemonWatch) dialer() session.Dialer {

@@ -18,6 +18,7 @@ import (
 type askedDaemon struct {
 	controlapi.ControlClient
 	frozen bool
+	refuse bool // a proxy refuses the questions
 	asked  atomic.Int64
 }
 
@@ -29,6 +30,9 @@ func (d *askedDaemon) Info(
 	if d.frozen {
 		<-ctx.Done()
 		return nil, status.FromContextError(ctx.Err()).Err()
+	}
+	if d.refuse {
+		return nil, status.Error(codes.Unavailable, "no such route")
 	}
 	return nil, status.Error(codes.Unimplemented, "an answer, too")
 }
@@ -56,5 +60,43 @@ func TestAPauseIsNoSilence(t *testing.T) {
 				t.Errorf("lost: %t, after %d questions", isLost, daemon.asked.Load())
 			}
 		})
+	}
+}
+
+// A daemon is alive if it answers. It also is if a proxy refuses the question and its session gave a sign of life.
+func TestADaemonIsAliveBehindAProxyThatRefusesQuestions(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		daemon *askedDaemon
+		silent time.Duration
+		want   bool
+	}{
+		"it answers":           {daemon: &askedDaemon{}, silent: time.Hour, want: true},
+		"refused":              {daemon: &askedDaemon{refuse: true}, want: true},
+		"refused and silent":   {daemon: &askedDaemon{refuse: true}, silent: time.Hour},
+		"it has just frozen":   {daemon: &askedDaemon{frozen: true}},
+		"it froze an hour ago": {daemon: &askedDaemon{frozen: true}, silent: time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := &daemonWatch{silence: 3 * time.Second, api: c.daemon, began: time.Now().Add(-c.silent)}
+			if _, ok := w.isAlive(t.Context()); ok != c.want {
+				t.Errorf("alive: %t, want %t", ok, c.want)
+			}
+		})
+	}
+}
+
+// After a freeze, a daemon is alive since its first sign of life.
+func TestAThawedDaemonIsAliveSinceItsThaw(t *testing.T) {
+	t.Parallel()
+	w := &daemonWatch{silence: time.Minute, api: &askedDaemon{}, began: time.Now().Add(-time.Hour)}
+	asked := time.Now()
+	thaw, ok := w.isAlive(t.Context())
+	if !ok || thaw.Before(asked) {
+		t.Errorf("alive: %t, since %s before the question", ok, asked.Sub(thaw))
+	}
+	if since, ok := w.isAlive(t.Context()); !ok || !since.Equal(thaw) {
+		t.Errorf("alive: %t, since %s after the thaw", ok, since.Sub(thaw))
 	}
 }

@@ -196,8 +196,8 @@ func TestASolveDoesNotOutliveItsSession(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
 	defer stop()
 	_, err = buildkit.Solve(ctx, daemon, plan, in, buildkit.Access{Credentials: noCredentials}, func(buildkit.Event) {})
-	if lost, ok := errors.AsType[*buildkit.LostDaemonError](err); !ok || lost.Silent {
-		t.Errorf("got %v, want a *LostDaemonError", err)
+	if lost, ok := errors.AsType[*buildkit.LostDaemonError](err); !ok || !lost.SessionEnded {
+		t.Errorf("got %v, want a *LostDaemonError of a session that ended", err)
 	}
 }
 

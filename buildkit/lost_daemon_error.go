@@ -8,11 +8,13 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// LostDaemonError is a daemon that ended, froze or became unreachable during a build.
+// LostDaemonError is a daemon that ended, froze, became unreachable or ended its session during a build.
 type LostDaemonError struct {
 	Silent bool          // it gives no sign of life; else the connection to it ended
 	Limit  time.Duration // for how long it gave none; 0 if that is not known
 	Text   string        // why the connection ended; "" if it just ended
+
+	SessionEnded bool // only the session of the build ended: the daemon answers
 }
 
 // Error says what happened to the daemon.
@@ -22,6 +24,8 @@ func (e *LostDaemonError) Error() string {
 		return fmt.Sprintf("the daemon has given no sign of life for %s", e.Limit.Round(time.Second))
 	case e.Silent:
 		return "the daemon gives no sign of life"
+	case e.SessionEnded:
+		return "the session with the daemon ended, although the daemon answers"
 	case e.Text == "":
 		return "the daemon ended, or the connection to it did"
 	}

@@ -25,6 +25,10 @@ func TestLostDaemonErrors(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", text, got, want)
 		}
 	}
+	ended := &LostDaemonError{SessionEnded: true}
+	if got := ended.Error(); got != "the session with the daemon ended, although the daemon answers" {
+		t.Errorf("got %q", got)
+	}
 	silent := &LostDaemonError{Silent: true, Limit: 45*time.Second + time.Millisecond}
 	if got := silent.Error(); got != "the daemon has given no sign of life for 45s" {
 		t.Errorf("got %q", got)

@@ -72,6 +72,9 @@ const sessionGrace = 2 * time.Second
 //
 // A daemon waits for a session without end. If the connection ends before the solve has begun, gRPC sends the solve on
 // a new connection, and the session is lost. So a solve does not outlive its session.
+//
+// A daemon also closes a session whose health checks fail, such as that of a process that is paused. So the daemon is
+// asked before the error says that it is lost.
 func (s *solve) runSession(
 	ctx context.Context, c *client.Client, opt client.SolveOpt, watch *daemonWatch, status chan *client.SolveStatus,
 ) (*client.SolveResponse, error) {
@@ -100,7 +103,7 @@ func (s *solve) runSession(
 		defer close(ended)
 		err := own.Run(context.WithoutCancel(ctx), watch.dialer())
 		if err == nil && pause(ctx, sessionGrace) {
-			err = &LostDaemonError{}
+			err = &LostDaemonError{SessionEnded: watch.ask(ctx, time.Duration(float64(watch.silence)*askAfter))}
 		}
 		fail(err)
 	})

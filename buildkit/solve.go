@@ -183,7 +183,7 @@ func (s *solve) run(
 	})
 	stopWatchdog := closeAfterGrace(ctx, c)
 	alive := newDaemonWatch(c, access, watch.end, s.log)
-	watch.isDaemonAlive = func() bool { return alive.isAlive(ctx) }
+	watch.isDaemonAlive = func() (time.Time, bool) { return alive.isAlive(ctx) }
 	stopAlive := alive.start(ctx)
 	response, err := s.runSession(ctx, c, opt, alive, status)
 	<-drained

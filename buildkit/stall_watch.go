@@ -40,7 +40,9 @@ const (
 //
 // The registry is blamed only if the daemon is alive. A daemonWatch ends the solve of a daemon that is not.
 type stallWatch struct {
-	isDaemonAlive func() bool // may take seconds; nil: it is
+	// isDaemonAlive tells whether the daemon is alive, and since when it has given signs of life without a gap. It may
+	// take seconds; nil: it is.
+	isDaemonAlive func() (since time.Time, ok bool)
 
 	timeout      time.Duration
 	bytesWritten func() (bytes int64, ok bool)
@@ -176,18 +178,29 @@ func (w *stallWatch) check(key activityKey, a *activity) {
 	if !w.isStalled(key, a) {
 		return
 	}
-	isAlive := w.isDaemonAlive == nil || w.isDaemonAlive()
+	since, isAlive := time.Time{}, true
+	if w.isDaemonAlive != nil {
+		since, isAlive = w.isDaemonAlive()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	switch {
-	case w.activities[key] != a: // it has ended meanwhile
-	case isAlive:
-		w.log.Debug("stalled", "what", key.id, "idle", time.Since(a.progressed), "limit", a.limit)
-		w.end(a.stallError(a.limit))
-	default:
-		w.log.Debug("stalled, and the daemon gives no sign of life", "what", key.id)
-		a.timer.Reset(w.timeout / checksPerTimeout)
+	if w.activities[key] != a {
+		return // it has ended meanwhile
 	}
+	switch {
+	case !isAlive:
+		w.log.Debug("stalled, and the daemon gives no sign of life", "what", key.id)
+		a.progressed = time.Now()
+	case since.After(a.progressed): // a frozen daemon has taken nothing from the registry
+		a.progressed = since
+	}
+	// The daemon may have made progress while it was asked.
+	if idle := w.idle(a); idle >= a.limit {
+		w.log.Debug("stalled", "what", key.id, "idle", idle, "limit", a.limit)
+		w.end(a.stallError(a.limit))
+		return
+	}
+	a.timer.Reset(w.timeout / checksPerTimeout)
 }
 
 // isStalled reports whether an activity has made no progress for too long. If it has not, it is checked again later.
@@ -197,21 +210,25 @@ func (w *stallWatch) isStalled(key activityKey, a *activity) bool {
 	if w.activities[key] != a {
 		return false // it has just ended
 	}
-	limit := w.timeout
-	switch {
-	case a.large:
-		limit = w.limitByBytes(a, uncountedFactor)
-	case a.fetch != nil:
-		limit = w.limitByBytes(a, layerFactor)
-	}
-	idle := time.Since(a.progressed)
-	if idle >= limit {
-		a.limit = limit
+	idle := w.idle(a)
+	if idle >= a.limit {
 		return true
 	}
-	if idle >= limit/2 {
-		w.log.Debug("no progress", "what", key.id, "idle", idle, "limit", limit)
+	if idle >= a.limit/2 {
+		w.log.Debug("no progress", "what", key.id, "idle", idle, "limit", a.limit)
 	}
 	a.timer.Reset(w.timeout / checksPerTimeout)
 	return false
+}
+
+// idle returns for how long an activity has made no progress. It counts the daemon's bytes and sets the limit.
+func (w *stallWatch) idle(a *activity) time.Duration {
+	a.limit = w.timeout
+	switch {
+	case a.large:
+		a.limit = w.limitByBytes(a, uncountedFactor)
+	case a.fetch != nil:
+		a.limit = w.limitByBytes(a, layerFactor)
+	}
+	return time.Since(a.progressed)
 }

@@ -10,9 +10,19 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
 )
 
+// sessionRemedy says what to do about a session that ended before the build.
+const sessionRemedy = "This machine may have been paused, or its connection to the builder was too slow for the " +
+	"health checks of the daemon: run pulumi up again"
+
 // explainLost adds to the error about a builder that was lost during a build where to look.
 func explainLost(on builder, err error) error {
-	if on.isEmbedded() || !errors.As(err, new(*buildkit.LostDaemonError)) { // explainNetwork knows why it ended
+	lost, ok := errors.AsType[*buildkit.LostDaemonError](err)
+	switch {
+	case !ok:
+		return err
+	case lost.SessionEnded:
+		return fmt.Errorf("%w. %s", err, sessionRemedy)
+	case on.isEmbedded(): // explainNetwork knows why it ended
 		return err
 	}
 	return fmt.Errorf("%w. %s", err, lostRemedy(on))
