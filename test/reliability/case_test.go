@@ -70,8 +70,12 @@ func (w *world) ready(ctx context.Context, s scenario) error {
 		if err != nil {
 			return err
 		}
-		if out, err := w.run(ctx, earlier.command, program); err != nil || out.err != nil {
-			return fmt.Errorf("%s: before the last command: %w, %w: %s", s.name, err, out.err, out.log)
+		out, err := w.run(ctx, earlier.command, program)
+		if err != nil {
+			return fmt.Errorf("%s: before the last command: %w", s.name, err)
+		}
+		if out.err != nil {
+			return &quietError{scenario: s.name, broken: []string{"it fails before the last command: " + describe(out)}}
 		}
 	}
 	before, err := w.tags(ctx)
@@ -97,13 +101,24 @@ func (w *world) ready(ctx context.Context, s scenario) error {
 // runQuiet runs the last command of the scenario without a fault and notes the events of each point.
 func (w *world) runQuiet(ctx context.Context, s scenario) error {
 	r, err := w.meet(ctx, s, testCase{scenario: s.name})
-	if err == nil && len(r.broken) > 0 {
-		err = errors.New(strings.Join(r.broken, "\n  "))
-	}
 	if err != nil {
 		return fmt.Errorf("%s, without a fault: %w", s.name, err)
 	}
+	if len(r.broken) > 0 {
+		return &quietError{scenario: s.name, broken: r.broken}
+	}
 	return nil
+}
+
+// quietError is a scenario that breaks promises without a fault. It is no failure of the harness.
+type quietError struct {
+	scenario string
+	broken   []string
+}
+
+// Error lists the broken promises.
+func (e *quietError) Error() string {
+	return e.scenario + ", without a fault: " + strings.Join(e.broken, "\n  ")
 }
 
 // result is what happened in a case.

@@ -14,7 +14,7 @@ import (
 )
 
 // readFinished returns the lines of the cases that an earlier run has finished without a violation.
-func readFinished(t *testing.T) map[string]bool {
+func readFinished(t testing.TB) map[string]bool {
 	t.Helper()
 	done := map[string]bool{}
 	if *finished == "" {

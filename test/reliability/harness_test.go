@@ -19,7 +19,7 @@ import (
 
 // harness runs batches of cases and collects their results.
 type harness struct {
-	t        *testing.T
+	t        testing.TB
 	programs string
 	log      *os.File  // of finished cases; nil: they are not kept
 	end      time.Time // after which no case begins; zero: never
@@ -42,9 +42,12 @@ func (h *harness) work(batches []batch) {
 		running.Go(func() {
 			w := &worker{harness: h, worlds: map[kind]*world{}}
 			for b, ok := q.take(); ok; b, ok = q.take() {
-				if b.cases == nil {
+				switch {
+				case h.isOver():
+					h.noteUnbegun(b)
+				case b.cases == nil:
 					q.put(w.expand(b).split())
-				} else {
+				default:
 					w.runBatch(b)
 				}
 				q.end()
@@ -67,13 +70,13 @@ type worker struct {
 func (w *worker) expand(b batch) batch {
 	s, err := scenarioNamed(b.scenario)
 	if err == nil {
-		err = w.try(func(ctx context.Context) error {
+		err = w.try(b.batchName(), func(ctx context.Context) error {
 			ready, err := w.world(ctx, b.kind, s)
 			if err == nil {
 				b.cases = w.casesOf(ready, s)
 			}
 			return err
-		}, b.kind)
+		})
 	}
 	if err != nil {
 		w.reportFailure(b.batchName(), fmt.Errorf("no case ran: %w", err))
@@ -90,10 +93,11 @@ func (w *worker) runBatch(b batch) {
 	}
 	for _, c := range b.cases {
 		if w.isOver() {
+			w.noteUnbegun(b)
 			return
 		}
 		var r result
-		err := w.try(func(ctx context.Context) error {
+		err := w.try(b.batchName(), func(ctx context.Context) error {
 			ready, err := w.world(ctx, b.kind, s)
 			if err != nil {
 				return err
@@ -106,7 +110,7 @@ func (w *worker) runBatch(b batch) {
 			}
 			r.took = time.Since(began)
 			return err
-		}, b.kind)
+		})
 		w.report(b.batchName(), c, r, err)
 	}
 }
@@ -114,16 +118,17 @@ func (w *worker) runBatch(b batch) {
 // isOver tells whether no case begins any more.
 func (h *harness) isOver() bool { return !h.end.IsZero() && time.Now().After(h.end) }
 
-// try calls f until it succeeds, as often as tries says. After each failure, which is one of the harness, the worker
+// try calls f for a batch until it succeeds, as often as tries says. After each failure, which try notes, the worker
 // gets a new world of the kind.
-func (w *worker) try(f func(context.Context) error, k kind) (err error) {
+func (w *worker) try(name batchName, f func(context.Context) error) (err error) {
 	for range tries {
 		var failed error
 		if failed = callWithin(caseLimit, f); failed == nil {
 			return nil
 		}
+		w.noteFailure(name, failed)
 		err = errors.Join(err, failed)
-		w.drop(k)
+		w.drop(name.kind)
 	}
 	return err
 }

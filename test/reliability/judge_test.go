@@ -65,7 +65,7 @@ func (j *judge) afterFault(out outcome) {
 }
 
 // afterRepeat judges the world after the next command, without a fault. held are the blobs before it.
-func (j *judge) afterRepeat(first, second outcome, held map[string]bool) {
+func (j *judge) afterRepeat(first, second outcome, held map[repositoryBlob]bool) {
 	if second.err != nil {
 		j.violate("the next command succeeds", "%v", second.err)
 		return

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +23,7 @@ type requestLine struct {
 	method, path string
 	hasBody      bool
 	daemons      bool // the daemon sent it, not the plugin
+	answered     bool // the registry's answer reached the client
 	time         time.Time
 }
 
@@ -46,7 +46,7 @@ type registryPoint struct {
 	active atomic.Int32 // requests under way
 
 	mu    sync.Mutex
-	lines []requestLine
+	lines []*requestLine
 	at    int // from 1; 0: no request fails
 	fault string
 	hit   *requestLine // what the fault met
@@ -101,7 +101,11 @@ func (p *registryPoint) Events() []string {
 func (p *registryPoint) requests() []requestLine {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.lines)
+	lines := make([]requestLine, 0, len(p.lines))
+	for _, line := range p.lines {
+		lines = append(lines, *line)
+	}
+	return lines
 }
 
 // Hit describes the request that the fault met. It returns "" if the fault met none.
@@ -128,7 +132,7 @@ func (p *registryPoint) awaitIdle(ctx context.Context, calm time.Duration) error
 }
 
 func (p *registryPoint) handle(w http.ResponseWriter, r *http.Request) {
-	line := requestLine{
+	line := &requestLine{
 		method: r.Method, path: shortPath(r.URL), hasBody: r.ContentLength != 0,
 		daemons: !strings.HasPrefix(r.UserAgent(), "pulumi-buildkit"), time: time.Now(),
 	}
@@ -138,7 +142,7 @@ func (p *registryPoint) handle(w http.ResponseWriter, r *http.Request) {
 	p.lines = append(p.lines, line)
 	met := len(p.lines) == p.at
 	if met {
-		p.hit = &line
+		p.hit = line
 	}
 	fault := p.fault
 	p.mu.Unlock()
@@ -147,6 +151,9 @@ func (p *registryPoint) handle(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.forward(w, r)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	line.answered = r.Context().Err() == nil
 }
 
 // forward sends the request to the real registry and passes the answer on.

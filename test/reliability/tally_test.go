@@ -3,6 +3,7 @@
 package reliability
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -26,7 +27,10 @@ type tally struct {
 	missed   int // there was nothing for the fault to meet
 	survived int // the command succeeded in spite of the fault
 	broke    int // a promise is broken
-	failed   int // the harness failed
+	failed   int // the harness failed in all tries
+	retried  int // the harness failed in one try
+	quiet    int // a promise is broken without a fault, in one try
+	unbegun  int // batches that did not begin before the limit
 }
 
 // add adds the counts of another tally.
@@ -39,6 +43,9 @@ func (n *tally) add(other tally) {
 	n.survived += other.survived
 	n.broke += other.broke
 	n.failed += other.failed
+	n.retried += other.retried
+	n.quiet += other.quiet
+	n.unbegun += other.unbegun
 }
 
 // tallyOf returns the tally of a name.
@@ -63,6 +70,27 @@ func (h *harness) noteCases(name batchName, events, cases, finished int) {
 	defer h.mu.Unlock()
 	n := h.tallyOf(name)
 	n.events, n.cases, n.finished = events, cases, finished
+}
+
+// noteUnbegun counts a batch that did not begin before the limit.
+func (h *harness) noteUnbegun(b batch) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.tallyOf(b.batchName()).unbegun++
+}
+
+// noteFailure counts and logs a try that failed. A broken promise without a fault fails the test.
+func (h *harness) noteFailure(name batchName, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := h.tallyOf(name)
+	if errors.As(err, new(*quietError)) {
+		n.quiet++
+		h.t.Errorf("%s: %v", name.kind, err)
+		return
+	}
+	n.retried++
+	h.t.Logf("%s %s: the harness failed in one try: %v", name.kind, name.scenario, err)
 }
 
 // reportFailure reports that the harness could not run cases.
@@ -155,9 +183,28 @@ func (h *harness) table() string {
 	sum := h.total()
 	line("all", "", sum)
 	if h.isOver() {
-		fmt.Fprintf(&b, "\nThe run was stopped after %s.\n", *limit)
+		fmt.Fprintf(&b, "\nThe run was stopped after %s. %s\n", *limit, h.unbegun())
 	}
-	fmt.Fprintf(&b, "\nThe command survived the fault in %d of %d cases. The harness failed in %d.\n", sum.survived,
-		sum.count, sum.failed)
+	fmt.Fprintf(&b, "\nThe command survived the fault in %d of %d cases. The harness failed in %d, and in %d tries. "+
+		"Promises were broken without a fault in %d tries.\n",
+		sum.survived, sum.count, sum.failed, sum.retried, sum.quiet)
 	return b.String()
+}
+
+// unbegun says which scenarios have cases that did not begin, and which were not even counted.
+func (h *harness) unbegun() string {
+	var partly, uncounted []string
+	for _, k := range kinds {
+		for _, s := range scenarios {
+			name := string(k) + " " + s.name
+			switch n := h.tallyOf(batchName{k, s.name}); {
+			case n.unbegun > 0 && n.cases > 0:
+				partly = append(partly, name)
+			case n.unbegun > 0:
+				uncounted = append(uncounted, name)
+			}
+		}
+	}
+	return fmt.Sprintf("Scenarios with cases that did not begin: %q. Scenarios that were not counted: %q.", partly,
+		uncounted)
 }

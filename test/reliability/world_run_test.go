@@ -165,13 +165,18 @@ func (w *world) tags(ctx context.Context) (map[string]string, error) {
 	return found, nil
 }
 
-// blobs returns the blobs that the repository app has.
-func (w *world) blobs() map[string]bool {
-	found := map[string]bool{}
-	entries, _ := os.ReadDir(filepath.Join(w.registry.Dir(),
-		"data/docker/registry/v2/repositories/app/_layers/sha256"))
-	for _, entry := range entries {
-		found["sha256:"+entry.Name()[:8]+"…"] = true
+// repositoryBlob is a blob of a repository, with a short digest.
+type repositoryBlob struct{ repository, digest string }
+
+// blobs returns the blobs that the repositories of a command have: those of the image and of the cache.
+func (w *world) blobs() map[repositoryBlob]bool {
+	found := map[repositoryBlob]bool{}
+	for _, repository := range []string{"app", "cache"} {
+		entries, _ := os.ReadDir(filepath.Join(w.registry.Dir(),
+			"data/docker/registry/v2/repositories", repository, "_layers/sha256"))
+		for _, entry := range entries {
+			found[repositoryBlob{repository, "sha256:" + entry.Name()[:8] + "…"}] = true
+		}
 	}
 	return found
 }
