@@ -15,6 +15,11 @@ import (
 // returnLimit is how long a builder that was lost may take to come back: something may be restarting it.
 const returnLimit = 20 * time.Second
 
+// lossAge is how old the answers of the other nodes may be after a node was lost: what ended it may have ended them.
+//
+// Many images lose one node at about the same time. They ask the others once.
+const lossAge = 5 * time.Second
+
 // runAgain runs the job once more after its builder was lost, or after the builder's cache was found damaged. err is
 // the error of the first run.
 //
@@ -26,6 +31,7 @@ func (j imageJob) runAgain(ctx context.Context, lost node, err error) (buildkit.
 		lost.release()
 	}
 	j.settings.nodes.forget(lost.candidateName)
+	j.settings.nodes.forgetOld(lossAge)
 	nodes, errAgain := j.findAgain(ctx)
 	j.endTurn()
 	j.endTurn = nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
@@ -25,9 +26,12 @@ type nodeAnswers struct {
 // nodeAnswer is what a node has answered. Those who ask at the same time wait for one answer.
 type nodeAnswer struct {
 	turn   chan struct{} // of capacity 1: who holds it may ask
+	at     time.Time
 	until  time.Time
 	served buildkit.Served
 	err    error
+
+	oldest atomic.Pointer[time.Time] // an earlier answer does not hold; nil: any holds
 }
 
 // of returns the place for the answer of a node.
@@ -53,6 +57,24 @@ func (a *nodeAnswers) forget(names ...string) {
 	}
 }
 
+// forgetOld drops the answers that are older than age. It keeps that a node did not answer, so that nobody waits for that
+// one again.
+func (a *nodeAnswers) forgetOld(age time.Duration) {
+	oldest := time.Now().Add(-age)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, answer := range a.known {
+		answer.oldest.Store(&oldest)
+	}
+}
+
+// holds tells whether the answer still counts. The caller has the turn.
+func (a *nodeAnswer) holds() bool {
+	oldest := a.oldest.Load()
+	isOld := oldest != nil && a.err == nil && a.at.Before(*oldest)
+	return time.Now().Before(a.until) && !isOld
+}
+
 // ask returns what the daemon of a candidate serves. It asks once in the lifetime of an answer.
 func (a *nodeAnswer) ask(ctx context.Context, c candidate) (buildkit.Served, error) {
 	select {
@@ -61,7 +83,7 @@ func (a *nodeAnswer) ask(ctx context.Context, c candidate) (buildkit.Served, err
 	case <-ctx.Done():
 		return buildkit.Served{}, context.Cause(ctx)
 	}
-	if time.Now().Before(a.until) {
+	if a.holds() {
 		return a.served, a.err
 	}
 	a.served, a.err = askNode(ctx, c)
@@ -72,7 +94,8 @@ func (a *nodeAnswer) ask(ctx context.Context, c candidate) (buildkit.Served, err
 	if a.err != nil {
 		lifetime = absenceLifetime
 	}
-	a.until = time.Now().Add(lifetime)
+	a.at = time.Now()
+	a.until = a.at.Add(lifetime)
 	return a.served, a.err
 }
 

@@ -43,36 +43,75 @@ func TestNodesAreAskedOnce(t *testing.T) {
 	}
 }
 
-// One node has ended since it answered. The others are not asked again, and take its work.
-func TestOnlyTheLostNodeIsAskedAgain(t *testing.T) {
-	t.Parallel()
-	var connections [3]atomic.Int32
-	f := &builderFinder{
+// answeredNodes returns a finder of builders whose nodes have answered an hour ago, and these nodes. A node in gone
+// refuses connections now. connections counts those to each node.
+func answeredNodes(gone string, nodes ...measured) (f *builderFinder, all []candidate, connections []atomic.Int32) {
+	f = &builderFinder{
 		answers: &nodeAnswers{}, log: slog.New(slog.DiscardHandler), begin: func(string) func() { return func() {} },
 		platforms: []string{"linux/amd64", "linux/arm64"}, sayOnce: func(string) {}, warnOnce: func(string) {},
 	}
-	var all []candidate
-	for i, m := range []measured{candidateWith("a", x86), candidateWith("b", arm), candidateWith("c", arm)} {
+	connections = make([]atomic.Int32, len(nodes))
+	for i, m := range nodes {
 		m.connect = func(context.Context) (builder, error) {
-			if connections[i].Add(1); m.name == "b" {
+			if connections[i].Add(1); strings.Contains(gone, m.name) {
 				return builder{}, errors.New("refused")
 			}
 			return builder{endpoint: "tcp://" + m.name + ":1", release: func() {}}, nil
 		}
 		answer := f.answers.of(m.name)
-		answer.served, answer.until = m.served, time.Now().Add(time.Hour)
+		answer.served, answer.at, answer.until = m.served, time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
 		all = append(all, m.candidate)
 	}
-	nodes, err := f.spread(t.Context(), all, "the test names them")
-	if err != nil {
-		t.Fatal(err)
+	return f, all, connections
+}
+
+// Nodes have ended since they answered. The others are not asked again, and take their work.
+func TestOnlyLostNodesAreAskedAgain(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		gone, want string
+		asked      []int32
+	}{
+		{"b", "c", []int32{2, 2, 1, 0}}, // a was connected to before b failed
+		{"bc", "d", []int32{3, 2, 2, 1}},
+	} {
+		f, all, connections := answeredNodes(test.gone, candidateWith("a", x86), candidateWith("b", arm),
+			candidateWith("c", arm), candidateWith("d", arm))
+		nodes, err := f.spread(t.Context(), all, "the test names them")
+		if err != nil {
+			t.Errorf("without %s: %v", test.gone, err)
+			continue
+		}
+		if len(nodes) != 2 || nodes[0].candidateName != "a" || nodes[1].candidateName != test.want {
+			t.Errorf("without %s the image is built on %v", test.gone, nodes)
+		}
+		for i, want := range test.asked {
+			if got := connections[i].Load(); got != want {
+				t.Errorf("without %s: %d connections to %s, want %d", test.gone, got, all[i].name, want)
+			}
+		}
 	}
-	if len(nodes) != 2 || nodes[0].candidateName != "a" || nodes[1].candidateName != "c" {
-		t.Errorf("the image is built on %v", nodes)
+	f, all, _ := answeredNodes("bcd", candidateWith("a", x86), candidateWith("b", arm), candidateWith("c", arm))
+	f.platforms = []string{"linux/arm64"}
+	if nodes, err := f.spread(t.Context(), all, "the test names them"); err != nil || nodes[0].candidateName != "a" {
+		t.Errorf("without all that have it natively the image is built on %v: %v", nodes, err)
 	}
-	for i, want := range []int32{2, 2, 1} { // a was connected to before b failed
+}
+
+// After a loss, old answers count no more. Fresh ones do, so that many images that lose a node ask the others once. That
+// a node was absent counts as well.
+func TestOldAnswersAreForgotten(t *testing.T) {
+	t.Parallel()
+	f, all, connections := answeredNodes("ac", candidateWith("a", x86), candidateWith("b", arm), candidateWith("c", arm))
+	f.answers.of("b").at = time.Now()
+	f.answers.of("c").err = errors.New("refused")
+	for range 3 {
+		f.answers.forgetOld(lossAge)
+		_, _ = f.measure(t.Context(), all)
+	}
+	for i, want := range []int32{1, 0, 0} {
 		if got := connections[i].Load(); got != want {
-			t.Errorf("%s: %d connections, want %d", all[i].name, got, want)
+			t.Errorf("%d connections to %s, want %d", got, all[i].name, want)
 		}
 	}
 }

@@ -85,14 +85,20 @@ func (f *builderFinder) measure(ctx context.Context, all []candidate) (present [
 // spread returns the nodes that build the image: each platform is built where it is native, if the program does not say
 // otherwise. It warns of nodes that do not answer. It returns a *noNodeError if a platform cannot be built.
 //
+// Several nodes may have ended since they answered, so it asks again after each one.
+//
 // An image without platforms has those of the first builder: another one would make another image.
 func (f *builderFinder) spread(ctx context.Context, all []candidate, source string) ([]node, error) {
 	if len(f.platforms) == 0 {
 		all = all[:1]
 	}
 	nodes, err := f.spreadOnce(ctx, all)
-	if gone, ok := errors.AsType[*absentNode](err); ok && ctx.Err() == nil && !errors.As(err, new(*noNodeError)) {
-		f.answers.forget(gone.name) // it has ended since it answered
+	for range all {
+		gone, ok := errors.AsType[*absentNode](err)
+		if !ok || ctx.Err() != nil || errors.As(err, new(*noNodeError)) {
+			break
+		}
+		f.answers.forget(gone.name)
 		nodes, err = f.spreadOnce(ctx, all)
 	}
 	if err == nil {
