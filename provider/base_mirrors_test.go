@@ -4,8 +4,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -56,5 +59,38 @@ func TestBaseDigestsAreThoseOfTheBuilder(t *testing.T) {
 				t.Errorf("got %s, want %s; the mirror has %s", got, test.want, old)
 			}
 		})
+	}
+}
+
+// In a network where only mirrors answer, pull asks them although the builder takes mirrors from its own configuration.
+// A registry that answers is believed. Nobody waits twice for one that does not answer.
+func TestMirrorsOfASilentRegistry(t *testing.T) {
+	t.Parallel()
+	mirror, empty := registrytest.New(t), registrytest.New(t)
+	want := mirror.Push(t, "base:1", registrytest.Image(t, "linux/amd64"))
+	silent := listenSilently(t)
+	hosts := []string{"127.0.0.1:1", silent.address, empty.Host()}
+	var mirrors []string
+	for _, host := range hosts {
+		mirrors = append(mirrors, `"`+host+`": ["`+mirror.Host()+`"]`)
+	}
+	s := &settings{registry: registry.Options{Timeout: 2 * time.Second, RetryWaits: []time.Duration{}}}
+	w := dial(t, newProvider(s), `{"host": "tcp://127.0.0.1:1", "mirrors": {`+strings.Join(mirrors, ", ")+`}}`)
+	for _, host := range hosts[:2] {
+		if got := w.baseDigest(t, host+"/base:1", ""); got != want {
+			t.Errorf("%s: got %q, want %s of the mirror", host, got, want)
+		}
+		connections := silent.accepted.Load()
+		if got := w.baseDigest(t, host+"/base:1", ""); got != want || silent.accepted.Load() != connections {
+			t.Errorf("%s again: got %q, want %s of the mirror, without a look at the registry", host, got, want)
+		}
+		line := "pull: nothing answers at " + host + ", so its mirrors are asked: "
+		if log := w.logText(); strings.Count(log, line) != 1 {
+			t.Errorf("the log does not say %q once: %s", line, log)
+		}
+	}
+	failures := w.checkPull(t, empty.Host()+"/base:1", "").GetFailures()
+	if len(failures) != 1 || !strings.Contains(failures[0].GetReason(), "not found") {
+		t.Errorf("the mirror was asked for what the registry does not have: %v", failures)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -119,7 +118,7 @@ func resolveBases(
 	defer stop()
 	w := newStage(ctx, "looking up the digests of the base images")
 	client := settings.registryClient(ctx, w, settings.keychain(ctx, w, c.args.Registries), previewLimit)
-	mirrors := baseMirrors(ctx, c)
+	mirrors := findBaseMirrors(ctx, c)
 	found := make([]string, len(bases))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, base := range bases {
@@ -131,7 +130,7 @@ func resolveBases(
 			if err != nil {
 				return err
 			}
-			found[i], err = settings.resolveBase(ctx, client, tag, mirrors[tag.Host()])
+			found[i], err = settings.resolveBase(ctx, client, tag, mirrors)
 			return err
 		})
 	}
@@ -149,21 +148,4 @@ func resolveBases(
 		}
 	}
 	return digests, nil
-}
-
-// resolveBase returns the digest of a base image, and asks the mirrors first. It warns of mirrors that fail.
-func (s *settings) resolveBase(
-	ctx context.Context, client *registry.Client, tag registry.Tag, mirrors []string,
-) (string, error) {
-	found, failed, err := client.ResolveMirrored(ctx, tag, s.silentMirrors.without(mirrors))
-	s.silentMirrors.record(failed)
-	s.warnOfFailedMirrors(ctx, tag, failed)
-	if err == nil {
-		return found, nil
-	}
-	err = fmt.Errorf("base image: %w", err)
-	if errors.Is(err, fault.ErrRateLimited) { // the remedy of a push does not help
-		err = &remediedError{error: err, remedy: pullLimitRemedy}
-	}
-	return "", err
 }

@@ -12,8 +12,6 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/buildx"
-	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -155,7 +153,7 @@ func mirrorAddressError(address string) error {
 func (s *settings) warnOfFailedMirrors(ctx context.Context, tag registry.Tag, failed []*registry.MirrorError) {
 	for _, f := range failed {
 		if s.isFirst("mirror " + f.Mirror) {
-			loggerOf(ctx).warnf("pull: %v; %s is asked instead", explainRegistry(f), tag.Host())
+			loggerOf(ctx).warnf("pull: %v; %s is asked instead", explainMirror(f), tag.Host())
 		}
 	}
 }
@@ -167,35 +165,4 @@ func (f *builderFinder) warnOfMirrors(b builder) {
 	}
 	f.warnOnce(fmt.Sprintf("mirrors have no effect on %s, which takes them from its own configuration. %s",
 		b.name(), mirrorRemedy(b)))
-}
-
-// baseMirrors returns the mirrors that are asked for the base images of an image. It returns none if its builder takes
-// mirrors from its own configuration: that one builds with what the registry itself has.
-//
-// It dials no builder, so that a Docker Engine counts as one that asks the mirrors: our BuildKit may run there.
-func baseMirrors(ctx context.Context, c *checker) map[string][]string {
-	mirrors := c.config.mirrors()
-	if len(mirrors) == 0 || !isKnown(c.raw, "builder") {
-		return mirrors
-	}
-	f := &builderFinder{input: c.args.Builder, config: c.config}
-	if chosen, err := f.choice(ctx); err == nil && chosen != nil && chosen.ignoresMirrors(ctx) {
-		return nil
-	}
-	return mirrors
-}
-
-// ignoresMirrors tells whether a builder of the choice takes mirrors from its own configuration. It dials nothing.
-func (c *choice) ignoresMirrors(ctx context.Context) bool {
-	for _, n := range c.nodes {
-		if (&choice{address: deref(n.Endpoint), buildx: deref(n.Name)}).ignoresMirrors(ctx) {
-			return true
-		}
-	}
-	if c.buildx != "" {
-		known, err := buildx.Open().Builder(ctx, c.buildx)
-		return err == nil && known.Driver != buildx.Docker
-	}
-	e, err := endpoint.Parse(c.address)
-	return err == nil && e.Kind() == endpoint.Daemon
 }

@@ -1,11 +1,42 @@
 package provider
 
-import "github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+import (
+	"errors"
 
-// pullLimitRemedy is the remedy for a registry that limits how often images are pulled.
-const pullLimitRemedy = "the registry limits how often images are pulled: log in to it (docker login, or " +
-	"registries), or name a mirror of it, such as a pull-through cache of Amazon ECR: in mirrors of the provider " +
-	"for its own BuildKit, in its own configuration for another builder"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
+)
+
+const (
+	pullLimitText = "the registry limits how often images are pulled: log in to it (docker login, or registries), "
+
+	// pullLimitRemedy is the remedy for a builder whose pulls a registry limits.
+	pullLimitRemedy = pullLimitText + "or name a mirror of it, such as a pull-through cache of Amazon ECR: in " +
+		"mirrors of the provider for its own BuildKit, in its own configuration for another builder"
+
+	// mirrorLimitRemedy is the remedy for a mirror that limits how often it is asked.
+	mirrorLimitRemedy = "the mirror limits how often it is asked: log in to it (docker login, or registries), or " +
+		"have its administrator raise the limit"
+)
+
+// baseLimitRemedy returns the remedy for a registry that limits how often pull asks it. It names mirrors if one may
+// help.
+func baseLimitRemedy(mirrorMayHelp bool) string {
+	if !mirrorMayHelp {
+		return pullLimitText + "or write the digest in baseDigests"
+	}
+	return pullLimitText + "write the digest in baseDigests, or name a mirror of it, such as a pull-through cache of " +
+		"Amazon ECR, in mirrors of the provider"
+}
+
+// explainMirror adds a remedy to the error of a mirror.
+func explainMirror(err *registry.MirrorError) error {
+	if errors.Is(err, fault.ErrRateLimited) {
+		return &remediedError{error: err, remedy: mirrorLimitRemedy}
+	}
+	return explainRegistry(err)
+}
 
 // imageRemedies are the remedies for a base image that the builder could not pull.
 var imageRemedies = map[buildkit.Fault]string{

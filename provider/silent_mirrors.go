@@ -8,7 +8,8 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
-// silentMirrors remembers which mirrors gave no answer, by their addresses. Later images of a run do not wait for them.
+// silentMirrors remembers which mirrors gave no answer, by their addresses, and registries that have mirrors. Later
+// images of a run do not wait for them.
 type silentMirrors struct {
 	mu    sync.Mutex
 	until map[string]time.Time
@@ -26,14 +27,19 @@ func (s *silentMirrors) without(mirrors []string) []string {
 // record remembers the mirrors that gave no answer. It does not remember one that refused a login or has another
 // certificate: the next image may have another login or authority for it.
 func (s *silentMirrors) record(failed []*registry.MirrorError) {
+	for _, f := range failed {
+		if registry.IsSilent(f.Cause) {
+			s.add(f.Mirror)
+		}
+	}
+}
+
+// add remembers that nothing answered at an address.
+func (s *silentMirrors) add(address string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.until == nil {
 		s.until = map[string]time.Time{}
 	}
-	for _, f := range failed {
-		if f.IsSilent() {
-			s.until[f.Mirror] = time.Now().Add(absenceLifetime)
-		}
-	}
+	s.until[address] = time.Now().Add(absenceLifetime)
 }

@@ -27,9 +27,10 @@ func (e *MirrorError) Error() string { return fmt.Sprintf("mirror %s: %v", e.Mir
 // Unwrap returns the cause.
 func (e *MirrorError) Unwrap() error { return e.Cause }
 
-// IsSilent reports whether nothing answered at the mirror, for reasons of DNS, network or time.
-func (e *MirrorError) IsSilent() bool {
-	cause, ok := errors.AsType[*fault.Error](e.Cause)
+// IsSilent reports whether an error says that nothing answered at a registry or a mirror, for reasons of DNS, network
+// or time.
+func IsSilent(err error) bool {
+	cause, ok := errors.AsType[*fault.Error](err)
 	return ok && (cause.Kind == fault.Silent || cause.Kind == fault.Unreachable)
 }
 
@@ -42,7 +43,11 @@ func (c *Client) ResolveMirrored(
 	ctx context.Context, tag Tag, mirrors []string,
 ) (held string, failed []*MirrorError, err error) {
 	for i, mirror := range mirrors {
-		found, err := c.resolveWithin(ctx, tag, mirror, len(mirrors)-i+1)
+		var found digest.Digest
+		err := withinShare(ctx, len(mirrors)-i+1, func(ctx context.Context) (err error) {
+			found, err = c.resolveAt(ctx, tag, mirror)
+			return err
+		})
 		if err == nil {
 			return found.String(), failed, nil
 		}
@@ -57,9 +62,19 @@ func (c *Client) ResolveMirrored(
 	return held, failed, err
 }
 
-// resolveWithin returns the digest that a mirror has for a tag. It takes at most mirrorTimeout, and an equal share of
-// the time that is left for this mirror, the next ones and the registry: as many as shares.
-func (c *Client) resolveWithin(ctx context.Context, tag Tag, mirror string, shares int) (digest.Digest, error) {
+// ResolveBriefly is Resolve, and leaves time for a number of mirrors that are asked next. IsSilent reports whether
+// nothing answered within that time.
+func (c *Client) ResolveBriefly(ctx context.Context, tag Tag, mirrors int) (held string, err error) {
+	err = withinShare(ctx, mirrors+1, func(ctx context.Context) (err error) {
+		held, err = c.Resolve(ctx, tag)
+		return err
+	})
+	return held, err
+}
+
+// withinShare calls resolve, which takes at most mirrorTimeout, and an equal share of the time that is left for this
+// registry or mirror and the next ones: as many as shares.
+func withinShare(ctx context.Context, shares int, resolve func(context.Context) error) error {
 	limit := mirrorTimeout
 	if end, ok := ctx.Deadline(); ok {
 		limit = min(limit, time.Until(end)/time.Duration(shares))
@@ -67,11 +82,11 @@ func (c *Client) resolveWithin(ctx context.Context, tag Tag, mirror string, shar
 	late := fault.New(fault.Silent, fmt.Sprintf("no answer within %s", limit.Round(time.Second)), fault.ErrUnreachable)
 	ctx, stop := context.WithTimeoutCause(ctx, limit, late)
 	defer stop()
-	found, err := c.resolveAt(ctx, tag, mirror)
+	err := resolve(ctx)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	return found, err
+	return err
 }
 
 // resolveAt returns the digest that a mirror has for a tag.
