@@ -57,8 +57,8 @@ func (a *nodeAnswers) forget(names ...string) {
 	}
 }
 
-// forgetOld drops the answers that are older than age. It keeps that a node did not answer, so that nobody waits for that
-// one again.
+// forgetOld drops the answers that are older than age. It keeps that a node did not answer, so that nobody waits for
+// that node again.
 func (a *nodeAnswers) forgetOld(age time.Duration) {
 	oldest := time.Now().Add(-age)
 	a.mu.Lock()

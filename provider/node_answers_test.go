@@ -102,7 +102,8 @@ func TestOnlyLostNodesAreAskedAgain(t *testing.T) {
 // a node was absent counts as well.
 func TestOldAnswersAreForgotten(t *testing.T) {
 	t.Parallel()
-	f, all, connections := answeredNodes("ac", candidateWith("a", x86), candidateWith("b", arm), candidateWith("c", arm))
+	f, all, connections := answeredNodes("ac",
+		candidateWith("a", x86), candidateWith("b", arm), candidateWith("c", arm))
 	f.answers.of("b").at = time.Now()
 	f.answers.of("c").err = errors.New("refused")
 	for range 3 {
