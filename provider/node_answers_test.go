@@ -98,8 +98,8 @@ func TestOnlyLostNodesAreAskedAgain(t *testing.T) {
 	}
 }
 
-// After a loss, old answers count no more. Fresh ones do, so that many images that lose a node ask the others once. That
-// a node was absent counts as well.
+// After a loss, old answers count no more. Fresh ones do, so that many images that lose a node ask the others once. So
+// does an answer that a node was absent.
 func TestOldAnswersAreForgotten(t *testing.T) {
 	t.Parallel()
 	f, all, connections := answeredNodes("ac",
