@@ -83,7 +83,8 @@ func withinShare(ctx context.Context, shares int, resolve func(context.Context) 
 	ctx, stop := context.WithTimeoutCause(ctx, limit, late)
 	defer stop()
 	err := resolve(ctx)
-	if err != nil && ctx.Err() != nil {
+	hasAnswer := errors.As(err, new(*fault.RetriesExhausted)) // of a try before the time was over
+	if err != nil && ctx.Err() != nil && !hasAnswer {
 		err = context.Cause(ctx)
 	}
 	return err

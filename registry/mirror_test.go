@@ -2,11 +2,13 @@ package registry_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,5 +112,32 @@ func TestSilentMirrorsLeaveTimeForTheRegistry(t *testing.T) {
 	got, failed, err := client.ResolveMirrored(ctx, parseTag(t, origin.Host()+"/app:1"), mirrors)
 	if err != nil || got != want || len(failed) != 2 || !strings.Contains(failed[0].Error(), "no answer within 2s") {
 		t.Errorf("got %s, %v, %v, want %s", got, failed, err, want)
+	}
+}
+
+// A registry that answers once and then hangs is not silent: its answer is the error.
+func TestResolveBrieflyKeepsAnAnswer(t *testing.T) {
+	t.Parallel()
+	origin := registrytest.New(t)
+	refusal := refuse(http.StatusTooManyRequests, "TOOMANYREQUESTS", "too many requests")
+	var asked atomic.Bool
+	origin.Wrap(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			switch {
+			case !strings.Contains(req.URL.Path, "/manifests/"):
+				next.ServeHTTP(w, req)
+			case req.Method == http.MethodGet || !asked.Swap(true):
+				refusal(w, req)
+			default:
+				<-req.Context().Done()
+			}
+		})
+	})
+	ctx, stop := context.WithTimeout(t.Context(), 4*time.Second)
+	defer stop()
+	client := registry.New(dockerKeychain(t, `{}`), registry.Options{RetryWaits: []time.Duration{time.Millisecond}})
+	_, err := client.ResolveBriefly(ctx, parseTag(t, origin.Host()+"/app:1"), 1)
+	if !errors.Is(err, fault.ErrRateLimited) || registry.IsSilent(err) || ctx.Err() != nil {
+		t.Errorf("got %v", err)
 	}
 }
