@@ -92,8 +92,8 @@ func (c *Config) describeMirrors(an infer.Annotator) {
 		"pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` "+
 		"holds its login, `caFile` and `insecure`. Works on the plugin's own BuildKit: the embedded daemon, and the "+
 		"one in a Docker Engine; other builders use their own configuration, and a warning says so. For "+
-		"those, `pull` asks the registry itself. A mirror that gives `pull` no answer is asked again after a minute. "+
-		"A change builds nothing. Defaults to none.")
+		"those, `pull` asks the registry itself, and the mirrors if it gives no answer. A mirror that gives `pull` "+
+		"no answer is asked again after a minute. A change builds nothing. Defaults to none.")
 }
 
 // Check validates the configuration, all of it at once. It reads no file, asks no credential helper and dials nothing.

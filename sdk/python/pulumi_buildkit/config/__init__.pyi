@@ -48,7 +48,7 @@ How many images build and push at the same time on one builder, at least 1. The 
 
 mirrors: Optional[str]
 """
-Mirrors of registries, by the host of the registry, such as `docker.io`: addresses `host[:port][/path]`, without a scheme. Images of that registry are asked for there first, in this order, and at the registry if no mirror has them. So are base images with `pull`, frontends and registry caches; pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` holds its login, `caFile` and `insecure`. Works on the plugin's own BuildKit: the embedded daemon, and the one in a Docker Engine; other builders use their own configuration, and a warning says so. For those, `pull` asks the registry itself. A mirror that gives `pull` no answer is asked again after a minute. A change builds nothing. Defaults to none.
+Mirrors of registries, by the host of the registry, such as `docker.io`: addresses `host[:port][/path]`, without a scheme. Images of that registry are asked for there first, in this order, and at the registry if no mirror has them. So are base images with `pull`, frontends and registry caches; pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` holds its login, `caFile` and `insecure`. Works on the plugin's own BuildKit: the embedded daemon, and the one in a Docker Engine; other builders use their own configuration, and a warning says so. For those, `pull` asks the registry itself, and the mirrors if it gives no answer. A mirror that gives `pull` no answer is asked again after a minute. A change builds nothing. Defaults to none.
 """
 
 registries: Optional[str]

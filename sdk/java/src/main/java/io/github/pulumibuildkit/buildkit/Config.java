@@ -62,7 +62,7 @@ public final class Config {
         return Codegen.integerProp("maxParallelBuilds").config(config).get();
     }
 /**
- * Mirrors of registries, by the host of the registry, such as `docker.io`: addresses `host[:port][/path]`, without a scheme. Images of that registry are asked for there first, in this order, and at the registry if no mirror has them. So are base images with `pull`, frontends and registry caches; pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` holds its login, `caFile` and `insecure`. Works on the plugin&#39;s own BuildKit: the embedded daemon, and the one in a Docker Engine; other builders use their own configuration, and a warning says so. For those, `pull` asks the registry itself. A mirror that gives `pull` no answer is asked again after a minute. A change builds nothing. Defaults to none.
+ * Mirrors of registries, by the host of the registry, such as `docker.io`: addresses `host[:port][/path]`, without a scheme. Images of that registry are asked for there first, in this order, and at the registry if no mirror has them. So are base images with `pull`, frontends and registry caches; pushes are not. A mirror is reached by HTTPS, or by plain HTTP on the loopback of this machine. `registries` holds its login, `caFile` and `insecure`. Works on the plugin&#39;s own BuildKit: the embedded daemon, and the one in a Docker Engine; other builders use their own configuration, and a warning says so. For those, `pull` asks the registry itself, and the mirrors if it gives no answer. A mirror that gives `pull` no answer is asked again after a minute. A change builds nothing. Defaults to none.
  * 
  */
     public Optional<Map<String,List<String>>> mirrors() {
