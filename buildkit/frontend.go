@@ -86,10 +86,15 @@ func (s *solve) buildTargets(ctx context.Context, c gateway.Client) (*gateway.Re
 			return nil, err
 		}
 	}
-	if s.plan.Provenance == "" {
-		return f.run(ctx, options)
+	build := f.run
+	if s.plan.Provenance != "" {
+		build = f.runAtDaemon
 	}
-	return f.runAtDaemon(ctx, options)
+	result, err := build(ctx, options)
+	if err == nil {
+		err = s.baseMounts.run(ctx, result)
+	}
+	return result, err
 }
 
 // run runs the frontend with these options. The daemon solves the result only when its content is needed.

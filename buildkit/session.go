@@ -36,6 +36,11 @@ type Access struct {
 	// KeepUnpushed makes the solve return Built.Unpushed.
 	KeepUnpushed bool
 
+	// MountBases has registries mount the layers of base images, so that the daemon need not send them. nil: the daemon
+	// sends them. Solve calls it after all steps have succeeded and before it pushes, if a base image lies in a
+	// registry to which the plan pushes.
+	MountBases func(ctx context.Context, bases []BaseImage)
+
 	// BytesWritten returns how many bytes the daemon has written so far, to any peer. ok is false if that is not known.
 	// A daemon does not say how many bytes of a layer it has pushed. Without BytesWritten all layers together get 30
 	// times the StallTimeout.

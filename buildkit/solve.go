@@ -101,6 +101,8 @@ type solve struct {
 	bases     *unpushedBases
 	limits    *limitChecker
 	log       *slog.Logger
+
+	baseMounts baseMounts
 }
 
 func newSolve(plan inputs.Plan, in *inputs.Inputs, logger *slog.Logger, report func(Event)) *solve {
@@ -145,6 +147,7 @@ func (s *solve) prepare(ctx context.Context, in *inputs.Inputs, access Access) (
 	imports := s.openLocalCaches(ctx, access.CacheFrom)
 	options := s.plan.FrontendOptions(in.Texts)
 	s.addProxies(options, access.Proxies)
+	s.baseMounts = baseMounts{mount: access.MountBases, repositories: s.plan.Repositories, exports: exports}
 	return client.SolveOpt{
 		FrontendAttrs:        options,
 		Exports:              exports,

@@ -65,6 +65,8 @@ type imageBuild struct {
 	built buildkit.Built
 	// spaceFreed: the cache that no build uses was removed from a full disk, which is tried once.
 	spaceFreed bool
+	// basesMounted: the layers of the base images were mounted, which is tried once.
+	basesMounted bool
 }
 
 // newImageBuild prepares the build of a job on a builder. It returns an error if the builder cannot do what the job
@@ -96,6 +98,7 @@ func newImageBuild(ctx context.Context, job imageJob, on builder) (*imageBuild, 
 	b.access.Log = newDebugLog(ctx)
 	b.access.StallTimeout = cmp.Or(settings.stallTimeout, op.args.stallTimeout())
 	b.access.Silence = settings.silence
+	b.access.MountBases = b.mountBases
 	b.access.BytesWritten = buildkit.WriteCounter(ctx, on.endpoint)
 	b.access.BytesRead = buildkit.ReadCounter(ctx, on.endpoint)
 	if on.guarded {

@@ -39,6 +39,7 @@ type settings struct {
 	turns         atomic.Pointer[turns]
 	nodes         nodeAnswers // of several builders
 	silentMirrors silentMirrors
+	mounts        registry.Mounts
 }
 
 // configure stores the configuration, without the properties that this version of the provider does not know.

@@ -4,6 +4,7 @@
 //	Registry   the registry                                         registry.go, registry_push.go
 //	ECR        a Registry that behaves like Amazon ECR              ecr.go
 //	Rule       which requests meet a Fault, such as Reset           fault.go
+//	Fault      what MountOnlyFrom and others of them do             mount.go
 //	Image      a new image or index for Push                        image.go
 package registrytest
 
