@@ -4,13 +4,13 @@ package main
 import (
 	"context"
 	"os"
-	"runtime/debug"
 
 	p "github.com/pulumi/pulumi-go-provider"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/daemon"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/dockerfile"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/startup"
 	"github.com/pulumi-buildkit/pulumi-buildkit/provider"
 )
 
@@ -20,13 +20,6 @@ var version = "0.0.0-dev"
 // timeouts is stamped by the linker, for the tests of package reliability alone: see provider.ParseTimeouts.
 var timeouts string
 
-// collectLess makes a preview of 200,000 files a tenth of a second shorter for 16 MB more. GOGC still decides.
-func collectLess() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200)
-	}
-}
-
 func main() {
 	if handled, code := daemon.RunRole(os.Args[1:]); handled {
 		os.Exit(code)
@@ -35,7 +28,7 @@ func main() {
 	if handled, code := dockerfile.RunChild(os.Args[1:]); handled {
 		os.Exit(code)
 	}
-	collectLess()
+	startup.Done()
 	alive := watchEngine()
 	rescue.Go(reportWatchEnd, func() { exitWithEngine(alive) })
 	within, err := provider.ParseTimeouts(timeouts)
