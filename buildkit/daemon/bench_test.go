@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os/exec"
 	"regexp"
 	"runtime"
 	"slices"
@@ -87,4 +88,35 @@ func compareNetworks(b *testing.B, unit string, measure func(network llb.RunOpti
 	b.ReportMetric(owns[len(owns)/2], "own-"+unit)
 	b.ReportMetric(machines[len(machines)/2], "machine-"+unit)
 	b.ReportMetric(owns[len(owns)/2]/machines[len(machines)/2], "ratio")
+}
+
+// Measures Acquire until a daemon of the real plugin answers, in a new folder and in the same folder once more.
+func BenchmarkStart(b *testing.B) {
+	keeper, err := exec.LookPath("pulumi-resource-buildkit") // a test binary would start faster than the plugin
+	if err != nil {
+		b.Fatal(err)
+	}
+	times := map[string][]float64{}
+	for b.Loop() {
+		dir := newDaemonFolder(b)
+		for _, folder := range []string{"new", "known"} {
+			begun := time.Now()
+			lease, err := daemon.Acquire(b.Context(), daemon.Options{
+				Dir: dir, Idle: time.Millisecond, Keeper: []string{keeper},
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			times[folder] = append(times[folder], 1000*time.Since(begun).Seconds())
+			if err := lease.Release(); err != nil {
+				b.Fatal(err)
+			}
+			eventually(b, patience, "the daemon has stopped", func() bool { return len(processes(dir)) == 0 })
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	for folder, took := range times {
+		slices.Sort(took)
+		b.ReportMetric(took[len(took)/2], folder+"-ms")
+	}
 }

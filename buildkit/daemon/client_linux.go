@@ -10,8 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// startPoll is how often a client looks whether a daemon has started or ended. A start takes about 0.2 s.
-const startPoll = 20 * time.Millisecond
+const (
+	startPoll = 20 * time.Millisecond // how often a client looks whether an earlier daemon has ended
+	readyPoll = 5 * time.Millisecond  // how often it looks whether its own has started, which takes about 0.2 s
+)
 
 // client is this process, which wants a lease on the daemon of a folder.
 type client struct {

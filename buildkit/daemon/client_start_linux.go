@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -19,7 +20,7 @@ func (c client) startDaemon(ctx context.Context, aliveLock *os.File) error {
 	if err != nil {
 		err = folderError(c.Path(), err)
 	} else {
-		err = c.checkMachine(ctx)
+		err = c.prepare(ctx)
 	}
 	if err != nil {
 		return errors.Join(err, aliveLock.Close())
@@ -39,6 +40,19 @@ func (c client) startDaemon(ctx context.Context, aliveLock *os.File) error {
 	c.passNotes()
 	c.options.Note("started the embedded BuildKit daemon in " + c.Path())
 	return nil
+}
+
+// prepare returns the error of checkMachine. Meanwhile it writes the digests of the programs, so that neither the
+// keeper nor this client reads 70 MB once more before the daemon is used. If that fails, the keeper finds out why.
+func (c client) prepare(ctx context.Context) error {
+	var digesting sync.WaitGroup
+	rescue.GoGroup(&digesting, func(error) {}, func() {
+		if programs, err := c.findDigests(); err == nil {
+			_ = c.writeDigests(programs)
+		}
+	})
+	defer digesting.Wait()
+	return c.checkMachine(ctx)
 }
 
 // passNotes passes the lines of the keeper to the user.
@@ -110,7 +124,7 @@ func (c client) keeperCommand(arguments ...string) ([]string, error) {
 // waitUntilReady returns when the daemon answers. It returns an error with the last lines of the logs if the keeper
 // exits first.
 func (c client) waitUntilReady(ctx context.Context, exited <-chan struct{}) error {
-	tick := time.NewTicker(startPoll)
+	tick := time.NewTicker(readyPoll)
 	defer tick.Stop()
 	for {
 		switch answer, err := compareDaemon(ctx, c.setup); {

@@ -78,20 +78,29 @@ minFreeSpace = "20%%"
 
 // writeConfig writes the configuration of the daemon, and the digests of its programs.
 func (s setup) writeConfig() error {
-	text, err := s.configuration()
+	programs, err := s.findDigests()
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.Write(configFile, []byte(text)), writeDigests(s))
+	text, err := s.configurationWith(programs)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Write(configFile, []byte(text)), s.writeDigests(programs))
 }
 
 // configuration returns the text of buildkitd.toml. The text is always the same for the same programs and settings, so
 // clients compare daemons by it.
 func (s setup) configuration() (string, error) {
-	programs, err := identity(s)
+	programs, err := s.findDigests()
 	if err != nil {
 		return "", err
 	}
+	return s.configurationWith(programs)
+}
+
+// configurationWith returns the text of buildkitd.toml for programs with these digests.
+func (s setup) configurationWith(programs digests) (string, error) {
 	privileges, entitlements, err := s.privilegesConfig()
 	if err != nil {
 		return "", err
@@ -106,7 +115,7 @@ func (s setup) configuration() (string, error) {
 		quote(inDaemon(networkConfig)), quote(inDaemon(pluginFolder)), entitlements,
 		quote(readSnapshotter(s.daemonFolder)))
 	registries, err := registriesConfig(s.daemonFolder)
-	return configTitle + "\n" + programs + text + registries, err
+	return configTitle + "\n" + identity(s, programs) + text + registries, err
 }
 
 // privilegesConfig returns the lines of the worker and the list of entitlements that depend on the mode. An ordinary

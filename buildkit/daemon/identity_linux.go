@@ -22,17 +22,12 @@ const identityFormat = 2
 
 // identity returns the comments at the beginning of a daemon's configuration: the digests of its programs. With these
 // comments, two daemons are the same if and only if their configurations are.
-func identity(s setup) (string, error) {
-	known := readDigests(s.daemonFolder)
+func identity(s setup, programs digests) string {
 	text := fmt.Sprintf("# format %d\n", identityFormat)
 	for _, path := range s.programs() {
-		d, err := known.find(path)
-		if err != nil {
-			return "", err
-		}
-		text += fmt.Sprintf("# %s sha256:%s\n", filepath.Base(path), d.SHA256)
+		text += fmt.Sprintf("# %s sha256:%s\n", filepath.Base(path), programs[path].SHA256)
 	}
-	return text, nil
+	return text
 }
 
 // answer says which daemon answers on the socket of a folder.
@@ -94,8 +89,8 @@ type digest struct {
 	SHA256 string `json:"sha256"`
 }
 
-// readDigests returns the digests that an earlier keeper wrote. It returns none if the file is missing or damaged: they
-// are computed again then.
+// readDigests returns the digests that a client or an earlier keeper wrote. It returns none if the file is missing or
+// damaged: they are computed again then.
 func readDigests(f daemonFolder) digests {
 	text, err := f.Read(digestFile, file.LimitText)
 	known := digests{}
@@ -105,23 +100,30 @@ func readDigests(f daemonFolder) digests {
 	return known
 }
 
-// writeDigests writes the digests of the programs to a file of the folder.
-func writeDigests(s setup) error {
-	old, now := readDigests(s.daemonFolder), digests{}
+// findDigests returns the digests of the programs.
+func (s setup) findDigests() (digests, error) {
+	known, found := readDigests(s.daemonFolder), digests{}
 	for _, path := range s.programs() {
-		d, err := old.find(path)
+		d, err := known.find(path)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		// A file that was changed this moment could change once more and look the same.
-		if time.Since(time.Unix(0, d.CTime)) > 2*time.Second {
-			now[path] = d
-		}
+		found[path] = d
 	}
-	if maps.Equal(old, now) {
+	return found, nil
+}
+
+// writeDigests writes the digests of the programs to a file of the folder.
+func (s setup) writeDigests(programs digests) error {
+	stable := maps.Clone(programs)
+	maps.DeleteFunc(stable, func(_ string, d digest) bool {
+		// A file that was changed this moment could change once more and look the same.
+		return time.Since(time.Unix(0, d.CTime)) <= 2*time.Second
+	})
+	if maps.Equal(readDigests(s.daemonFolder), stable) {
 		return nil
 	}
-	text, err := json.MarshalIndent(now, "", "  ")
+	text, err := json.MarshalIndent(stable, "", "  ")
 	if err != nil {
 		return err
 	}
