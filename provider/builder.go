@@ -27,6 +27,8 @@ type builder struct {
 	// connect returns a client, which the caller closes.
 	connect func(context.Context) (*client.Client, error)
 	release func()
+	// version returns the version that the daemon told when it was connected; "": not known. nil: it is to be asked.
+	version func() string
 	prune   string // the command that removes its build cache; "" for the embedded daemon
 	// guarded: a Dockerfile must not make the builder do more than the program says.
 	guarded  bool
@@ -50,19 +52,6 @@ func (b builder) name() string {
 		return "the embedded BuildKit daemon"
 	}
 	return b.endpoint
-}
-
-// connectDaemon returns the builder at the endpoint of a BuildKit daemon. It dials nothing yet.
-func (f *builderFinder) connectDaemon(e endpoint.Endpoint, tls *endpoint.TLS) builder {
-	options := endpoint.Options{TLS: tls, AllowInsecure: f.config.allowsInsecureTCP(), Limit: f.dialLimit}
-	b := builder{
-		endpoint: e.String(), release: func() {}, prune: "buildctl --addr " + shell.Quote(e.String()) + " prune",
-		connect: func(ctx context.Context) (*client.Client, error) { return e.Dial(ctx, options) },
-	}
-	if e.SocketPath() != "" {
-		b.cores = coresHere()
-	}
-	return b
 }
 
 // startEmbedded returns the embedded daemon, which it starts if none runs.
@@ -114,7 +103,7 @@ func (f *builderFinder) connectOpenEngine(ctx context.Context, e *engine.Engine)
 	b := builder{
 		endpoint: a.Host, release: func() { _ = e.Close() }, guarded: !a.Chosen, engine: &a,
 		prune: dockerCommand(a) + " builder prune", rootless: abilities.Rootless,
-		cores: abilities.Cores,
+		cores: abilities.Cores, version: func() string { return abilities.Version },
 	}
 	if a.Source != a.Host { // else the endpoint says it all
 		b.reason = a.Source

@@ -23,13 +23,26 @@ func (b *imageBuild) warnOfVersion(ctx context.Context, daemon *client.Client) {
 	if on.isEmbedded() || on.container != nil || !b.settings.isFirst("the version of "+on.endpoint) {
 		return
 	}
+	version := on.askVersion(ctx, daemon)
+	if !isOlderRelease(version, safeVersion) {
+		return
+	}
+	b.progress.log.warnf("%s", oldVersionText(on.endpoint, version))
+}
+
+// askVersion returns the version of a builder that is connected, or "". It asks the daemon only if that has not told it
+// before.
+func (b builder) askVersion(ctx context.Context, daemon *client.Client) string {
+	if b.version != nil {
+		return b.version()
+	}
 	ctx, stop := withinLimit(ctx, versionLimit)
 	defer stop()
 	info, err := daemon.Info(ctx)
-	if err != nil || !isOlderRelease(info.BuildkitVersion.Version, safeVersion) {
-		return
+	if err != nil {
+		return ""
 	}
-	b.progress.log.warnf("%s", oldVersionText(on.endpoint, info.BuildkitVersion.Version))
+	return info.BuildkitVersion.Version
 }
 
 // isOlderRelease tells whether a version is known and older than another one. A daemon that was built without a version

@@ -27,6 +27,8 @@ type Options struct {
 	AllowInsecure bool
 	// Limit is how long the daemon may take for its first answer; 0: 20 s.
 	Limit time.Duration
+	// Version gets the version in the first answer of the daemon, which may be ""; it may be nil.
+	Version func(version string)
 	// Connect makes the connection instead of this package, if it is not nil.
 	Connect func(context.Context) (net.Conn, error)
 }
@@ -143,9 +145,13 @@ func (d *dialer) connect(ctx context.Context, options []client.ClientOpt) (*clie
 	limit := cmp.Or(d.options.Limit, dialLimit)
 	waitCtx, stop := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
 	defer stop()
-	if _, err := c.Info(waitCtx); err != nil {
+	info, err := c.Info(waitCtx)
+	if err != nil {
 		_ = c.Close()
 		return nil, d.explain(ctx, waitCtx, err)
+	}
+	if d.options.Version != nil {
+		d.options.Version(info.BuildkitVersion.Version)
 	}
 	return c, nil
 }
