@@ -176,7 +176,9 @@ func (w *world) meet(ctx context.Context, s scenario, c testCase) (r result, err
 	}
 	w.ageLeftovers()
 	held := w.blobs()
+	w.patient = true
 	second, err := w.run(ctx, last.command, program)
+	w.patient = false
 	if err != nil {
 		return r, err
 	}

@@ -34,6 +34,13 @@ var (
 // sign of life of the daemon.
 const timeouts = "1s 3s 50ms 3s"
 
+// patientTimeouts are those of the plugin in the folder patientFolder, which runs a command that nothing fails in. A
+// registry that a busy machine lets wait for 3 s is not silent.
+const (
+	patientTimeouts = "15s 45s 50ms 45s"
+	patientFolder   = "patient"
+)
+
 // TestEverySingleFailure makes each event of each scenario fail once, and judges what is left.
 //
 //	go test ./test/reliability -run TestEverySingleFailure -whole -finished cases.txt -timeout 5h
@@ -85,7 +92,8 @@ func (h *harness) choose() (batches []batch) {
 	return batches
 }
 
-// buildPrograms returns a folder with the plugin, which has short timeouts, and the programs beside it.
+// buildPrograms returns a folder with the plugin, which has short timeouts, and the programs beside it. Its folder
+// patientFolder has the same with longer ones.
 func buildPrograms(t *testing.T) string {
 	t.Helper()
 	root, err := filepath.Abs("../..")
@@ -93,6 +101,14 @@ func buildPrograms(t *testing.T) string {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(root, ".cache/reliability")
+	buildProgramsWith(t, root, dir, timeouts)
+	buildProgramsWith(t, root, filepath.Join(dir, patientFolder), patientTimeouts)
+	return dir
+}
+
+// buildProgramsWith puts a plugin with these timeouts into dir, and links to the programs of root beside it.
+func buildProgramsWith(t *testing.T, root, dir, timeouts string) {
+	t.Helper()
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		t.Fatal(err)
 	}
@@ -109,5 +125,4 @@ func buildPrograms(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	return dir
 }

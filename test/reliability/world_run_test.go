@@ -53,7 +53,10 @@ func (w *world) run(ctx context.Context, command string, p program) (outcome, er
 // program returns the path of the plugin.
 func (w *world) program() string {
 	folder := w.programs
-	if w.files != nil {
+	switch {
+	case w.patient:
+		folder = filepath.Join(folder, patientFolder)
+	case w.files != nil:
 		folder = w.files.Bin
 	}
 	return filepath.Join(folder, pluginName)
@@ -71,7 +74,7 @@ func (w *world) environment() []string {
 		"PULUMI_BUILDKIT_DAEMON_IDLE=" + daemonIdle.String(),
 		"GOGC=400",
 	}
-	if w.files != nil {
+	if w.files != nil && !w.patient {
 		env = append(env, w.files.Env()...)
 	}
 	return env

@@ -40,6 +40,8 @@ type world struct {
 	plugin  atomic.Pointer[plugin]        // nil with a stack
 	process atomic.Pointer[stack.Process] // of the CLI
 
+	patient bool // the command that runs has the plugin of patientFolder; the real CLI always has the other one
+
 	snapshots map[string]*snapshot // by scenario
 }
 
