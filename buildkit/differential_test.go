@@ -21,7 +21,7 @@ import (
 )
 
 var (
-	differentialCases = flag.Int("differential", 200, "cases of the differential test")
+	differentialCases = flag.Int("differential", 60, "cases of the differential test")
 	differentialSeed  = flag.Uint64("seed", 20260819, "seed of its first case; case n has the seed plus n")
 )
 
