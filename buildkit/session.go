@@ -41,6 +41,11 @@ type Access struct {
 	// registry to which the plan pushes.
 	MountBases func(ctx context.Context, bases []BaseImage)
 
+	// BeginPush is called with what the daemon is about to push, configurations and layers, and the push waits until it
+	// returns. It is called once for each solve that pushes. nil: the push waits for nobody. It needs a daemon that
+	// reaches the loopback of this process.
+	BeginPush func(ctx context.Context, blobs []Blob)
+
 	// BytesWritten returns how many bytes the daemon has written so far, to any peer. ok is false if that is not known.
 	// A daemon does not say how many bytes of a layer it has pushed. Without BytesWritten all layers together get 30
 	// times the StallTimeout.

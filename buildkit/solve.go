@@ -2,7 +2,6 @@ package buildkit
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -10,8 +9,6 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	"github.com/opencontainers/go-digest"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/dockerfile"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
@@ -49,6 +46,11 @@ func Solve(
 	start := time.Now()
 	s.log.DebugContext(ctx, "solve starts", "platforms", plan.Platforms, "repositories", plan.Repositories)
 	built, err := s.solve(ctx, c, in, access)
+	if isGateError(err) && ctx.Err() == nil {
+		s.log.DebugContext(ctx, "solve starts again", "reason", errorLine(err))
+		plan.NoCache, plan.NoCacheOf, access.BeginPush = false, nil, nil
+		built, err = newSolve(plan, in, access.Log, report).solve(ctx, c, in, access)
+	}
 	took := time.Since(start)
 	s.log.DebugContext(ctx, "solve ends", "digest", built.Digest, "duration", took, "reason", errorLine(err))
 	return built, err
@@ -60,6 +62,8 @@ func (s *solve) solve(ctx context.Context, c *client.Client, in *inputs.Inputs, 
 	if err != nil {
 		return Built{}, s.finish(ctx, err)
 	}
+	s.openGate(ctx, c, access, opt.Exports)
+	defer s.gate.close()
 	response, err := s.run(ctx, c, opt, access)
 	if ignored := s.limits.err(); ignored != nil { // a failed build too: perhaps it failed for want of the limit
 		s.steps.warn(ignored)
@@ -103,6 +107,7 @@ type solve struct {
 	log       *slog.Logger
 
 	baseMounts baseMounts
+	gate       *pushGate // nil: the push waits for nobody
 }
 
 func newSolve(plan inputs.Plan, in *inputs.Inputs, logger *slog.Logger, report func(Event)) *solve {
@@ -201,50 +206,5 @@ func (s *solve) run(
 // drain reads a channel until it closes.
 func drain[T any](channel <-chan T) {
 	for range channel {
-	}
-}
-
-// explain returns the error that says most about a solve that failed with err: why it was stopped, which local file has
-// changed, or which step failed.
-func (s *solve) explain(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return s.stoppedError(context.Cause(ctx))
-	}
-	if bug, ok := errors.AsType[*rescue.PanicError](err); ok {
-		return bug
-	}
-	if lost, ok := errors.AsType[*LostDaemonError](err); ok {
-		return s.stoppedError(lost)
-	} else if silent := findStall(err); silent != nil {
-		return silent
-	}
-	if local := s.files.Err(); local != nil {
-		return s.inputs.WithIgnoreFile(local)
-	}
-	if unhashed := s.readGuard.err(); unhashed != nil {
-		return unhashed
-	}
-	if unwritten := cacheIndexError(err); unwritten != nil {
-		return unwritten
-	}
-	if wrong := s.inputs.EncodingError(err); wrong != nil {
-		return wrong
-	}
-	explained := s.secrets.explain(s.steps.explain(err, s.plan))
-	step, _ := errors.AsType[*StepError](explained)
-	if lost := s.bases.err(); lost != nil && (step == nil || step.ExitCode == 0) { // else the step had all layers
-		return lost
-	}
-	_, isDaemonError := errors.AsType[*DaemonError](explained)
-	if isDaemonError && status.Code(err) == codes.Unavailable { // the daemon has ended
-		return s.stoppedError(newLostDaemonError(err, s.steps.redact.hide))
-	}
-	return explained
-}
-
-// warnOfLogins warns of the URLs in the Dockerfile that have a login.
-func (s *solve) warnOfLogins() {
-	for _, location := range s.secrets.logins.urlsWithLogins() {
-		s.steps.warn(&DockerfileLoginError{URL: location})
 	}
 }

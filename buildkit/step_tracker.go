@@ -24,6 +24,7 @@ type stepTracker struct {
 	alternatives  bool // some of the caches to read stand for one another
 	imported      bool // a cache was read
 	watch         *stallWatch
+	gate          *pushGate
 	waiting       *waitTracker
 	caches        *cacheTracker // nil: the solve writes no caches
 }
@@ -58,6 +59,9 @@ func (s *stepTracker) follow(status <-chan *client.SolveStatus) {
 			s.caches.vertex(v, s.state(v.Digest).Step)
 		}
 		for _, status := range update.Statuses {
+			if s.gate.isAbout(status) {
+				continue
+			}
 			if s.waiting.status(status) {
 				s.report(Event{Kind: Pushing})
 			}

@@ -11,6 +11,7 @@ import (
 // Check validates all inputs at once, and fills in contextHash and baseDigests. It reads the disk. It asks registries
 // only if pull is set. It leaves unknown values alone: they count neither as wrong nor as missing.
 func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckResponse, error) {
+	r.settings.shares.expect(string(req.Urn))
 	schemaFailures := schemaErrors(property.New(req.Inputs), reflect.TypeFor[ImageArgs](), "")
 	req.Inputs = dropExtraFields(property.New(req.Inputs), reflect.TypeFor[ImageArgs]()).AsMap()
 	res, err := r.InferredResource.Check(ctx, req)

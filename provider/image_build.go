@@ -67,6 +67,7 @@ type imageBuild struct {
 	spaceFreed bool
 	// basesMounted: the layers of the base images were mounted, which is tried once.
 	basesMounted bool
+	push         *layerPush // of the solve that runs; nil: none has begun
 }
 
 // newImageBuild prepares the build of a job on a builder. It returns an error if the builder cannot do what the job
@@ -99,6 +100,9 @@ func newImageBuild(ctx context.Context, job imageJob, on builder) (*imageBuild, 
 	b.access.StallTimeout = cmp.Or(settings.stallTimeout, op.args.stallTimeout())
 	b.access.Silence = settings.silence
 	b.access.MountBases = b.mountBases
+	if b.sharesLayers() {
+		b.access.BeginPush = b.beginPush
+	}
 	b.access.BytesWritten = buildkit.WriteCounter(ctx, on.endpoint)
 	b.access.BytesRead = buildkit.ReadCounter(ctx, on.endpoint)
 	if on.guarded {
@@ -153,8 +157,10 @@ func (b *imageBuild) buildOnce(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = daemon.Close() }()
+	defer b.endPush(false) // after a panic
 	b.warnOfVersion(ctx, daemon)
 	b.built, err = buildkit.Solve(ctx, daemon, b.op.plan, b.in, b.access, b.report)
+	b.endPush(err == nil)
 	if err == nil || errors.As(err, new(*buildkit.PushError)) {
 		b.op.plan.NoCache, b.op.plan.NoCacheOf = false, nil
 	}

@@ -1,8 +1,13 @@
 package provider
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,6 +24,7 @@ type sameBytes struct {
 	wire *wire
 	sent *atomic.Int64
 	dir  string
+	more string // inputs of the images
 }
 
 func newSameBytes(t *testing.T, config string) *sameBytes {
@@ -46,7 +52,7 @@ func (b *sameBytes) up(t *testing.T, images int, atOnce bool, name string, docke
 // create checks and creates an image.
 func (b *sameBytes) create(t *testing.T, name, dockerfile string) {
 	inputs := props(t, `{"platforms": ["linux/amd64"], "tags": ["`+b.Host()+`/`+name+`:1"],
-		"context": {"location": "`+b.dir+`"}}`).
+		"context": {"location": "`+b.dir+`"}`+b.more+`}`).
 		Set("dockerfile", property.New(props(t, `{}`).Set("inline", property.New(dockerfile))))
 	checked, err := b.wire.Check(t.Context(), &pulumirpc.CheckRequest{
 		Urn: string(urnOf(name)), News: marshalProperties(t, inputs),
@@ -64,49 +70,77 @@ func (b *sameBytes) create(t *testing.T, name, dockerfile string) {
 const mebibyte = 1 << 20
 
 // The layers of a base image in another repository of the registry are not sent, also by images that are pushed at the
-// same time. A registry that does not mount them gets them.
+// same time. A registry that does not mount from a repository gets them, and ends the upload that it begins instead.
 func TestBaseLayersAreNotSent(t *testing.T) {
 	t.Parallel()
+	const images = 3
+	b := newSameBytes(t, `{"host": "`+endpoints(t)[0]+`"}`)
+	b.Inject(registrytest.Rule{Method: http.MethodPost, Fault: registrytest.MountOnlyFrom("shared")})
+	for _, test := range []struct {
+		base        string
+		atOnce      bool
+		least, most int64 // MiB that all images send
+	}{{"shared", true, 0, 0}, {"shared", false, 0, 0}, {"base", true, 3, 3 * images}} {
+		digest := b.Push(t, test.base, registrytest.LargeImage(t, "linux/amd64", 3*mebibyte))
+		b.sent = b.CountUploads()
+		b.up(t, images, test.atOnce, fmt.Sprintf("%s-%t", test.base, test.atOnce), func(n int) string {
+			return fmt.Sprintf("FROM %s/%s@%s\nCOPY <<EOF /app\n%d\nEOF\n", b.Host(), test.base, digest, n)
+		})
+		if sent := b.sent.Load(); sent < test.least*mebibyte || sent > test.most*mebibyte+mebibyte/2 {
+			t.Errorf("%v: %d bytes were sent", test, sent)
+		}
+		ended := slices.ContainsFunc(b.Requests(), func(r registrytest.Request) bool {
+			return r.Method == http.MethodDelete && r.Status == http.StatusNoContent
+		})
+		if refused := test.most > 0; ended != refused {
+			t.Errorf("%v: an upload was ended: %t", test, ended)
+		}
+	}
+}
+
+// A layer that several images build is sent once. That holds for images that are pushed at the same time too, if the
+// registry throttles, and over plain HTTP. A registry that does not mount gets it from each of them.
+func TestEqualLayersAreSentOnce(t *testing.T) {
 	const images = 4
-	config := `{"host": "` + endpoints(t)[0] + `"}`
-	for name, test := range map[string]struct {
-		mountOnly []string // nil: the registry mounts from every repository
-		base      string
-		least     int64 // MiB that the images send together; the base has 3
-		tolerated int64
-		uploads   int // that were begun in place of mounts by the plugin: those of the daemon are not ended
+	embedded.Endpoint(t)
+	t.Setenv("PULUMI_BUILDKIT_DAEMON_IDLE", "1s")
+	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1") // which is not for loopback
+	refuseMounts := registrytest.Rule{Method: http.MethodPost, Fault: registrytest.MountOnlyFrom()}
+	busy := registrytest.Status(http.StatusTooManyRequests, "TOOMANYREQUESTS", "slow down", "")
+	for name, test := range map[string]struct { //nolint:paralleltest // they share the environment
+		oneByOne, insecure bool
+		rule               registrytest.Rule
+		copies             int64 // of the layer that the registry gets at most
 	}{
-		"mounted":           {base: "base"},
-		"refused":           {base: "base", mountOnly: []string{}, least: 3, tolerated: 3 * images, uploads: 1},
-		"mounted from some": {base: "shared", mountOnly: []string{"shared"}},
-		"refused, of some":  {base: "base", mountOnly: []string{"shared"}, least: 3, tolerated: 3 * images, uploads: 1},
+		"at once":            {copies: 1},
+		"one after another":  {copies: 1, oneByOne: true},
+		"at once, plain":     {copies: 1, insecure: true},
+		"at once, refused":   {copies: images, rule: refuseMounts},
+		"at once, throttled": {copies: 1, rule: registrytest.Rule{Method: http.MethodPost, Times: 3, Fault: busy}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := newSameBytes(t, config)
-			for _, atOnce := range []bool{true, false} {
-				digest := b.Push(t, test.base, registrytest.LargeImage(t, "linux/amd64", 3*mebibyte))
-				if test.mountOnly != nil {
-					fault := registrytest.MountOnlyFrom(test.mountOnly...)
-					b.Inject(registrytest.Rule{Method: http.MethodPost, Fault: fault})
-				}
-				b.sent = b.CountUploads()
-				b.up(t, images, atOnce, fmt.Sprintf("app-%t", atOnce), func(n int) string {
-					return fmt.Sprintf("FROM %s/%s@%s\nCOPY <<EOF /app\n%d\nEOF\n", b.Host(), test.base, digest, n)
-				})
-				sent := b.sent.Load()
-				if sent < test.least*mebibyte || sent > test.tolerated*mebibyte+mebibyte/2 {
-					t.Errorf("at once %t: %d bytes were sent", atOnce, sent)
-				}
+			b := newSameBytes(t, `{"host": "local://"}`)
+			if test.insecure {
+				b.more = `, "registries": [{"address": "` + b.Host() + `", "insecure": true}]`
 			}
-			ended := 0
-			for _, r := range b.Requests() {
-				if r.Method == http.MethodDelete && r.Status == http.StatusNoContent {
-					ended++
-				}
+			content := make([]byte, 3*mebibyte)
+			_, _ = rand.Read(content)
+			if err := os.WriteFile(filepath.Join(b.dir, "big"), content, 0o600); err != nil {
+				t.Fatal(err)
 			}
-			if test.uploads == 0 && ended > 0 || ended < test.uploads {
-				t.Errorf("%d uploads were ended", ended)
+			if test.rule.Fault != nil {
+				b.Inject(test.rule)
+			}
+			b.sent = b.CountUploads()
+			b.up(t, images, !test.oneByOne, "app", func(n int) string {
+				return fmt.Sprintf("FROM scratch\nCOPY big /\nCOPY <<EOF /app\n%d\nEOF\n", n)
+			})
+			sent, least, most := b.sent.Load(), int64(3*mebibyte), test.copies*3*mebibyte+mebibyte/2
+			if sent < least || sent > most {
+				t.Errorf("%d bytes were sent, want %d to %d", sent, least, most)
+			}
+			if log := b.wire.logText(); strings.Contains(log, "127.83.66.1") {
+				t.Errorf("the log names the gate: %s", log)
 			}
 		})
 	}

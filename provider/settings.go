@@ -40,6 +40,7 @@ type settings struct {
 	nodes         nodeAnswers // of several builders
 	silentMirrors silentMirrors
 	mounts        registry.Mounts
+	shares        layerShares
 }
 
 // configure stores the configuration, without the properties that this version of the provider does not know.

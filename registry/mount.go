@@ -210,3 +210,18 @@ func (s *session) endUpload(ctx context.Context, begun response, path string) {
 		s.logger.DebugContext(ctx, "upload not ended", "host", s.login.host, "reason", firstLine(err))
 	}
 }
+
+// HasBlob reports whether a repository has a layer or a configuration. It returns an error if nobody knows.
+func (c *Client) HasBlob(ctx context.Context, repository, digest string) (bool, error) {
+	want, err := parseDigest(digest)
+	if err != nil {
+		return false, err
+	}
+	ctx, stop := c.withBudget(ctx)
+	defer stop()
+	s, err := c.session(ctx, repository, pushPull)
+	if err != nil {
+		return false, err
+	}
+	return c.hasBlob(ctx, s, ocispec.Descriptor{Digest: want}), nil
+}

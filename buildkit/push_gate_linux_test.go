@@ -1,0 +1,62 @@
+package buildkit_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
+)
+
+// A push waits for BeginPush, which gets the layer and the configuration, and the image is what it would be without. A
+// push whose daemon does not reach the gate waits for nobody. Nothing that the user sees names the gate.
+func TestPushGate(t *testing.T) { //nolint:paralleltest // it moves the gates
+	for _, reached := range []bool{true, false} {
+		b := newTestBuilder(t)
+		r := registrytest.New(t)
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "big"), noise(1<<20), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		plan := inlinePlan(dir, "FROM scratch\nCOPY big /\n")
+		plan.Repositories, plan.NoCache = []string{r.Host() + "/app"}, !reached
+		var sizes []int64
+		access := buildkit.Access{BeginPush: func(_ context.Context, blobs []buildkit.Blob) {
+			for _, blob := range blobs {
+				sizes = append(sizes, blob.Size)
+			}
+			if asked := r.Requests(); len(asked) > 0 {
+				t.Errorf("the push did not wait: %v", asked)
+			}
+		}}
+		restore := func() {}
+		if !reached {
+			restore = buildkit.MoveGates("127.83.66.1:1")
+		}
+		s := &stepBuilder{testBuilder: b}
+		built, err := s.solve(t.Context(), plan, access)
+		restore()
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan.NoCache = false
+		plain, err := s.solve(t.Context(), plan, buildkit.Access{})
+		if err != nil || plain.Digest != built.Digest {
+			t.Errorf("without a gate the image is %v, %v; with one it is %v", plain, err, built)
+		}
+		slices.Sort(sizes)
+		isImage := len(sizes) == 2 && sizes[0] > 0 && sizes[0] < 10<<10 && sizes[1] > 1<<20
+		if reached != isImage || !reached && len(sizes) > 0 {
+			t.Errorf("gate reached %t: the push has blobs of %d bytes", reached, sizes)
+		}
+		for _, e := range s.events {
+			if strings.Contains(e.Text+e.Step.Command, "127.83.66.1") {
+				t.Errorf("gate reached %t: an event names the gate: %v", reached, e)
+			}
+		}
+	}
+}
