@@ -24,6 +24,8 @@ type Built struct {
 	// Dropped is set if Unpushed is nil because the daemon had dropped a manifest or configuration before it was read.
 	// Another solve of the same build may be quicker.
 	Dropped bool
+
+	Timing Timing
 }
 
 // newBuilt adds to the result of a solve the image that access asks for.

@@ -85,7 +85,7 @@ func (s *solve) solve(ctx context.Context, c *client.Client, in *inputs.Inputs, 
 	if err != nil {
 		return Built{}, err
 	}
-	return s.newBuilt(ctx, c, Built{Digest: digest, Manifest: manifest}, access), nil
+	return s.newBuilt(ctx, c, Built{Digest: digest, Manifest: manifest, Timing: s.steps.newTiming()}, access), nil
 }
 
 // solve is one run of a plan on a daemon.

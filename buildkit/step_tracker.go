@@ -26,6 +26,7 @@ type stepTracker struct {
 	watch         *stallWatch
 	gate          *pushGate
 	waiting       *waitTracker
+	times         timeTracker
 	caches        *cacheTracker // nil: the solve writes no caches
 }
 
@@ -46,6 +47,7 @@ func newStepTracker(
 ) *stepTracker {
 	return &stepTracker{
 		platforms: platforms, redact: redact, log: logger, report: report, seen: map[digest.Digest]*stepState{},
+		times: timeTracker{vertexes: map[digest.Digest]*timedVertex{}},
 	}
 }
 
@@ -55,16 +57,19 @@ func (s *stepTracker) follow(status <-chan *client.SolveStatus) {
 		for _, v := range update.Vertexes {
 			s.vertex(v)
 			s.waiting.vertex(v, s.state(v.Digest).Step)
+			s.times.vertex(v, s.state(v.Digest).Step)
 			s.watch.vertex(v)
 			s.caches.vertex(v, s.state(v.Digest).Step)
 		}
 		for _, status := range update.Statuses {
 			if s.gate.isAbout(status) {
+				s.times.leaveOut(status)
 				continue
 			}
 			if s.waiting.status(status) {
 				s.report(Event{Kind: Pushing})
 			}
+			s.times.status(status, s.waiting.repositoryOf(status))
 			s.watch.status(status)
 			s.caches.status(status)
 			s.reportStatus(status)

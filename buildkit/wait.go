@@ -7,15 +7,17 @@ type Phase int
 
 // The phases of a build. A build may be in several at once.
 const (
-	RunningStep     Phase = iota // a step of the Dockerfile, or another step of BuildKit
-	ResolvingImage               // a registry is asked for the digest of a base image
-	FetchingSource               // a base image, a remote build context, a source of ADD
-	SendingFiles                 // files of this machine go to the daemon
-	ImportingCache               // a cache is read
-	ExportingCache               // a cache is written
-	PushingLayers                // layers go to a registry
-	PushingManifest              // manifests go to a registry
-	Exporting                    // the image, or the files of an export, are written
+	RunningStep       Phase = iota // a step of the Dockerfile, or another step of BuildKit
+	ResolvingImage                 // a registry is asked for the digest of a base image
+	FetchingSource                 // a base image, a remote build context, a source of ADD
+	SendingFiles                   // files of this machine go to the daemon
+	ImportingCache                 // a cache is read
+	ExportingCache                 // a cache is written
+	PushingLayers                  // layers go to a registry
+	PushingManifest                // manifests go to a registry
+	Exporting                      // the image, or the files of an export, are written
+	PullingBase                    // layers of a base image are pulled and unpacked; only in a PhaseTime
+	CompressingLayers              // layers are compressed; only in a PhaseTime
 )
 
 // Wait is one thing that a build waited for. Its texts have no secrets. They are of foreign origin.

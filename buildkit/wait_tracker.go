@@ -71,12 +71,20 @@ func (w *waitTracker) status(s *client.VertexStatus) (pushes bool) {
 	case i >= 0:
 		v.parts[i].current, v.parts[i].total = s.Current, s.Total
 	default:
-		push, _ := describePush(s.ID, w.watch.repositories, w.watch.pushed)
 		v.parts = append(v.parts, &part{
-			id: s.ID, current: s.Current, total: s.Total, repository: push.repository, since: time.Now(),
+			id: s.ID, current: s.Current, total: s.Total, repository: w.repositoryOf(s), since: time.Now(),
 		})
 	}
 	return pushes
+}
+
+// repositoryOf returns the repository that a part of a step pushes to; "" if it pushes nothing.
+func (w *waitTracker) repositoryOf(s *client.VertexStatus) string {
+	if w == nil {
+		return ""
+	}
+	push, _ := describePush(s.ID, w.watch.repositories, w.watch.pushed)
+	return push.repository
 }
 
 // waits returns what the solve waited for when it was stopped, or what it waits for now. The longest wait is the first.

@@ -31,7 +31,9 @@ func withinLimit(ctx context.Context, limit time.Duration) (context.Context, con
 func (r *imageResource) apply(ctx context.Context, op operation) (applyResult, error) {
 	r.notes.dropAllPromises()
 	op.waits.enter("looking for the image in its registries")
+	endSearch := op.times.begin("looking for the image in its registries")
 	there, err := findImage(ctx, op)
+	endSearch()
 	if err != nil {
 		return applyResult{}, err
 	}
@@ -64,7 +66,19 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applyResult, e
 	if err := exportCaches(ctx, r.settings, op, built.builds); err != nil {
 		return applyResult{}, err
 	}
+	logTime(ctx, r.settings, op, doneText(op, there.ok))
 	return result, nil
+}
+
+// doneText says what apply has done.
+func doneText(op operation, reused bool) string {
+	switch {
+	case reused:
+		return "done"
+	case len(op.plan.Repositories) > 0:
+		return "built and pushed"
+	}
+	return "built"
 }
 
 // verifyAndTagInTime calls verifyAndTag within pushTimeout. The error says what was waited for when that was over.
@@ -75,6 +89,7 @@ func (r *imageResource) verifyAndTagInTime(
 	ctx, stop := context.WithTimeoutCause(ctx, limit, &limitError{limit: limit, input: "pushTimeout"})
 	defer stop()
 	defer op.waits.bind(ctx)()
+	defer op.times.begin("reading the image back and moving its tags")()
 	err := r.verifyAndTag(ctx, op, result, isNew)
 	return op.waits.explain(err, result.outcome(op, err))
 }

@@ -19,7 +19,9 @@ func (b *imageBuild) mountBases(ctx context.Context, bases []buildkit.BaseImage)
 		return
 	}
 	b.basesMounted = true
-	defer b.op.waits.begin("asking the registry to mount the layers of the base image")()
+	const doing = "asking the registry to mount the layers of the base image"
+	defer b.op.waits.begin(doing)()
+	defer b.op.times.begin(doing)()
 	late := fmt.Errorf("the registry took longer than %s", mountLimit)
 	ctx, stop := context.WithTimeoutCause(ctx, mountLimit, late)
 	defer stop()

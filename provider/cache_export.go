@@ -31,6 +31,7 @@ func exportCaches(ctx context.Context, settings *settings, op operation, finishe
 		return nil
 	}
 	op.waits.enter("writing the build cache")
+	defer op.times.beginWith("writing the build cache", exportSetting(builds))()
 	progress := startProgress(ctx)
 	defer progress.stop()
 	bounded, stop := withinCacheLimit(ctx, settings, op)

@@ -141,9 +141,11 @@ func (b *imageBuild) pushWithRetry(ctx context.Context) error {
 		if line := pause.String(); line != "" {
 			b.progress.showNote(line)
 		}
+		ends := b.op.times.begin("waiting to push again")
 		if err := pause.Wait(ctx); err != nil {
 			return err
 		}
+		ends()
 	}
 }
 

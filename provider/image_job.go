@@ -73,6 +73,7 @@ func (j imageJob) findNodes(ctx context.Context) ([]node, error) {
 			}
 		},
 	}
+	defer op.times.begin("finding a builder")()
 	nodes, err := finder.find(ctx)
 	j.finished.keep(nodes)
 	return nodes, err
@@ -104,11 +105,12 @@ func (j *imageJob) takeTurn(ctx context.Context, on builder) (err error) {
 	if j.endTurn != nil {
 		return nil
 	}
-	endWait := func() {}
-	defer func() { endWait() }()
+	endWait, endTime := func() {}, func() {}
+	defer func() { endWait(); endTime() }()
 	j.endTurn, err = j.settings.turns.Load().take(ctx, on, func(reason string) {
 		j.progress.showNote("waiting for its turn: " + reason)
 		endWait = j.op.waits.begin("waiting for its turn, because " + reason + ",")
+		endTime = j.op.times.beginWith("waiting for its turn", turnSetting(j.settings.configuration()))
 	})
 	return err
 }
@@ -120,6 +122,7 @@ func (j imageJob) runOn(ctx context.Context, on builder) (buildkit.Built, error)
 		return buildkit.Built{}, err
 	}
 	if err = b.pushWithRetry(ctx); err == nil {
+		b.noteTime()
 		b.keepUnpushed(ctx)
 		j.finished.add(b)
 	}

@@ -76,6 +76,7 @@ func (l *inputsLoader) loadForBuild(ctx context.Context, op operation) (*inputs.
 		return in, nil
 	}
 	defer op.waits.begin(contextStage(op.plan))()
+	defer op.times.begin(contextStage(op.plan))()
 	in, err := l.load(ctx, op.plan)
 	if err != nil {
 		return nil, err

@@ -32,7 +32,9 @@ func (b *imageBuild) beginPush(ctx context.Context, blobs []buildkit.Blob) {
 	defer stop()
 	shares.wait(ctx, b.push, func(layer string) bool { return b.hasLayer(ctx, layer) }, func() (end func()) {
 		newDebugLog(ctx).DebugContext(ctx, "the push waits for another image with the same layers")
-		return b.op.waits.begin("waiting for another image of this update to push the same layers")
+		const doing = "waiting for another image of this update to push the same layers"
+		endWait, endTime := b.op.waits.begin(doing), b.op.times.begin(doing)
+		return func() { endWait(); endTime() }
 	})
 }
 

@@ -42,11 +42,11 @@ type operation struct {
 	secretsChanged bool          // a watched secret has changed, so that no image of before will do
 	missing        []export      // whose destination is not on this machine any more
 	awaitedBases   []awaitedBase // what a preview takes from the builder
-
-	waits    *waits
-	keychain *registry.Keychain
-	client   *registry.Client // of the registries of the tags
-	onPush   func()           // is called when the builder begins to push, once or more often; nil: nothing
+	waits          *waits
+	times          *timeline
+	keychain       *registry.Keychain
+	client         *registry.Client // of the registries of the tags
+	onPush         func()           // is called when the builder begins to push, once or more often; nil: nothing
 }
 
 // newOperation decodes a request and resolves it. It returns an error if a tag is invalid, or if a tag with {hash}
@@ -67,7 +67,7 @@ func newOperation(ctx context.Context, settings *settings, req request) (operati
 	if req.preview {
 		budget = previewLimit
 	}
-	op.waits, op.whole = newWaits(ctx), op.needsOneBuilder()
+	op.waits, op.times, op.whole = newWaits(ctx), newTimeline(), op.needsOneBuilder()
 	op.keychain = settings.keychain(ctx, op.waits, args.Registries)
 	op.client = settings.registryClient(ctx, op.waits, op.keychain, budget)
 	op.plan.Files.Downloads = &settings.downloads

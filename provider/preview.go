@@ -63,6 +63,7 @@ func (r *imageResource) previewBuild(ctx context.Context, op operation) (image, 
 	if err != nil {
 		return image{}, r.logUnbuilt(ctx, op, err)
 	}
+	logTime(ctx, r.settings, op, "built")
 	built.release()
 	if !sure || op.args.varies() || op.hasInlineCache() || !isKnown(op.inputs, "cacheTo") {
 		built.digest = ""

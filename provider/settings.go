@@ -31,6 +31,8 @@ type settings struct {
 	dialLimit time.Duration
 	// cacheLimit replaces the constant, unless it is zero.
 	cacheLimit time.Duration
+	// summarizedAfter replaces the constant, unless it is nil.
+	summarizedAfter *time.Duration
 
 	downloads inputs.Downloads // the Dockerfiles at URLs
 

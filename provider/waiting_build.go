@@ -28,13 +28,17 @@ func buildWaitText(w buildkit.Wait) string {
 	case buildkit.SendingFiles:
 		return fmt.Sprintf("sending %s to the builder", folderText(w.What))
 	case buildkit.ImportingCache:
-		return "importing the cache " + w.What
+		return strings.TrimSpace("importing the cache " + w.What)
 	case buildkit.ExportingCache:
 		return "exporting the cache to " + w.What
 	case buildkit.PushingLayers:
 		return "pushing layers to " + w.What
 	case buildkit.PushingManifest:
 		return "pushing the manifest to " + w.What
+	case buildkit.PullingBase:
+		return "pulling the base image " + w.What
+	case buildkit.CompressingLayers:
+		return "compressing layers"
 	}
 	if w.Phase == buildkit.Exporting && w.What != "" {
 		return "exporting files to " + w.What

@@ -3,21 +3,28 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 )
 
 func TestNonInteractiveOutputHasALinePerFinishedStep(t *testing.T) {
 	t.Parallel()
-	dockerfile := "FROM BUSYBOX\nRUN echo one\nRUN for i in 1 2 3 4 5 6; do sleep 0.5; echo tick $i; done\n" +
-		"RUN echo three\n"
+	dockerfile := "FROM BUSYBOX\nRUN echo one\nRUN for i in 1 2 3 4 5 6; do sleep 1; echo tick $i; done; : " +
+		rand.Text() + "\nRUN echo three\n"
 	s := open(t, project(t, twoPlatforms+"buildOnPreview: false\n", map[string]string{"Dockerfile": dockerfile}))
 	result := s.Up("--skip-preview")
 	succeeds(t, result)
+	slowest := regexp.MustCompile(`built and pushed in \S+s, \S+s of it running step \[3/4\] RUN for i in .* \(linux/`)
+	if !slowest.MatchString(result.Stdout) {
+		t.Errorf("no line about the time:\n%s", result.All())
+	}
+	finished := slowest.ReplaceAllString(result.Stdout, "")
 	for _, step := range []string{"RUN echo one", "RUN for i in 1 2 3 4 5 6", "RUN echo three"} {
 		for _, platform := range []string{"linux/amd64", "linux/arm64"} {
-			if got := linesWith(result.Stdout, step, platform); got != 1 {
+			if got := linesWith(finished, step, platform); got != 1 {
 				t.Errorf("%d lines for %q on %s, want 1:\n%s", got, step, platform, result.All())
 			}
 		}
