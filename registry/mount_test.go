@@ -91,3 +91,27 @@ func TestMountRefused(t *testing.T) {
 		t.Errorf("%d uploads were begun, %d ended", begun, ended)
 	}
 }
+
+// Amazon ECR mounts if its setting says so. Otherwise it begins an upload that nobody can end, and that is no error.
+func TestMountInECR(t *testing.T) {
+	t.Parallel()
+	for _, blobMounting := range []bool{true, false} {
+		e := registrytest.NewECR(t)
+		e.Repository("base", "")
+		e.Repository("app", "")
+		digest := e.Push(t, "base", registrytest.Image(t, "linux/amd64"))
+		if !blobMounting {
+			e.Inject(registrytest.Rule{Method: http.MethodPost, Path: "/v2/", Fault: registrytest.MountOnlyFrom()})
+		}
+		client := singleTryClient(amazonKeychain(t, e, "one"))
+		count, err := client.MountLayers(t.Context(), &registry.Mounts{}, registry.MountRequest{
+			Repository: e.Host() + "/app", From: e.Host() + "/base", Digest: digest,
+		})
+		if blobMounting && (err != nil || count != 2) || !blobMounting && !errors.Is(err, registry.ErrNotMounted) {
+			t.Errorf("blob mounting %t: %d layers were mounted, %v", blobMounting, count, err)
+		}
+		if has, err := client.HasBlob(t.Context(), e.Host()+"/base", digest); err != nil || has {
+			t.Errorf("the repository has its manifest as a blob: %t, %v", has, err)
+		}
+	}
+}
