@@ -2,6 +2,7 @@ package buildkit_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -58,5 +59,23 @@ func TestPushGate(t *testing.T) { //nolint:paralleltest // it moves the gates
 				t.Errorf("gate reached %t: an event names the gate: %v", reached, e)
 			}
 		}
+	}
+}
+
+// A solve that is canceled while its push waits ends at once, after BeginPush has returned.
+func TestCancelWhileAPushWaits(t *testing.T) {
+	t.Parallel()
+	s := &stepBuilder{testBuilder: newTestBuilder(t)}
+	plan := inlinePlan(t.TempDir(), "FROM scratch\nCOPY <<EOF /text\ntext\nEOF\n")
+	plan.Repositories = []string{s.repository}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	hasReturned := false
+	_, err := s.solve(ctx, plan, buildkit.Access{BeginPush: func(ctx context.Context, _ []buildkit.Blob) {
+		cancel(errors.New("nobody wants the image"))
+		<-ctx.Done()
+		hasReturned = true
+	}})
+	if !errors.As(err, new(*buildkit.StoppedError)) || !hasReturned {
+		t.Errorf("got %v, BeginPush has returned: %t", err, hasReturned)
 	}
 }

@@ -100,9 +100,6 @@ func newImageBuild(ctx context.Context, job imageJob, on builder) (*imageBuild, 
 	b.access.StallTimeout = cmp.Or(settings.stallTimeout, op.args.stallTimeout())
 	b.access.Silence = settings.silence
 	b.access.MountBases = b.mountBases
-	if b.sharesLayers() {
-		b.access.BeginPush = b.beginPush
-	}
 	b.access.BytesWritten = buildkit.WriteCounter(ctx, on.endpoint)
 	b.access.BytesRead = buildkit.ReadCounter(ctx, on.endpoint)
 	if on.guarded {
@@ -161,6 +158,9 @@ func (b *imageBuild) buildOnce(ctx context.Context) error {
 	defer func() { _ = daemon.Close() }()
 	defer b.endPush(false) // after a panic
 	b.warnOfVersion(ctx, daemon)
+	if b.sharesLayers() { // asked late, because the engine asks for one image after the other
+		b.access.BeginPush = b.beginPush
+	}
 	b.built, err = buildkit.Solve(ctx, daemon, b.op.plan, b.in, b.access, b.report)
 	b.endPush(err == nil)
 	if err == nil || errors.As(err, new(*buildkit.PushError)) {
