@@ -15,7 +15,7 @@ STRIP   := -s -w
 BIN     := $(CURDIR)/bin
 # The programs of an archive are built into OUT, for GOOS and GOARCH. make dist has one OUT for each platform.
 OUT     := bin
-SHIPS   := pulumi-resource-buildkit pulumi-buildkit-network pulumi-buildkit-builder buildkitd runc rootlesskit
+SHIPS   := pulumi-resource-buildkit pulumi-buildkit-network pulumi-buildkit-builder pulumi-buildkit-mounts buildkitd runc rootlesskit
 PLATFORMS := linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64
 DIST    := bin/dist
 # Every time in an archive is that of the commit.
@@ -29,7 +29,7 @@ BUSYBOX := .cache/fixtures/busybox-amd64/busybox .cache/fixtures/busybox-arm64/b
 help: ## print the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: plugin network builder $(OUT)/buildkitd $(OUT)/runc $(OUT)/rootlesskit ## the plugin and the programs that it runs (network of steps, builder in a container, buildkitd, runc, rootlesskit), into bin/
+build: plugin network builder mounts $(OUT)/buildkitd $(OUT)/runc $(OUT)/rootlesskit ## the plugin and the programs that it runs (network of steps, builder in a container, cache mounts, buildkitd, runc, rootlesskit), into bin/
 
 # go build runs each time and decides by its cache, because make does not know the files of the plugin.
 plugin: go
@@ -42,6 +42,10 @@ network: go
 # What runs in the container of our BuildKit in a Docker Engine. It exists on Linux only.
 builder: go
 	$(SHIPPED) -ldflags '$(STRIP)' -o $(OUT)/ ./cmd/pulumi-buildkit-builder
+
+# What runs in the steps that restore and save cache mounts, on builders with Linux.
+mounts: go
+	$(SHIPPED) -ldflags '$(STRIP)' -o $(OUT)/ ./cmd/pulumi-buildkit-mounts
 
 tools: $(TOOLS) ## the Pulumi CLI, its YAML language host, a registry, actionlint and a Docker Engine, into bin/
 
@@ -123,14 +127,16 @@ dist: $(addprefix dist-,$(PLATFORMS)) ## archives for pulumi plugin install, and
 
 ARCHIVE = pulumi-resource-buildkit-v$(VERSION)
 # What our BuildKit in a Docker Engine is made of: the archives of other systems have it for both architectures.
-INSIDE = pulumi-buildkit-builder pulumi-buildkit-network buildkitd runc
+INSIDE = pulumi-buildkit-builder pulumi-buildkit-network pulumi-buildkit-mounts buildkitd runc
 LINUXES = linux-amd64 linux-arm64
+# A builder may have the other architecture, and runs our program in the steps on cache mounts.
+OTHER = $(filter-out $*,$(LINUXES))
 dist-%: go
 	@mkdir -p $(DIST)
 	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(MAKE) OUT=.cache/dist/$* VERSION='$(VERSION)' $(if $(filter linux-%,$*),build,plugin)
-	$(if $(filter linux-%,$*),,$(foreach l,$(LINUXES),GOOS=linux GOARCH=$(l:linux-%=%) $(MAKE) OUT=.cache/dist/$(l) VERSION='$(VERSION)' build &&) true)
+	$(if $(filter linux-%,$*),GOOS=linux GOARCH=$(OTHER:linux-%=%) $(MAKE) OUT=.cache/dist/$(OTHER) mounts,$(foreach l,$(LINUXES),GOOS=linux GOARCH=$(l:linux-%=%) $(MAKE) OUT=.cache/dist/$(l) VERSION='$(VERSION)' build &&) true)
 	cd .tools/archive && go run . -time $(SOURCE_DATE_EPOCH) -out $(abspath $(DIST))/$(ARCHIVE)-$*.tar.gz \
-		$(if $(filter linux-%,$*),$(SHIPS:%=$(CURDIR)/.cache/dist/$*/%),$(CURDIR)/.cache/dist/$*/pulumi-resource-buildkit$(if $(filter windows-%,$*),.exe) \
+		$(if $(filter linux-%,$*),$(SHIPS:%=$(CURDIR)/.cache/dist/$*/%) $(OTHER)=$(CURDIR)/.cache/dist/$(OTHER)/pulumi-buildkit-mounts,$(CURDIR)/.cache/dist/$*/pulumi-resource-buildkit$(if $(filter windows-%,$*),.exe) \
 		$(foreach l,$(LINUXES),$(INSIDE:%=$(l)=$(CURDIR)/.cache/dist/$(l)/%))) $(CURDIR)/LICENSE
 
 # buildctl and buildkitd are one module, so one build makes both.
@@ -207,4 +213,4 @@ $(LANGUAGES)/java.built: $(shell find sdk/java examples/go-server/java -type f) 
 go gcc seccomp qemu uidmap nodejs python java:
 	@.tools/require $@
 
-.PHONY: help build plugin network builder dist tools fixtures demo check test reliability lint vuln fuzz bench schema sdk clean languages go gcc seccomp qemu uidmap nodejs python java
+.PHONY: help build plugin network builder mounts dist tools fixtures demo check test reliability lint vuln fuzz bench schema sdk clean languages go gcc seccomp qemu uidmap nodejs python java

@@ -21,6 +21,17 @@ import (
 // startSecondDaemon starts a daemon with an empty cache.
 func startSecondDaemon(t *testing.T) *client.Client {
 	t.Helper()
+	c, err := dial(t.Context(), startSecondEndpoint(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// startSecondEndpoint starts a daemon without a cache and returns where it listens.
+func startSecondEndpoint(t *testing.T) string {
+	t.Helper()
 	lease, err := daemon.Acquire(
 		t.Context(), daemon.Options{Dir: filepath.Join(t.TempDir(), "daemon"), Idle: time.Second},
 	)
@@ -28,12 +39,7 @@ func startSecondDaemon(t *testing.T) *client.Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = lease.Release() })
-	c, err := dial(t.Context(), lease.Endpoint())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	return c
+	return lease.Endpoint()
 }
 
 // sharedCache is a cache that one daemon writes and another reads. Each end has its own options.

@@ -29,6 +29,8 @@ type frontend struct {
 	log          *slog.Logger
 	options      map[string]string
 	muteWarnings bool // another run gives the same ones
+	mounts       *mountCollector
+	restorer     *restorer
 }
 
 // readGuard refuses definitions that read more than was hashed. It remembers why it stopped a build, because an error
@@ -60,15 +62,18 @@ func (g *readGuard) err() error {
 	return g.stopped
 }
 
-// runFrontend builds all targets. BuildKit's client calls it in a goroutine of its own.
+// runFrontend builds all targets, or does what s.build does. BuildKit's client calls it in a goroutine of its own.
 func (s *solve) runFrontend(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
-	return rescue.Value(func() (*gateway.Result, error) { return s.buildTargets(ctx, c) })
+	build := s.buildTargets
+	if s.build != nil {
+		build = s.build
+	}
+	return rescue.Value(func() (*gateway.Result, error) { return build(ctx, c) })
 }
 
-// buildTargets runs the steps of every test target, and then the frontend for the image.
-func (s *solve) buildTargets(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
-	options := c.BuildOpts().Opts
-	f := frontend{
+// newFrontend returns the frontend of this process.
+func (s *solve) newFrontend(c gateway.Client) frontend {
+	return frontend{
 		Client:    c,
 		source:    s.source,
 		platforms: s.platforms,
@@ -76,7 +81,15 @@ func (s *solve) buildTargets(ctx context.Context, c gateway.Client) (*gateway.Re
 		policy:    s.policy,
 		limits:    s.limits,
 		log:       s.log,
+		mounts:    s.restorer.collector(),
+		restorer:  s.restorer,
 	}
+}
+
+// buildTargets runs the steps of every test target, and then the frontend for the image.
+func (s *solve) buildTargets(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+	options := c.BuildOpts().Opts
+	f := s.newFrontend(c)
 	if err := checkLimits(s.plan.Limits, c.BuildOpts()); err != nil {
 		return nil, s.readGuard.stop(err)
 	}
@@ -108,6 +121,7 @@ func (f frontend) run(ctx context.Context, options map[string]string) (*gateway.
 		if err = f.policy.checkAsked(); err != nil {
 			return nil, f.readGuard.stop(err)
 		}
+		f.restorer.restore(ctx)
 	}
 	return result, err
 }
@@ -144,6 +158,7 @@ func (f frontend) solveFrontend(ctx context.Context, req gateway.SolveRequest) (
 	if err != nil {
 		return nil, err
 	}
+	f.mounts.noteResult(ctx, result)
 	if err := f.limits.check(ctx, req.FrontendOpt["source"], result); err != nil {
 		f.log.DebugContext(ctx, "limits not checked", "reason", errorLine(err))
 	}
@@ -183,6 +198,7 @@ func (f frontend) Solve(ctx context.Context, req gateway.SolveRequest) (*gateway
 			return err
 		}
 		f.platforms.note(req.Definition)
+		f.mounts.note(req.Definition)
 		f.logSources(ctx, req.Definition)
 		return nil
 	})

@@ -22,6 +22,7 @@ type Access struct {
 	SSH          []SSHAgent
 	CacheFrom    []Cache
 	CacheTo      []Cache
+	CacheMounts  *CacheMounts // nil: none travel
 	Exports      []Export
 	Proxies      map[string]string // of steps, by variable, such as HTTP_PROXY; a build argument of the plan wins
 	Guard        *Guard            // nil: the builder belongs to somebody else, who decides what it may run and reach

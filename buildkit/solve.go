@@ -8,6 +8,7 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/dockerfile"
@@ -64,7 +65,9 @@ func (s *solve) solve(ctx context.Context, c *client.Client, in *inputs.Inputs, 
 	}
 	s.openGate(ctx, c, access, opt.Exports)
 	defer s.gate.close()
+	s.restorer = newRestorer(s, access)
 	response, err := s.run(ctx, c, opt, access)
+	s.restorer.close(ctx, err == nil)
 	if ignored := s.limits.err(); ignored != nil { // a failed build too: perhaps it failed for want of the limit
 		s.steps.warn(ignored)
 	}
@@ -107,7 +110,9 @@ type solve struct {
 	log       *slog.Logger
 
 	baseMounts baseMounts
-	gate       *pushGate // nil: the push waits for nobody
+	gate       *pushGate                                                      // nil: the push waits for nobody
+	restorer   *restorer                                                      // nil: no cache mounts travel
+	build      func(context.Context, gateway.Client) (*gateway.Result, error) // nil: buildTargets
 }
 
 func newSolve(plan inputs.Plan, in *inputs.Inputs, logger *slog.Logger, report func(Event)) *solve {

@@ -23,8 +23,8 @@ func withinLimit(ctx context.Context, limit time.Duration) (context.Context, con
 }
 
 // apply makes the registry hold the image. It looks for the image there, builds and pushes it by digest if it is not
-// there, verifies it, and moves the tags last. Then it writes the build caches. apply can be repeated at any point and
-// converges.
+// there, verifies it, and moves the tags last. Then it writes the build caches and saves the cache mounts. apply can be
+// repeated at any point and converges.
 //
 // If it fails before any tag moved, it returns an applyResult without tags. After that it returns one with the tags
 // that moved. The field unsure is set when nobody knows which ones moved.
@@ -66,6 +66,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applyResult, e
 	if err := exportCaches(ctx, r.settings, op, built.builds); err != nil {
 		return applyResult{}, err
 	}
+	saveMounts(ctx, r.settings, op, built.builds)
 	logTime(ctx, r.settings, op, doneText(op, there.ok))
 	return result, nil
 }

@@ -42,6 +42,7 @@ type ImageArgs struct {
 	IgnoreSecrets   []string                `pulumi:"ignoreSecretsInDiffCalculation,optional"`
 	VolatileArgs    []string                `pulumi:"volatileArgs,optional"`
 	WatchSecrets    []string                `pulumi:"watchSecrets,optional"`
+	CacheMounts     *CacheMounts            `pulumi:"cacheMounts,optional"`
 }
 
 // Annotate documents the inputs in the schema and in every SDK.

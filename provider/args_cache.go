@@ -7,6 +7,8 @@ func describeCaches(a *ImageArgs, an infer.Annotator) {
 		"A cache that cannot be read gives a warning. A change never causes a build.")
 	an.Describe(&a.CacheTo, "Caches to export, for other builders to import. They are written after the tags have "+
 		"moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.")
+	an.Describe(&a.CacheMounts, "Where the content of cache mounts (`RUN --mount=type=cache`) is kept for other "+
+		"builders. No change builds.")
 }
 
 // CacheFrom is a cache to import. Exactly one member sets its kind.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -33,10 +34,16 @@ func newCachedImage(t *testing.T, settings *settings, config, inputs string) cac
 // create creates the image of a Dockerfile with a file that no other image has.
 func (i cachedImage) create(t *testing.T, preview bool) (*pulumirpc.CreateResponse, error) {
 	t.Helper()
+	return i.createWith(t, "FROM scratch\nCOPY <<EOF /a\n"+t.Name()+"\nEOF\n", preview)
+}
+
+// createWith creates the image of another Dockerfile.
+func (i cachedImage) createWith(t *testing.T, dockerfile string, preview bool) (*pulumirpc.CreateResponse, error) {
+	t.Helper()
 	checked, err := i.Check(t.Context(), &pulumirpc.CheckRequest{
 		Urn: string(urn), News: marshalProperties(t, props(t, `{"platforms": ["linux/amd64"],
 			"context": {"location": "`+t.TempDir()+`"},
-			"dockerfile": {"inline": "FROM scratch\nCOPY <<EOF /a\n`+t.Name()+`\nEOF\n"}, `+i.inputs+`}`)),
+			"dockerfile": {"inline": `+strconv.Quote(dockerfile)+`}, `+i.inputs+`}`)),
 	})
 	if err != nil || len(checked.GetFailures()) > 0 {
 		t.Fatal(err, checked.GetFailures())

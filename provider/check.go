@@ -100,6 +100,7 @@ var checks = []func(*checker){
 	checkPublicInputs,
 	checkCacheFrom,
 	checkCacheTo,
+	checkCacheMounts,
 	checkExports,
 	checkRegistries,
 	checkBuilder,

@@ -15,6 +15,16 @@ import (
 
 // wrongCaches holds caches that Check refuses: the path of the failure and a part of its reason.
 var wrongCaches = map[string]struct{ inputs, path, reason string }{
+	"mounts without a place": {`"cacheMounts": {"save": true}`, "cacheMounts.ref", "there is no repository: write"},
+	"mounts with a tag": {
+		`"cacheMounts": {"ref": "localhost:5000/mounts:main"}`, "cacheMounts.ref", "has a tag or a digest",
+	},
+	"mounts without a size": {
+		`"cacheMounts": {"ref": "a.io/m", "maxSize": "much"}`, "cacheMounts.maxSize", "not a size",
+	},
+	"mounts without an id": {
+		`"cacheMounts": {"ref": "a.io/m", "ids": ["a", ""]}`, "cacheMounts.ids[1]", "give the id",
+	},
 	"nothing": {`"cacheFrom": [{}]`, "cacheFrom[0]", "one of registry, local, s3, gha, azblob, raw"},
 	"two things": {
 		`"cacheTo": [{"inline": {}}, {"inline": {}, "local": {"dest": "a"}}]`, "cacheTo[1]",

@@ -3,7 +3,7 @@ package provider
 import "sync"
 
 // finishedBuilds keeps the builders of an image until its caches are written, and the builds that have succeeded on
-// them. Several nodes may call the methods at the same time. Those that read, withCaches and release, take nil.
+// them. Several nodes may call the methods at the same time. Those that read, and release, take nil.
 type finishedBuilds struct {
 	mu     sync.Mutex
 	nodes  []node
@@ -28,14 +28,24 @@ func (f *finishedBuilds) add(b *imageBuild) {
 }
 
 // withCaches returns the builds that have caches to write.
-func (f *finishedBuilds) withCaches() (builds []*imageBuild) {
+func (f *finishedBuilds) withCaches() []*imageBuild {
+	return f.that(func(b *imageBuild) bool { return len(externalCaches(b.access.CacheTo)) > 0 })
+}
+
+// withMounts returns the builds whose cache mounts travel.
+func (f *finishedBuilds) withMounts() []*imageBuild {
+	return f.that(func(b *imageBuild) bool { return b.access.CacheMounts != nil })
+}
+
+// that returns the builds of a choice.
+func (f *finishedBuilds) that(chosen func(*imageBuild) bool) (builds []*imageBuild) {
 	if f == nil {
 		return nil
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, b := range f.builds {
-		if len(externalCaches(b.access.CacheTo)) > 0 {
+		if chosen(b) {
 			builds = append(builds, b)
 		}
 	}

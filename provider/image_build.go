@@ -94,6 +94,7 @@ func newImageBuild(ctx context.Context, job imageJob, on builder) (*imageBuild, 
 		return nil, err
 	}
 	b.chooseCaches(ctx)
+	b.access.CacheMounts = b.cacheMounts(ctx)
 	b.access.Proxies = stepProxies(ctx, settings, op, on, progress.log.warn)
 	warnOfProxies(on, op.plan, b.access.Proxies, progress.log.warn)
 	b.access.Log = newDebugLog(ctx)

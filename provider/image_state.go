@@ -37,6 +37,7 @@ type ImageState struct {
 	IgnoreSecrets   []string            `pulumi:"ignoreSecretsInDiffCalculation,optional"`
 	VolatileArgs    []string            `pulumi:"volatileArgs,optional"`
 	WatchSecrets    []string            `pulumi:"watchSecrets,optional"`
+	CacheMounts     *CacheMounts        `pulumi:"cacheMounts,optional"`
 	ContextHash     string              `pulumi:"contextHash"`
 	Digest          string              `pulumi:"digest"`
 	Ref             string              `pulumi:"ref"`
@@ -74,6 +75,7 @@ func (s *ImageState) Annotate(an infer.Annotator) {
 	an.Describe(&s.BuildOnPreview, "Whether previews build, as of the last update.")
 	an.Describe(&s.CacheFrom, "The caches to import in the last update, without credentials.")
 	an.Describe(&s.CacheTo, "The caches to export in the last update, without credentials.")
+	an.Describe(&s.CacheMounts, "Where the content of cache mounts was kept, as of the last update.")
 	an.Describe(&s.PushTimeout, "How many seconds a push was tried, as of the last update.")
 	an.Describe(&s.Exec, "As the program gave it in the last update.")
 	an.Describe(&s.IgnoreSecrets, "As the program gave it in the last update.")

@@ -164,6 +164,7 @@ var inputTable = []input{
 	{name: "ignoreSecretsInDiffCalculation", why: "it has no effect"},
 	{name: "volatileArgs", builds: true, why: "says when to build, not what; see withoutVolatile"},
 	{name: "watchSecrets", builds: true, why: "the secrets that it names are compared; see changedSecrets"},
+	{name: "cacheMounts", why: "the content of cache mounts does not change what is built"},
 }
 
 // The lists that the provider needs.

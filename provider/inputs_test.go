@@ -62,8 +62,8 @@ func TestListsOfInputs(t *testing.T) {
 			"secretSources", "secrets", "ssh", "volatileArgs", "watch", "watchSecrets",
 		}, image...)},
 		"other outputs": {otherOutputs, []string{
-			"allow", "buildOnPreview", "builder", "cacheFrom", "cacheTo", "context", "dockerfile", "exec",
-			"ignoreSecretsInDiffCalculation", "limits", "noCache", "noCacheFilter", "pull", "pushTimeout",
+			"allow", "buildOnPreview", "builder", "cacheFrom", "cacheMounts", "cacheTo", "context", "dockerfile",
+			"exec", "ignoreSecretsInDiffCalculation", "limits", "noCache", "noCacheFilter", "pull", "pushTimeout",
 			"volatileArgs", "watch", "watchSecrets",
 		}},
 		"computed": {computedInputs, []string{"baseDigests", "contextHash"}},

@@ -23,6 +23,7 @@ const inputsWithCanaries = `{
 	"cacheFrom": [{"registry": {"ref": "a.io/app:cache"}}, {"raw": "secret:CANARY"},
 		{"s3": {"bucket": "b", "accessKeyId": "CANARY", "secretAccessKey": "CANARY", "sessionToken": "secret:CANARY",
 			"endpointUrl": "https://me:CANARY@s3.example.com"}}],
+	"cacheMounts": {"ref": "a.io/mounts"},
 	"cacheTo": [{"azblob": {"name": "n", "secretAccessKey": "secret:CANARY"}},
 		{"raw": "type=s3,bucket=b,access_key_id=CANARY,secret_access_key=CANARY,session_token=CANARY"},
 		{"raw": "type=gha,scope=main,token=CANARY"}, {"inline": {}}],

@@ -46,6 +46,9 @@ func cacheReferences(inputs property.Map) (refs []string) {
 			}
 		}
 	}
+	if mounts := inputs.Get("cacheMounts"); mounts.IsMap() {
+		refs = append(refs, text(mounts.AsMap(), "ref"))
+	}
 	return slices.DeleteFunc(refs, func(ref string) bool { return ref == "" })
 }
 

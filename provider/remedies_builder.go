@@ -11,6 +11,7 @@ import (
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/endpoint"
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shell"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shipped"
 )
 
 // knownForms lists the common forms of a builder's address.
@@ -85,7 +86,7 @@ func explainBuilder(err error) error {
 	if driver, ok := errors.AsType[*driverError](err); ok {
 		return fmt.Errorf("%w. %s", err, driverRemedy(driver.driver))
 	}
-	if errors.As(err, new(*engine.MissingProgramsError)) {
+	if errors.As(err, new(*shipped.MissingError)) {
 		return fmt.Errorf("%w. Install the whole plugin archive, or in a checkout run make build", err)
 	}
 	if errors.As(err, new(*engine.NoContainerError)) {

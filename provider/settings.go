@@ -33,6 +33,8 @@ type settings struct {
 	cacheLimit time.Duration
 	// summarizedAfter replaces the constant, unless it is nil.
 	summarizedAfter *time.Duration
+	// mountLimit replaces the limits of restoring cache mounts, unless it is zero.
+	mountLimit time.Duration
 
 	downloads inputs.Downloads // the Dockerfiles at URLs
 

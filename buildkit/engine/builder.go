@@ -53,7 +53,7 @@ func (e *BuilderError) Unwrap() error { return e.Cause }
 // the container unless the container runs. The container stops by itself a minute after its last use; the image and the
 // volume with the cache stay.
 //
-// It returns a *MissingProgramsError if the plugin was shipped without the programs for the engine's architecture. It
+// It returns a *shipped.MissingError if the plugin was shipped without the programs for the engine's architecture. It
 // returns a *BuilderError if the engine does not run the container, or the daemon cannot work there.
 func (e *Engine) StartBuilder(ctx context.Context, o BuilderOptions) (*Builder, error) {
 	b, err := e.newBuilder(ctx, o)

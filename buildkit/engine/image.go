@@ -16,6 +16,7 @@ import (
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/engine/inside"
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/file"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/shipped"
 )
 
 // builderImage is the image of our BuildKit, made of the programs that ship with the plugin. It is one layer.
@@ -39,9 +40,9 @@ const (
 )
 
 // newBuilderImage finds the programs for an architecture and computes the digest of the layer. It returns a
-// *MissingProgramsError if a program was not shipped.
+// *shipped.MissingError if a program was not shipped.
 func newBuilderImage(ctx context.Context, arch string) (*builderImage, error) {
-	programs, err := findPrograms(arch)
+	programs, err := shipped.Find(arch, programs...)
 	if err != nil {
 		return nil, err
 	}

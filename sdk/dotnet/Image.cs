@@ -161,6 +161,12 @@ namespace PulumiBuildkit.Buildkit
         public Output<ImmutableArray<Outputs.CacheFrom>> CacheFrom { get; private set; } = null!;
 
         /// <summary>
+        /// Where the content of cache mounts was kept, as of the last update.
+        /// </summary>
+        [Output("cacheMounts")]
+        public Output<Outputs.CacheMounts?> CacheMounts { get; private set; } = null!;
+
+        /// <summary>
         /// The caches to export in the last update, without credentials.
         /// </summary>
         [Output("cacheTo")]
@@ -479,6 +485,12 @@ namespace PulumiBuildkit.Buildkit
             get => _cacheFrom ?? (_cacheFrom = new InputList<Inputs.CacheFromArgs>());
             set => _cacheFrom = value;
         }
+
+        /// <summary>
+        /// Where the content of cache mounts (`RUN --mount=type=cache`) is kept for other builders. No change builds.
+        /// </summary>
+        [Input("cacheMounts")]
+        public Input<Inputs.CacheMountsArgs>? CacheMounts { get; set; }
 
         [Input("cacheTo")]
         private InputList<Inputs.CacheToArgs>? _cacheTo;

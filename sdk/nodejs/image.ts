@@ -125,6 +125,10 @@ export class Image extends pulumi.CustomResource {
      */
     declare public readonly cacheFrom: pulumi.Output<outputs.CacheFrom[] | undefined>;
     /**
+     * Where the content of cache mounts was kept, as of the last update.
+     */
+    declare public readonly cacheMounts: pulumi.Output<outputs.CacheMounts | undefined>;
+    /**
      * The caches to export in the last update, without credentials.
      */
     declare public readonly cacheTo: pulumi.Output<outputs.CacheTo[] | undefined>;
@@ -268,6 +272,7 @@ export class Image extends pulumi.CustomResource {
             resourceInputs["buildOnPreview"] = args?.buildOnPreview;
             resourceInputs["builder"] = args?.builder;
             resourceInputs["cacheFrom"] = args?.cacheFrom;
+            resourceInputs["cacheMounts"] = args?.cacheMounts;
             resourceInputs["cacheTo"] = args?.cacheTo;
             resourceInputs["context"] = args?.context;
             resourceInputs["contextHash"] = args?.contextHash;
@@ -311,6 +316,7 @@ export class Image extends pulumi.CustomResource {
             resourceInputs["buildOnPreview"] = undefined /*out*/;
             resourceInputs["builder"] = undefined /*out*/;
             resourceInputs["cacheFrom"] = undefined /*out*/;
+            resourceInputs["cacheMounts"] = undefined /*out*/;
             resourceInputs["cacheTo"] = undefined /*out*/;
             resourceInputs["context"] = undefined /*out*/;
             resourceInputs["contextHash"] = undefined /*out*/;
@@ -386,6 +392,10 @@ export interface ImageArgs {
      * Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
      */
     cacheFrom?: pulumi.Input<pulumi.Input<inputs.CacheFromArgs>[]>;
+    /**
+     * Where the content of cache mounts (`RUN --mount=type=cache`) is kept for other builders. No change builds.
+     */
+    cacheMounts?: pulumi.Input<inputs.CacheMountsArgs>;
     /**
      * Caches to export, for other builders to import. They are written after the tags have moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.
      */

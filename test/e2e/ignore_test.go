@@ -54,6 +54,7 @@ var inputValues = map[string][2]string{
 	"ignoreSecretsInDiffCalculation": {"null", "[a]"},
 	"volatileArgs":                   {"null", "[A]"},
 	"watchSecrets":                   {"null", "[a]"},
+	"cacheMounts":                    {"null", "{ ref: localhost/mounts }"},
 }
 
 // inputNames returns the inputs of Image in the schema, sorted.

@@ -119,7 +119,7 @@ func buildProgramsWith(t *testing.T, root, dir, timeouts string) {
 		t.Fatalf("%v: %s", err, output)
 	}
 	for _, program := range []string{"pulumi", "pulumi-language-yaml", "pulumi-buildkit-network",
-		"pulumi-buildkit-builder", "buildkitd", "runc", "rootlesskit", "registry"} {
+		"pulumi-buildkit-builder", "pulumi-buildkit-mounts", "buildkitd", "runc", "rootlesskit", "registry"} {
 		link := filepath.Join(dir, program)
 		if err := os.Symlink(filepath.Join(root, "bin", program), link); err != nil && !errors.Is(err, os.ErrExist) {
 			t.Fatal(err)

@@ -126,6 +126,8 @@ type Image struct {
 	Builder BuilderConfigPtrOutput `pulumi:"builder"`
 	// The caches to import in the last update, without credentials.
 	CacheFrom CacheFromArrayOutput `pulumi:"cacheFrom"`
+	// Where the content of cache mounts was kept, as of the last update.
+	CacheMounts CacheMountsPtrOutput `pulumi:"cacheMounts"`
 	// The caches to export in the last update, without credentials.
 	CacheTo CacheToArrayOutput `pulumi:"cacheTo"`
 	// The build context of the last update, without logins in URLs.
@@ -255,6 +257,8 @@ type imageArgs struct {
 	Builder *BuilderConfig `pulumi:"builder"`
 	// Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
 	CacheFrom []CacheFrom `pulumi:"cacheFrom"`
+	// Where the content of cache mounts (`RUN --mount=type=cache`) is kept for other builders. No change builds.
+	CacheMounts *CacheMounts `pulumi:"cacheMounts"`
 	// Caches to export, for other builders to import. They are written after the tags have moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.
 	CacheTo []CacheTo `pulumi:"cacheTo"`
 	// The build context: the files that `COPY` and `ADD` can read. Defaults to the folder of the program.
@@ -335,6 +339,8 @@ type ImageArgs struct {
 	Builder BuilderConfigPtrInput
 	// Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
 	CacheFrom CacheFromArrayInput
+	// Where the content of cache mounts (`RUN --mount=type=cache`) is kept for other builders. No change builds.
+	CacheMounts CacheMountsPtrInput
 	// Caches to export, for other builders to import. They are written after the tags have moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.
 	CacheTo CacheToArrayInput
 	// The build context: the files that `COPY` and `ADD` can read. Defaults to the folder of the program.
@@ -517,6 +523,11 @@ func (o ImageOutput) Builder() BuilderConfigPtrOutput {
 // The caches to import in the last update, without credentials.
 func (o ImageOutput) CacheFrom() CacheFromArrayOutput {
 	return o.ApplyT(func(v *Image) CacheFromArrayOutput { return v.CacheFrom }).(CacheFromArrayOutput)
+}
+
+// Where the content of cache mounts was kept, as of the last update.
+func (o ImageOutput) CacheMounts() CacheMountsPtrOutput {
+	return o.ApplyT(func(v *Image) CacheMountsPtrOutput { return v.CacheMounts }).(CacheMountsPtrOutput)
 }
 
 // The caches to export in the last update, without credentials.

@@ -1568,6 +1568,203 @@ func (o CacheFromS3PtrOutput) UsePathStyle() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
+// Where the content of cache mounts is kept for other builders.
+type CacheMounts struct {
+	// Ids of the mounts that travel. The default id of a mount is its target. Defaults to all mounts.
+	Ids []string `pulumi:"ids"`
+	// How much of a mount travels, such as `500m` or `2g`; the oldest files stay behind. Defaults to `1g`.
+	MaxSize *string `pulumi:"maxSize"`
+	// A repository, such as `registry.example.com/app-mounts`. It gets one image for each mount.
+	Ref *string `pulumi:"ref"`
+	// Whether an update that pushes saves mounts. Only your main branch should. Defaults to true.
+	Save *bool `pulumi:"save"`
+}
+
+// CacheMountsInput is an input type that accepts CacheMountsArgs and CacheMountsOutput values.
+// You can construct a concrete instance of `CacheMountsInput` via:
+//
+//	CacheMountsArgs{...}
+type CacheMountsInput interface {
+	pulumi.Input
+
+	ToCacheMountsOutput() CacheMountsOutput
+	ToCacheMountsOutputWithContext(context.Context) CacheMountsOutput
+}
+
+// Where the content of cache mounts is kept for other builders.
+type CacheMountsArgs struct {
+	// Ids of the mounts that travel. The default id of a mount is its target. Defaults to all mounts.
+	Ids pulumi.StringArrayInput `pulumi:"ids"`
+	// How much of a mount travels, such as `500m` or `2g`; the oldest files stay behind. Defaults to `1g`.
+	MaxSize pulumi.StringPtrInput `pulumi:"maxSize"`
+	// A repository, such as `registry.example.com/app-mounts`. It gets one image for each mount.
+	Ref pulumi.StringPtrInput `pulumi:"ref"`
+	// Whether an update that pushes saves mounts. Only your main branch should. Defaults to true.
+	Save pulumi.BoolPtrInput `pulumi:"save"`
+}
+
+func (CacheMountsArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheMounts)(nil)).Elem()
+}
+
+func (i CacheMountsArgs) ToCacheMountsOutput() CacheMountsOutput {
+	return i.ToCacheMountsOutputWithContext(context.Background())
+}
+
+func (i CacheMountsArgs) ToCacheMountsOutputWithContext(ctx context.Context) CacheMountsOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheMountsOutput)
+}
+
+func (i CacheMountsArgs) ToCacheMountsPtrOutput() CacheMountsPtrOutput {
+	return i.ToCacheMountsPtrOutputWithContext(context.Background())
+}
+
+func (i CacheMountsArgs) ToCacheMountsPtrOutputWithContext(ctx context.Context) CacheMountsPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheMountsOutput).ToCacheMountsPtrOutputWithContext(ctx)
+}
+
+// CacheMountsPtrInput is an input type that accepts CacheMountsArgs, CacheMountsPtr and CacheMountsPtrOutput values.
+// You can construct a concrete instance of `CacheMountsPtrInput` via:
+//
+//	        CacheMountsArgs{...}
+//
+//	or:
+//
+//	        nil
+type CacheMountsPtrInput interface {
+	pulumi.Input
+
+	ToCacheMountsPtrOutput() CacheMountsPtrOutput
+	ToCacheMountsPtrOutputWithContext(context.Context) CacheMountsPtrOutput
+}
+
+type cacheMountsPtrType CacheMountsArgs
+
+func CacheMountsPtr(v *CacheMountsArgs) CacheMountsPtrInput {
+	return (*cacheMountsPtrType)(v)
+}
+
+func (*cacheMountsPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheMounts)(nil)).Elem()
+}
+
+func (i *cacheMountsPtrType) ToCacheMountsPtrOutput() CacheMountsPtrOutput {
+	return i.ToCacheMountsPtrOutputWithContext(context.Background())
+}
+
+func (i *cacheMountsPtrType) ToCacheMountsPtrOutputWithContext(ctx context.Context) CacheMountsPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(CacheMountsPtrOutput)
+}
+
+// Where the content of cache mounts is kept for other builders.
+type CacheMountsOutput struct{ *pulumi.OutputState }
+
+func (CacheMountsOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*CacheMounts)(nil)).Elem()
+}
+
+func (o CacheMountsOutput) ToCacheMountsOutput() CacheMountsOutput {
+	return o
+}
+
+func (o CacheMountsOutput) ToCacheMountsOutputWithContext(ctx context.Context) CacheMountsOutput {
+	return o
+}
+
+func (o CacheMountsOutput) ToCacheMountsPtrOutput() CacheMountsPtrOutput {
+	return o.ToCacheMountsPtrOutputWithContext(context.Background())
+}
+
+func (o CacheMountsOutput) ToCacheMountsPtrOutputWithContext(ctx context.Context) CacheMountsPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v CacheMounts) *CacheMounts {
+		return &v
+	}).(CacheMountsPtrOutput)
+}
+
+// Ids of the mounts that travel. The default id of a mount is its target. Defaults to all mounts.
+func (o CacheMountsOutput) Ids() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v CacheMounts) []string { return v.Ids }).(pulumi.StringArrayOutput)
+}
+
+// How much of a mount travels, such as `500m` or `2g`; the oldest files stay behind. Defaults to `1g`.
+func (o CacheMountsOutput) MaxSize() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheMounts) *string { return v.MaxSize }).(pulumi.StringPtrOutput)
+}
+
+// A repository, such as `registry.example.com/app-mounts`. It gets one image for each mount.
+func (o CacheMountsOutput) Ref() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v CacheMounts) *string { return v.Ref }).(pulumi.StringPtrOutput)
+}
+
+// Whether an update that pushes saves mounts. Only your main branch should. Defaults to true.
+func (o CacheMountsOutput) Save() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v CacheMounts) *bool { return v.Save }).(pulumi.BoolPtrOutput)
+}
+
+type CacheMountsPtrOutput struct{ *pulumi.OutputState }
+
+func (CacheMountsPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**CacheMounts)(nil)).Elem()
+}
+
+func (o CacheMountsPtrOutput) ToCacheMountsPtrOutput() CacheMountsPtrOutput {
+	return o
+}
+
+func (o CacheMountsPtrOutput) ToCacheMountsPtrOutputWithContext(ctx context.Context) CacheMountsPtrOutput {
+	return o
+}
+
+func (o CacheMountsPtrOutput) Elem() CacheMountsOutput {
+	return o.ApplyT(func(v *CacheMounts) CacheMounts {
+		if v != nil {
+			return *v
+		}
+		var ret CacheMounts
+		return ret
+	}).(CacheMountsOutput)
+}
+
+// Ids of the mounts that travel. The default id of a mount is its target. Defaults to all mounts.
+func (o CacheMountsPtrOutput) Ids() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *CacheMounts) []string {
+		if v == nil {
+			return nil
+		}
+		return v.Ids
+	}).(pulumi.StringArrayOutput)
+}
+
+// How much of a mount travels, such as `500m` or `2g`; the oldest files stay behind. Defaults to `1g`.
+func (o CacheMountsPtrOutput) MaxSize() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheMounts) *string {
+		if v == nil {
+			return nil
+		}
+		return v.MaxSize
+	}).(pulumi.StringPtrOutput)
+}
+
+// A repository, such as `registry.example.com/app-mounts`. It gets one image for each mount.
+func (o CacheMountsPtrOutput) Ref() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *CacheMounts) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Ref
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether an update that pushes saves mounts. Only your main branch should. Defaults to true.
+func (o CacheMountsPtrOutput) Save() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *CacheMounts) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Save
+	}).(pulumi.BoolPtrOutput)
+}
+
 // A cache to export: exactly one kind.
 type CacheTo struct {
 	// A container of Azure Blob Storage.
@@ -7103,6 +7300,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromRegistryPtrInput)(nil)).Elem(), CacheFromRegistryArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromS3Input)(nil)).Elem(), CacheFromS3Args{})
 	pulumi.RegisterInputType(reflect.TypeOf((*CacheFromS3PtrInput)(nil)).Elem(), CacheFromS3Args{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheMountsInput)(nil)).Elem(), CacheMountsArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*CacheMountsPtrInput)(nil)).Elem(), CacheMountsArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*CacheToInput)(nil)).Elem(), CacheToArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*CacheToArrayInput)(nil)).Elem(), CacheToArray{})
 	pulumi.RegisterInputType(reflect.TypeOf((*CacheToAzureBlobInput)(nil)).Elem(), CacheToAzureBlobArgs{})
@@ -7174,6 +7373,8 @@ func init() {
 	pulumi.RegisterOutputType(CacheFromRegistryPtrOutput{})
 	pulumi.RegisterOutputType(CacheFromS3Output{})
 	pulumi.RegisterOutputType(CacheFromS3PtrOutput{})
+	pulumi.RegisterOutputType(CacheMountsOutput{})
+	pulumi.RegisterOutputType(CacheMountsPtrOutput{})
 	pulumi.RegisterOutputType(CacheToOutput{})
 	pulumi.RegisterOutputType(CacheToArrayOutput{})
 	pulumi.RegisterOutputType(CacheToAzureBlobOutput{})

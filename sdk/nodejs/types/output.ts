@@ -197,6 +197,28 @@ export interface CacheFromS3 {
 }
 
 /**
+ * Where the content of cache mounts is kept for other builders.
+ */
+export interface CacheMounts {
+    /**
+     * Ids of the mounts that travel. The default id of a mount is its target. Defaults to all mounts.
+     */
+    ids?: string[];
+    /**
+     * How much of a mount travels, such as `500m` or `2g`; the oldest files stay behind. Defaults to `1g`.
+     */
+    maxSize?: string;
+    /**
+     * A repository, such as `registry.example.com/app-mounts`. It gets one image for each mount.
+     */
+    ref?: string;
+    /**
+     * Whether an update that pushes saves mounts. Only your main branch should. Defaults to true.
+     */
+    save?: boolean;
+}
+
+/**
  * A cache to export: exactly one kind.
  */
 export interface CacheTo {

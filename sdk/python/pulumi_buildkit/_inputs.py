@@ -34,6 +34,8 @@ __all__ = [
     'CacheFromS3ArgsDict',
     'CacheFromArgs',
     'CacheFromArgsDict',
+    'CacheMountsArgs',
+    'CacheMountsArgsDict',
     'CacheToAzureBlobArgs',
     'CacheToAzureBlobArgsDict',
     'CacheToGitHubActionsArgs',
@@ -888,6 +890,100 @@ class CacheFromArgs:
     @s3.setter
     def s3(self, value: Optional[pulumi.Input['CacheFromS3Args']]):
         pulumi.set(self, "s3", value)
+
+
+class CacheMountsArgsDict(TypedDict):
+    """
+    Where the content of cache mounts is kept for other builders.
+    """
+    ids: NotRequired[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]
+    """
+    Ids of the mounts that travel. The default id of a mount is its target. Defaults to all mounts.
+    """
+    max_size: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    How much of a mount travels, such as `500m` or `2g`; the oldest files stay behind. Defaults to `1g`.
+    """
+    ref: NotRequired[pulumi.Input[_builtins.str]]
+    """
+    A repository, such as `registry.example.com/app-mounts`. It gets one image for each mount.
+    """
+    save: NotRequired[pulumi.Input[_builtins.bool]]
+    """
+    Whether an update that pushes saves mounts. Only your main branch should. Defaults to true.
+    """
+
+@pulumi.input_type
+class CacheMountsArgs:
+    def __init__(__self__, *,
+                 ids: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 max_size: Optional[pulumi.Input[_builtins.str]] = None,
+                 ref: Optional[pulumi.Input[_builtins.str]] = None,
+                 save: Optional[pulumi.Input[_builtins.bool]] = None):
+        """
+        Where the content of cache mounts is kept for other builders.
+
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] ids: Ids of the mounts that travel. The default id of a mount is its target. Defaults to all mounts.
+        :param pulumi.Input[_builtins.str] max_size: How much of a mount travels, such as `500m` or `2g`; the oldest files stay behind. Defaults to `1g`.
+        :param pulumi.Input[_builtins.str] ref: A repository, such as `registry.example.com/app-mounts`. It gets one image for each mount.
+        :param pulumi.Input[_builtins.bool] save: Whether an update that pushes saves mounts. Only your main branch should. Defaults to true.
+        """
+        if ids is not None:
+            pulumi.set(__self__, "ids", ids)
+        if max_size is not None:
+            pulumi.set(__self__, "max_size", max_size)
+        if ref is not None:
+            pulumi.set(__self__, "ref", ref)
+        if save is not None:
+            pulumi.set(__self__, "save", save)
+
+    @_builtins.property
+    @pulumi.getter
+    def ids(self) -> Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Ids of the mounts that travel. The default id of a mount is its target. Defaults to all mounts.
+        """
+        return pulumi.get(self, "ids")
+
+    @ids.setter
+    def ids(self, value: Optional[pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "ids", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maxSize")
+    def max_size(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        How much of a mount travels, such as `500m` or `2g`; the oldest files stay behind. Defaults to `1g`.
+        """
+        return pulumi.get(self, "max_size")
+
+    @max_size.setter
+    def max_size(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "max_size", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def ref(self) -> Optional[pulumi.Input[_builtins.str]]:
+        """
+        A repository, such as `registry.example.com/app-mounts`. It gets one image for each mount.
+        """
+        return pulumi.get(self, "ref")
+
+    @ref.setter
+    def ref(self, value: Optional[pulumi.Input[_builtins.str]]):
+        pulumi.set(self, "ref", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def save(self) -> Optional[pulumi.Input[_builtins.bool]]:
+        """
+        Whether an update that pushes saves mounts. Only your main branch should. Defaults to true.
+        """
+        return pulumi.get(self, "save")
+
+    @save.setter
+    def save(self, value: Optional[pulumi.Input[_builtins.bool]]):
+        pulumi.set(self, "save", value)
 
 
 class CacheToAzureBlobArgsDict(TypedDict):

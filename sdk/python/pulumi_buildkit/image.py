@@ -30,6 +30,7 @@ class ImageArgs:
                  build_on_preview: Optional[pulumi.Input[_builtins.bool]] = None,
                  builder: Optional[pulumi.Input['BuilderConfigArgs']] = None,
                  cache_from: Optional[pulumi.Input[Sequence[pulumi.Input['CacheFromArgs']]]] = None,
+                 cache_mounts: Optional[pulumi.Input['CacheMountsArgs']] = None,
                  cache_to: Optional[pulumi.Input[Sequence[pulumi.Input['CacheToArgs']]]] = None,
                  context: Optional[pulumi.Input['BuildContextArgs']] = None,
                  context_hash: Optional[pulumi.Input[_builtins.str]] = None,
@@ -71,6 +72,7 @@ class ImageArgs:
         :param pulumi.Input[_builtins.bool] build_on_preview: Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
         :param pulumi.Input['BuilderConfigArgs'] builder: The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
         :param pulumi.Input[Sequence[pulumi.Input['CacheFromArgs']]] cache_from: Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
+        :param pulumi.Input['CacheMountsArgs'] cache_mounts: Where the content of cache mounts (`RUN --mount=type=cache`) is kept for other builders. No change builds.
         :param pulumi.Input[Sequence[pulumi.Input['CacheToArgs']]] cache_to: Caches to export, for other builders to import. They are written after the tags have moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.
         :param pulumi.Input['BuildContextArgs'] context: The build context: the files that `COPY` and `ADD` can read. Defaults to the folder of the program.
         :param pulumi.Input[_builtins.str] context_hash: The digest of everything that the build reads from this machine: the Dockerfile and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.
@@ -118,6 +120,8 @@ class ImageArgs:
             pulumi.set(__self__, "builder", builder)
         if cache_from is not None:
             pulumi.set(__self__, "cache_from", cache_from)
+        if cache_mounts is not None:
+            pulumi.set(__self__, "cache_mounts", cache_mounts)
         if cache_to is not None:
             pulumi.set(__self__, "cache_to", cache_to)
         if context is not None:
@@ -274,6 +278,18 @@ class ImageArgs:
     @cache_from.setter
     def cache_from(self, value: Optional[pulumi.Input[Sequence[pulumi.Input['CacheFromArgs']]]]):
         pulumi.set(self, "cache_from", value)
+
+    @_builtins.property
+    @pulumi.getter(name="cacheMounts")
+    def cache_mounts(self) -> Optional[pulumi.Input['CacheMountsArgs']]:
+        """
+        Where the content of cache mounts (`RUN --mount=type=cache`) is kept for other builders. No change builds.
+        """
+        return pulumi.get(self, "cache_mounts")
+
+    @cache_mounts.setter
+    def cache_mounts(self, value: Optional[pulumi.Input['CacheMountsArgs']]):
+        pulumi.set(self, "cache_mounts", value)
 
     @_builtins.property
     @pulumi.getter(name="cacheTo")
@@ -650,6 +666,7 @@ class Image(pulumi.CustomResource):
                  build_on_preview: Optional[pulumi.Input[_builtins.bool]] = None,
                  builder: Optional[pulumi.Input[Union['BuilderConfigArgs', 'BuilderConfigArgsDict']]] = None,
                  cache_from: Optional[pulumi.Input[Sequence[pulumi.Input[Union['CacheFromArgs', 'CacheFromArgsDict']]]]] = None,
+                 cache_mounts: Optional[pulumi.Input[Union['CacheMountsArgs', 'CacheMountsArgsDict']]] = None,
                  cache_to: Optional[pulumi.Input[Sequence[pulumi.Input[Union['CacheToArgs', 'CacheToArgsDict']]]]] = None,
                  context: Optional[pulumi.Input[Union['BuildContextArgs', 'BuildContextArgsDict']]] = None,
                  context_hash: Optional[pulumi.Input[_builtins.str]] = None,
@@ -752,6 +769,7 @@ class Image(pulumi.CustomResource):
         :param pulumi.Input[_builtins.bool] build_on_preview: Whether `pulumi preview` builds what would change. A broken Dockerfile or a failing step then fails the preview. A preview never pushes. Defaults to true.
         :param pulumi.Input[Union['BuilderConfigArgs', 'BuilderConfigArgsDict']] builder: The BuildKit daemon or Docker Engine that builds. A change never causes a build. Defaults to the provider's `host`, then what `BUILDKIT_HOST`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `BUILDX_BUILDER` or `docker buildx use` name, then the plugin's own daemon (on Linux as root), then the Docker Engine of this machine.
         :param pulumi.Input[Sequence[pulumi.Input[Union['CacheFromArgs', 'CacheFromArgsDict']]]] cache_from: Caches to import: the builder takes steps from them that it has not built itself. A cache that cannot be read gives a warning. A change never causes a build.
+        :param pulumi.Input[Union['CacheMountsArgs', 'CacheMountsArgsDict']] cache_mounts: Where the content of cache mounts (`RUN --mount=type=cache`) is kept for other builders. No change builds.
         :param pulumi.Input[Sequence[pulumi.Input[Union['CacheToArgs', 'CacheToArgsDict']]]] cache_to: Caches to export, for other builders to import. They are written after the tags have moved; one that cannot be written gives a warning. A preview exports none. A change never causes a build.
         :param pulumi.Input[Union['BuildContextArgs', 'BuildContextArgsDict']] context: The build context: the files that `COPY` and `ADD` can read. Defaults to the folder of the program.
         :param pulumi.Input[_builtins.str] context_hash: The digest of everything that the build reads from this machine: the Dockerfile and the build contexts, without what ignore files leave out. Set it to decide yourself when to build, or put it into `ignoreChanges` to keep the image as it is. Defaults to the computed digest.
@@ -873,6 +891,7 @@ class Image(pulumi.CustomResource):
                  build_on_preview: Optional[pulumi.Input[_builtins.bool]] = None,
                  builder: Optional[pulumi.Input[Union['BuilderConfigArgs', 'BuilderConfigArgsDict']]] = None,
                  cache_from: Optional[pulumi.Input[Sequence[pulumi.Input[Union['CacheFromArgs', 'CacheFromArgsDict']]]]] = None,
+                 cache_mounts: Optional[pulumi.Input[Union['CacheMountsArgs', 'CacheMountsArgsDict']]] = None,
                  cache_to: Optional[pulumi.Input[Sequence[pulumi.Input[Union['CacheToArgs', 'CacheToArgsDict']]]]] = None,
                  context: Optional[pulumi.Input[Union['BuildContextArgs', 'BuildContextArgsDict']]] = None,
                  context_hash: Optional[pulumi.Input[_builtins.str]] = None,
@@ -920,6 +939,7 @@ class Image(pulumi.CustomResource):
             __props__.__dict__["build_on_preview"] = build_on_preview
             __props__.__dict__["builder"] = builder
             __props__.__dict__["cache_from"] = cache_from
+            __props__.__dict__["cache_mounts"] = cache_mounts
             __props__.__dict__["cache_to"] = cache_to
             __props__.__dict__["context"] = context
             __props__.__dict__["context_hash"] = context_hash
@@ -986,6 +1006,7 @@ class Image(pulumi.CustomResource):
         __props__.__dict__["build_on_preview"] = None
         __props__.__dict__["builder"] = None
         __props__.__dict__["cache_from"] = None
+        __props__.__dict__["cache_mounts"] = None
         __props__.__dict__["cache_to"] = None
         __props__.__dict__["context"] = None
         __props__.__dict__["context_hash"] = None
@@ -1074,6 +1095,14 @@ class Image(pulumi.CustomResource):
         The caches to import in the last update, without credentials.
         """
         return pulumi.get(self, "cache_from")
+
+    @_builtins.property
+    @pulumi.getter(name="cacheMounts")
+    def cache_mounts(self) -> pulumi.Output[Optional['outputs.CacheMounts']]:
+        """
+        Where the content of cache mounts was kept, as of the last update.
+        """
+        return pulumi.get(self, "cache_mounts")
 
     @_builtins.property
     @pulumi.getter(name="cacheTo")

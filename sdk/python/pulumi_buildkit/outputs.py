@@ -26,6 +26,7 @@ __all__ = [
     'CacheFromLocal',
     'CacheFromRegistry',
     'CacheFromS3',
+    'CacheMounts',
     'CacheTo',
     'CacheToAzureBlob',
     'CacheToGitHubActions',
@@ -612,6 +613,83 @@ class CacheFromS3(dict):
         Whether URLs have the bucket in the path and not in the host. Defaults to false.
         """
         return pulumi.get(self, "use_path_style")
+
+
+@pulumi.output_type
+class CacheMounts(dict):
+    """
+    Where the content of cache mounts is kept for other builders.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "maxSize":
+            suggest = "max_size"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in CacheMounts. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        CacheMounts.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        CacheMounts.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 ids: Optional[Sequence[_builtins.str]] = None,
+                 max_size: Optional[_builtins.str] = None,
+                 ref: Optional[_builtins.str] = None,
+                 save: Optional[_builtins.bool] = None):
+        """
+        Where the content of cache mounts is kept for other builders.
+
+        :param Sequence[_builtins.str] ids: Ids of the mounts that travel. The default id of a mount is its target. Defaults to all mounts.
+        :param _builtins.str max_size: How much of a mount travels, such as `500m` or `2g`; the oldest files stay behind. Defaults to `1g`.
+        :param _builtins.str ref: A repository, such as `registry.example.com/app-mounts`. It gets one image for each mount.
+        :param _builtins.bool save: Whether an update that pushes saves mounts. Only your main branch should. Defaults to true.
+        """
+        if ids is not None:
+            pulumi.set(__self__, "ids", ids)
+        if max_size is not None:
+            pulumi.set(__self__, "max_size", max_size)
+        if ref is not None:
+            pulumi.set(__self__, "ref", ref)
+        if save is not None:
+            pulumi.set(__self__, "save", save)
+
+    @_builtins.property
+    @pulumi.getter
+    def ids(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Ids of the mounts that travel. The default id of a mount is its target. Defaults to all mounts.
+        """
+        return pulumi.get(self, "ids")
+
+    @_builtins.property
+    @pulumi.getter(name="maxSize")
+    def max_size(self) -> Optional[_builtins.str]:
+        """
+        How much of a mount travels, such as `500m` or `2g`; the oldest files stay behind. Defaults to `1g`.
+        """
+        return pulumi.get(self, "max_size")
+
+    @_builtins.property
+    @pulumi.getter
+    def ref(self) -> Optional[_builtins.str]:
+        """
+        A repository, such as `registry.example.com/app-mounts`. It gets one image for each mount.
+        """
+        return pulumi.get(self, "ref")
+
+    @_builtins.property
+    @pulumi.getter
+    def save(self) -> Optional[_builtins.bool]:
+        """
+        Whether an update that pushes saves mounts. Only your main branch should. Defaults to true.
+        """
+        return pulumi.get(self, "save")
 
 
 @pulumi.output_type

@@ -115,9 +115,10 @@ func TestWhatTheArchiveHolds(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
+	foreign := map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
 	want := []string{
-		"LICENSE", "buildkitd", "pulumi-buildkit-builder", "pulumi-buildkit-network", "pulumi-resource-buildkit",
-		"rootlesskit", "runc",
+		"LICENSE", "buildkitd", "linux-" + foreign + "/pulumi-buildkit-mounts", "pulumi-buildkit-builder",
+		"pulumi-buildkit-mounts", "pulumi-buildkit-network", "pulumi-resource-buildkit", "rootlesskit", "runc",
 	}
 	if !slices.Equal(names, want) {
 		t.Errorf("it holds %v, want %v", names, want)

@@ -145,6 +145,16 @@ return await Deployment.RunAsync(() =>
                 },
             },
         },
+        CacheMounts = new Buildkit.Inputs.CacheMountsArgs
+        {
+            Ids = new[]
+            {
+                "ids",
+            },
+            MaxSize = "maxSize",
+            Ref = "ref",
+            Save = true,
+        },
         CacheTo = new[]
         {
             new Buildkit.Inputs.CacheToArgs
@@ -473,6 +483,7 @@ return await Deployment.RunAsync(() =>
         ["imageBuildOnPreview"] = image.BuildOnPreview,
         ["imageBuilder"] = image.Builder,
         ["imageCacheFrom"] = image.CacheFrom,
+        ["imageCacheMounts"] = image.CacheMounts,
         ["imageCacheTo"] = image.CacheTo,
         ["imageContext"] = image.Context,
         ["imageContextHash"] = image.ContextHash,

@@ -19,6 +19,7 @@ import io.github.pulumibuildkit.buildkit.inputs.CacheFromGitHubActionsArgs;
 import io.github.pulumibuildkit.buildkit.inputs.CacheFromLocalArgs;
 import io.github.pulumibuildkit.buildkit.inputs.CacheFromRegistryArgs;
 import io.github.pulumibuildkit.buildkit.inputs.CacheFromS3Args;
+import io.github.pulumibuildkit.buildkit.inputs.CacheMountsArgs;
 import io.github.pulumibuildkit.buildkit.inputs.CacheToArgs;
 import io.github.pulumibuildkit.buildkit.inputs.CacheToAzureBlobArgs;
 import io.github.pulumibuildkit.buildkit.inputs.CacheToGitHubActionsArgs;
@@ -146,6 +147,12 @@ public class App {
                     .sessionToken(Output.ofSecret("sessionToken"))
                     .usePathStyle(true)
                     .build())
+                .build())
+            .cacheMounts(CacheMountsArgs.builder()
+                .ids("ids")
+                .maxSize("maxSize")
+                .ref("ref")
+                .save(true)
                 .build())
             .cacheTo(CacheToArgs.builder()
                 .azblob(CacheToAzureBlobArgs.builder()
@@ -332,6 +339,7 @@ public class App {
         ctx.export("imageBuildOnPreview", image.buildOnPreview());
         ctx.export("imageBuilder", image.builder_());
         ctx.export("imageCacheFrom", image.cacheFrom());
+        ctx.export("imageCacheMounts", image.cacheMounts());
         ctx.export("imageCacheTo", image.cacheTo());
         ctx.export("imageContext", image.context());
         ctx.export("imageContextHash", image.contextHash());

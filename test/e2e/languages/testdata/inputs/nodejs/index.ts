@@ -97,6 +97,12 @@ const image = new buildkit.Image("image", {
             usePathStyle: true,
         },
     }],
+    cacheMounts: {
+        ids: ["ids"],
+        maxSize: "maxSize",
+        ref: "ref",
+        save: true,
+    },
     cacheTo: [{
         azblob: {
             accountUrl: "accountUrl",
@@ -297,6 +303,7 @@ export const imageBuildArgs = image.buildArgs;
 export const imageBuildOnPreview = image.buildOnPreview;
 export const imageBuilder = image.builder;
 export const imageCacheFrom = image.cacheFrom;
+export const imageCacheMounts = image.cacheMounts;
 export const imageCacheTo = image.cacheTo;
 export const imageContext = image.context;
 export const imageContextHash = image.contextHash;

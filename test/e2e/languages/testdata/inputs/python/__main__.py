@@ -96,6 +96,12 @@ image = buildkit.Image("image",
             "use_path_style": True,
         },
     }],
+    cache_mounts={
+        "ids": ["ids"],
+        "max_size": "maxSize",
+        "ref": "ref",
+        "save": True,
+    },
     cache_to=[{
         "azblob": {
             "account_url": "accountUrl",
@@ -295,6 +301,7 @@ pulumi.export("imageBuildArgs", image.build_args)
 pulumi.export("imageBuildOnPreview", image.build_on_preview)
 pulumi.export("imageBuilder", image.builder)
 pulumi.export("imageCacheFrom", image.cache_from)
+pulumi.export("imageCacheMounts", image.cache_mounts)
 pulumi.export("imageCacheTo", image.cache_to)
 pulumi.export("imageContext", image.context)
 pulumi.export("imageContextHash", image.context_hash)

@@ -16,6 +16,7 @@ import io.github.pulumibuildkit.buildkit.enums.Watch;
 import io.github.pulumibuildkit.buildkit.outputs.BuildContext;
 import io.github.pulumibuildkit.buildkit.outputs.BuilderConfig;
 import io.github.pulumibuildkit.buildkit.outputs.CacheFrom;
+import io.github.pulumibuildkit.buildkit.outputs.CacheMounts;
 import io.github.pulumibuildkit.buildkit.outputs.CacheTo;
 import io.github.pulumibuildkit.buildkit.outputs.Dockerfile;
 import io.github.pulumibuildkit.buildkit.outputs.Limits;
@@ -240,6 +241,20 @@ public class Image extends com.pulumi.resources.CustomResource {
      */
     public Output<Optional<List<CacheFrom>>> cacheFrom() {
         return Codegen.optional(this.cacheFrom);
+    }
+    /**
+     * Where the content of cache mounts was kept, as of the last update.
+     * 
+     */
+    @Export(name="cacheMounts", refs={CacheMounts.class}, tree="[0]")
+    private Output</* @Nullable */ CacheMounts> cacheMounts;
+
+    /**
+     * @return Where the content of cache mounts was kept, as of the last update.
+     * 
+     */
+    public Output<Optional<CacheMounts>> cacheMounts() {
+        return Codegen.optional(this.cacheMounts);
     }
     /**
      * The caches to export in the last update, without credentials.

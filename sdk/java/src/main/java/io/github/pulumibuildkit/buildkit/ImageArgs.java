@@ -11,6 +11,7 @@ import io.github.pulumibuildkit.buildkit.enums.Watch;
 import io.github.pulumibuildkit.buildkit.inputs.BuildContextArgs;
 import io.github.pulumibuildkit.buildkit.inputs.BuilderConfigArgs;
 import io.github.pulumibuildkit.buildkit.inputs.CacheFromArgs;
+import io.github.pulumibuildkit.buildkit.inputs.CacheMountsArgs;
 import io.github.pulumibuildkit.buildkit.inputs.CacheToArgs;
 import io.github.pulumibuildkit.buildkit.inputs.DockerfileArgs;
 import io.github.pulumibuildkit.buildkit.inputs.ExportArgs;
@@ -152,6 +153,21 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Output<List<CacheFromArgs>>> cacheFrom() {
         return Optional.ofNullable(this.cacheFrom);
+    }
+
+    /**
+     * Where the content of cache mounts (`RUN --mount=type=cache`) is kept for other builders. No change builds.
+     * 
+     */
+    @Import(name="cacheMounts")
+    private @Nullable Output<CacheMountsArgs> cacheMounts;
+
+    /**
+     * @return Where the content of cache mounts (`RUN --mount=type=cache`) is kept for other builders. No change builds.
+     * 
+     */
+    public Optional<Output<CacheMountsArgs>> cacheMounts() {
+        return Optional.ofNullable(this.cacheMounts);
     }
 
     /**
@@ -615,6 +631,7 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
         this.buildOnPreview = $.buildOnPreview;
         this.builder = $.builder;
         this.cacheFrom = $.cacheFrom;
+        this.cacheMounts = $.cacheMounts;
         this.cacheTo = $.cacheTo;
         this.context = $.context;
         this.contextHash = $.contextHash;
@@ -861,6 +878,27 @@ public final class ImageArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder cacheFrom(CacheFromArgs... cacheFrom) {
             return cacheFrom(List.of(cacheFrom));
+        }
+
+        /**
+         * @param cacheMounts Where the content of cache mounts (`RUN --mount=type=cache`) is kept for other builders. No change builds.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder cacheMounts(@Nullable Output<CacheMountsArgs> cacheMounts) {
+            $.cacheMounts = cacheMounts;
+            return this;
+        }
+
+        /**
+         * @param cacheMounts Where the content of cache mounts (`RUN --mount=type=cache`) is kept for other builders. No change builds.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder cacheMounts(CacheMountsArgs cacheMounts) {
+            return cacheMounts(Output.of(cacheMounts));
         }
 
         /**

@@ -1,0 +1,137 @@
+package buildkit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/mounts"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/mounts/folder"
+	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
+)
+
+// SaveMounts saves the cache mounts of a build that Solve has just finished on the daemon. The plan, the inputs and the
+// access are those of that build. It saves a mount only if its content is not the one that is stored. Each mount is one
+// image, which replaces the one before when it is whole: of two builders that save at the same time, the last one wins.
+//
+// The mounts are those of the definition that is built, so the frontend runs once more. No step of the build runs.
+//
+// It returns what became of each mount. A mount that needs nothing has neither Done nor Err. Errors are those of Solve,
+// and the cause of ctx if it ended.
+func SaveMounts(
+	ctx context.Context, plan inputs.Plan, in *inputs.Inputs, access Access, report func(Event),
+) ([]MountResult, error) {
+	return rescue.Value(func() ([]MountResult, error) {
+		m, err := newMountSolver(ctx, plan, in, access, report)
+		if err != nil {
+			return nil, err
+		}
+		defer m.close(ctx)
+		return m.solve(ctx, nil, m.saveAll)
+	})
+}
+
+// saveAll saves the mounts of the build, one after the other.
+func (m *mountSolver) saveAll(
+	ctx context.Context, s *solve, c gateway.Client,
+) (*gateway.Result, []MountResult, error) {
+	found, err := s.findMounts(ctx, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	var results []MountResult
+	for _, mount := range m.choose(found) {
+		result := m.save(ctx, c, mount)
+		result.Name, result.Saving = mount.Name(), true
+		results = append(results, result)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return gateway.NewResult(), results, nil
+}
+
+// findMounts runs the frontend for every target of the plan and returns their cache mounts. It runs no step.
+func (s *solve) findMounts(ctx context.Context, c gateway.Client) (map[string]mounts.Mount, error) {
+	collector := &mountCollector{}
+	f := s.newFrontend(c)
+	f.mounts, f.muteWarnings = collector, true
+	for _, target := range append([]string{""}, s.plan.TestTargets...) {
+		options := plainOptions(c.BuildOpts().Opts)
+		if target != "" {
+			options["target"] = target
+		}
+		if _, err := f.run(ctx, options); err != nil {
+			return nil, err
+		}
+	}
+	return collector.take(), collector.err
+}
+
+// save saves a mount if its content is not the one that is stored.
+func (m *mountSolver) save(ctx context.Context, c gateway.Client, mount mounts.Mount) MountResult {
+	start := time.Now()
+	_, seen, err := m.step(ctx, c, mounts.Step{Mount: mount, Action: folder.CheckAction})
+	if err != nil || seen.Empty { // an empty mount must not replace what is stored
+		return MountResult{Err: err}
+	}
+	tag := mount.Tag(seen.Base) + m.Suffix
+	ref := m.Repository + ":" + tag
+	stored, err := m.Find(ctx, tag)
+	if err != nil && !errors.Is(err, ErrNoStoredMount) {
+		return MountResult{Ref: ref, Err: err}
+	}
+	if stored.Annotations[mountDigestAnnotation] == seen.Digest {
+		return MountResult{Ref: ref}
+	}
+	results, err := m.solve(ctx, m.export(ref, mount, seen.Digest), m.pack(mount))
+	result := MountResult{}
+	if len(results) == 1 {
+		result = results[0]
+	}
+	if result.Err == nil {
+		result.Err = err
+	}
+	result.Ref, result.Done, result.Took = ref, result.Err == nil, time.Since(start)
+	return result
+}
+
+// pack returns the frontend that makes the image of a mount.
+func (m *mountSolver) pack(
+	mount mounts.Mount,
+) func(context.Context, *solve, gateway.Client) (*gateway.Result, []MountResult, error) {
+	return func(ctx context.Context, _ *solve, c gateway.Client) (*gateway.Result, []MountResult, error) {
+		step := mounts.Step{Mount: mount, Action: folder.SaveAction, Secrets: m.secretIDs()}
+		made, report, err := m.step(ctx, c, step)
+		if err != nil {
+			return nil, []MountResult{{Err: err}}, err
+		}
+		config, err := json.Marshal(ocispecs.Image{Platform: mounts.Platform})
+		if err != nil {
+			return nil, nil, err
+		}
+		made.AddMeta(exptypes.ExporterImageConfigKey, config)
+		return made, []MountResult{newMountResult(mount, report)}, nil
+	}
+}
+
+// export returns the export that pushes the image of a mount.
+func (m *mountSolver) export(ref string, mount mounts.Mount, digest string) *client.ExportEntry {
+	options := map[string]string{
+		"name": ref, "push": "true", "store": "false", "oci-mediatypes": "true", "oci-artifact": "false",
+		compressionOption: "zstd", forceCompressionOption: "true",
+		exptypes.AnnotationManifestKey(nil, mountIDAnnotation):     mount.ID,
+		exptypes.AnnotationManifestKey(nil, mountDigestAnnotation): digest,
+	}
+	if m.Insecure {
+		options["registry.insecure"] = "true"
+	}
+	return &client.ExportEntry{Type: client.ExporterImage, Attrs: options}
+}
