@@ -36,7 +36,7 @@ func (b *imageBuild) mountBases(ctx context.Context, bases []buildkit.BaseImage)
 
 // mountBase has the registry mount the layers of one base image, and logs what came of it.
 func (b *imageBuild) mountBase(ctx context.Context, repository string, base buildkit.BaseImage) {
-	count, err := b.client.MountLayers(ctx, &b.settings.mounts, registry.MountRequest{
+	layers, err := b.client.MountLayers(ctx, &b.settings.mounts, registry.MountRequest{
 		Repository: repository, From: base.Repository, Digest: base.Digest, Platform: base.Platform,
 	})
 	logger := newDebugLog(ctx).With("repository", repository, "from", base.Repository, "platform", base.Platform)
@@ -44,5 +44,8 @@ func (b *imageBuild) mountBase(ctx context.Context, repository string, base buil
 		logger.DebugContext(ctx, "layers of the base image not mounted", "reason", err.Error())
 		return
 	}
-	logger.DebugContext(ctx, "layers of the base image mounted", "count", count)
+	for _, layer := range layers {
+		b.present.Store(layerName(repository, layer), true)
+	}
+	logger.DebugContext(ctx, "layers of the base image mounted", "count", len(layers))
 }

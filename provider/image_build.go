@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/moby/buildkit/client"
 
@@ -68,6 +69,7 @@ type imageBuild struct {
 	// basesMounted: the layers of the base images were mounted, which is tried once.
 	basesMounted bool
 	push         *layerPush // of the solve that runs; nil: none has begun
+	present      *sync.Map  // the layers that repositories of the image have; see layerName
 }
 
 // newImageBuild prepares the build of a job on a builder. It returns an error if the builder cannot do what the job
@@ -77,6 +79,7 @@ func newImageBuild(ctx context.Context, job imageJob, on builder) (*imageBuild, 
 	b := &imageBuild{
 		imageJob: job,
 		builder:  on,
+		present:  &sync.Map{},
 		client:   settings.registryClient(ctx, op.waits, op.keychain, op.args.pushLimit()),
 	}
 	var err error

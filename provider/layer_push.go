@@ -57,18 +57,22 @@ func (b *imageBuild) sharedLayers(blobs []buildkit.Blob) (layers []string) {
 		hosts[host] = true
 		for _, blob := range blobs {
 			if blob.Size < 0 || blob.Size >= sharedLayerBytes {
-				layers = append(layers, host+" "+blob.Digest)
+				layers = append(layers, layerName(host, blob.Digest))
 			}
 		}
 	}
 	return layers
 }
 
+// layerName returns the name of a layer in a registry, or in one repository of it.
+func layerName(place, digest string) string { return place + " " + digest }
+
 // hasLayer tells whether the repositories of the image in a registry have a layer. It returns false if nobody knows.
 func (b *imageBuild) hasLayer(ctx context.Context, layer string) bool {
 	host, digest, _ := strings.Cut(layer, " ")
 	for _, repository := range b.op.plan.Repositories {
-		if !strings.HasPrefix(repository, host+"/") {
+		_, isPresent := b.present.Load(layerName(repository, digest))
+		if isPresent || !strings.HasPrefix(repository, host+"/") {
 			continue
 		}
 		if has, err := b.op.client.HasBlob(ctx, repository, digest); err != nil || !has {

@@ -33,34 +33,37 @@ type MountRequest struct {
 }
 
 // MountLayers gives a repository the layers of an image, without their bytes: the registry mounts them from the other
-// repository. It leaves out those that the repository has. It returns how many layers were mounted.
+// repository. It leaves out those that the repository has. It returns the digests of all layers of the image.
 //
 // It returns ErrNotMounted if the registry wants the bytes. known remembers that, and later calls ask for nothing of
 // the same repository.
-func (c *Client) MountLayers(ctx context.Context, known *Mounts, r MountRequest) (count int, err error) {
+func (c *Client) MountLayers(ctx context.Context, known *Mounts, r MountRequest) (digests []string, err error) {
 	if known.isRefused(r.From) {
-		return 0, ErrNotMounted
+		return nil, ErrNotMounted
 	}
 	ctx, stop := c.withBudget(ctx)
 	defer stop()
-	count, err = c.mountLayers(ctx, known, r)
+	layers, err := c.mountLayers(ctx, known, r)
 	if err != nil {
-		return count, fmt.Errorf("mounting the layers of %s@%s into %s: %w", r.From, r.Digest, r.Repository, err)
+		return nil, fmt.Errorf("mounting the layers of %s@%s into %s: %w", r.From, r.Digest, r.Repository, err)
 	}
-	return count, nil
+	for _, layer := range layers {
+		digests = append(digests, layer.Digest.String())
+	}
+	return digests, nil
 }
 
-func (c *Client) mountLayers(ctx context.Context, known *Mounts, r MountRequest) (int, error) {
+func (c *Client) mountLayers(ctx context.Context, known *Mounts, r MountRequest) ([]ocispec.Descriptor, error) {
 	from, err := parseRepository(r.From, c.keychain.isInsecure)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	target, err := c.targetSession(ctx, from, r.Repository)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	if target.repository.Registry != from.Registry {
-		return 0, ErrNotMounted
+		return nil, ErrNotMounted
 	}
 	source := *target // the token opens both
 	source.repository = from
@@ -68,33 +71,33 @@ func (c *Client) mountLayers(ctx context.Context, known *Mounts, r MountRequest)
 		return source.layers(ctx, r.Digest, r.Platform)
 	})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return c.mountMissing(ctx, known, r.From, &mount{target: target, from: from.RepositoryStr()}, layers)
+	return layers, c.mountMissing(ctx, known, r.From, &mount{target: target, from: from.RepositoryStr()}, layers)
 }
 
 // mountMissing mounts the layers that the target does not have. The first one alone shows whether the registry mounts.
 func (c *Client) mountMissing(
 	ctx context.Context, known *Mounts, from string, m *mount, layers []ocispec.Descriptor,
-) (int, error) {
+) error {
 	missing := c.missingBlobs(ctx, m.target, layers)
 	if len(missing) == 0 {
-		return 0, nil
+		return nil
 	}
 	if known.isRefused(from) { // another image was told so meanwhile
-		return 0, ErrNotMounted
+		return ErrNotMounted
 	}
 	err := m.layer(ctx, missing[0])
 	known.note(from, err)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(concurrency)
 	for _, layer := range missing[1:] {
 		rescue.GoErrGroup(group, func() error { return m.layer(ctx, layer) })
 	}
-	return len(missing), group.Wait()
+	return group.Wait()
 }
 
 // missingBlobs returns those of the blobs that a repository does not have, in their order.
