@@ -15,6 +15,9 @@ func Acquire(context.Context, Options) (*Lease, error) {
 // Rootless returns false: there is no daemon.
 func Rootless() bool { return false }
 
+// IsRole reports that no process has a role.
+func IsRole([]string) bool { return false }
+
 // RunRole reports that it did not handle args: on this system no process has a role, because there is no daemon.
 func RunRole([]string) (handled bool, exitCode int) { return false, 0 }
 

@@ -44,6 +44,7 @@ func (c client) startDaemon(ctx context.Context, aliveLock *os.File) error {
 
 // prepare returns the error of checkMachine. Meanwhile it writes the digests of the programs, so that neither the
 // keeper nor this client reads 70 MB once more before the daemon is used. If that fails, the keeper finds out why.
+// Programs that are younger than two seconds are read again: see writeDigests.
 func (c client) prepare(ctx context.Context) error {
 	var digesting sync.WaitGroup
 	rescue.GoGroup(&digesting, func(error) {}, func() {

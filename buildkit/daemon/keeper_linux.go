@@ -31,11 +31,16 @@ const (
 // stopSignals ask a keeper to stop.
 var stopSignals = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP}
 
+// IsRole reports whether RunRole plays a role for args.
+func IsRole(args []string) bool {
+	return len(args) > 0 && slices.Contains([]string{keeperName, initName, probeName, checkName}, args[0])
+}
+
 // RunRole plays one of four roles if args ask for it: the keeper, the init that becomes the daemon, the probe of a user
 // namespace, or the check of a database. main calls it before anything else with the arguments after the program's
 // name. If handled is true, main exits with exitCode.
 func RunRole(args []string) (handled bool, exitCode int) {
-	if len(args) == 0 || !slices.Contains([]string{keeperName, initName, probeName, checkName}, args[0]) {
+	if !IsRole(args) {
 		return false, 0
 	}
 	err := runProcess(args)

@@ -30,10 +30,13 @@ const (
 	childVariable = "PULUMI_BUILDKIT_FRONTEND_CHILD" // set in the child, which starts no child of its own
 )
 
+// IsChild reports whether RunChild runs the frontend for args.
+func IsChild(args []string) bool { return len(args) > 0 && args[0] == childName }
+
 // RunChild runs the frontend if this process is a child. Main calls it first, with the arguments after the program's
 // name, and exits with exitCode if handled is true.
 func RunChild(args []string) (handled bool, exitCode int) {
-	if len(args) == 0 || args[0] != childName {
+	if !IsChild(args) {
 		return false, 0
 	}
 	rescue.Go(func(error) { os.Exit(1) }, watchBudget)

@@ -20,7 +20,17 @@ var version = "0.0.0-dev"
 // timeouts is stamped by the linker, for the tests of package reliability alone: see provider.ParseTimeouts.
 var timeouts string
 
+// endStart sets how much garbage the process that these arguments ask for leaves uncollected.
+func endStart(args []string) {
+	if daemon.IsRole(args) || dockerfile.IsChild(args) {
+		startup.Restore()
+		return
+	}
+	startup.Finish()
+}
+
 func main() {
+	endStart(os.Args[1:])
 	if handled, code := daemon.RunRole(os.Args[1:]); handled {
 		os.Exit(code)
 	}
@@ -28,7 +38,6 @@ func main() {
 	if handled, code := dockerfile.RunChild(os.Args[1:]); handled {
 		os.Exit(code)
 	}
-	startup.Done()
 	alive := watchEngine()
 	rescue.Go(reportWatchEnd, func() { exitWithEngine(alive) })
 	within, err := provider.ParseTimeouts(timeouts)

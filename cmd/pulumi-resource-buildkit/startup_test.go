@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
@@ -25,6 +26,23 @@ func TestInitializesEarly(t *testing.T) {
 	} {
 		if !strings.Contains(late, "init "+name+" ") {
 			t.Errorf("%s initializes before internal/startup, or not at all", name)
+		}
+	}
+}
+
+// Only the plugin itself collects less garbage than Go does.
+func TestEndStart(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("GOGC") != "" {
+		t.Skip("NOT TESTED: GOGC decides")
+	}
+	for _, c := range []struct {
+		role string
+		want int
+	}{{"daemon-keeper", 100}, {"daemon-init", 100}, {"dockerfile-frontend", 100}, {"127.0.0.1:1", 200}} {
+		endStart([]string{c.role})
+		if got := debug.SetGCPercent(100); got != c.want {
+			t.Errorf("%s: the percentage is %d, want %d", c.role, got, c.want)
 		}
 	}
 }

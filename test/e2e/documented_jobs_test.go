@@ -22,8 +22,8 @@ var jobMarks = map[string]string{
 	"Pulumi Deployments": "pulumi deployment settings edit",
 }
 
-// The CLI runs the commands of every documented job, with the first program of the same page, which
-// writes both caches. What only a service can do is left out.
+// The CLI runs what the documented jobs call of it, with the first program of the same page, which writes both caches.
+// The jobs themselves run on their services only. Options that change settings there are looked up in the CLI's help.
 func TestDocumentedJobs(t *testing.T) {
 	t.Parallel()
 	page := slices.DeleteFunc(blocks(t), func(b snippets.Block) bool { return !strings.HasPrefix(b.Place, "ci.md:") })
@@ -58,7 +58,7 @@ func runJobs(t *testing.T, s *stack.Test, commands map[string]bool) {
 	t.Helper()
 	for command := range commands {
 		args := strings.Fields(command)
-		if args[0] != "deployment" {
+		if args[0] != "deployment" { // the service is not here
 			result := cli(t, s, args...)
 			if args[0] == "up" {
 				says(t, result, "wrote the cache", "saved the cache mount")
@@ -68,7 +68,7 @@ func runJobs(t *testing.T, s *stack.Test, commands map[string]bool) {
 		help := cli(t, s, "deployment", "settings", "edit", "--help")
 		for _, arg := range args {
 			if strings.HasPrefix(arg, "--") {
-				says(t, help, arg)
+				says(t, help, arg+" ")
 			}
 		}
 	}
