@@ -23,7 +23,7 @@ import (
 //
 // The Dockerfile frontend runs in this process, so the prediction and the build use the same version of it.
 //
-// Solve returns:
+// Built has only its Timing if the daemon began the build and Solve returns an error. Solve returns:
 //   - an *inputs.UnhashedError if the build reads more than was hashed.
 //   - an *inputs.EncodingError if the Dockerfile is not UTF-8.
 //   - an error that names the path if a local input is not what was recorded.
@@ -50,7 +50,9 @@ func Solve(
 	if isGateError(err) && ctx.Err() == nil {
 		s.log.DebugContext(ctx, "solve starts again", "reason", errorLine(err))
 		plan.NoCache, plan.NoCacheOf, access.BeginPush = false, nil, nil
+		first := built.Timing
 		built, err = newSolve(plan, in, access.Log, report).solve(ctx, c, in, access)
+		built.Timing = first.join(built.Timing)
 	}
 	took := time.Since(start)
 	s.log.DebugContext(ctx, "solve ends", "digest", built.Digest, "duration", took, "reason", errorLine(err))
@@ -75,7 +77,7 @@ func (s *solve) solve(ctx context.Context, c *client.Client, in *inputs.Inputs, 
 		err = s.explain(ctx, err)
 	}
 	if err = s.finish(ctx, err); err != nil {
-		return Built{}, err
+		return Built{Timing: s.steps.newTiming()}, err
 	}
 	s.steps.warnOfCaches()
 	s.warnOfLogins()

@@ -128,3 +128,35 @@ func (t *timeTracker) spansBefore(v *timedVertex) (all []span) {
 	}
 	return all
 }
+
+// otherSteps returns how many steps of the Dockerfile are not those of the image. The steps of the image begin with one
+// that no other step needs, and go on with the first input of each.
+func (t *timeTracker) otherSteps() (n int) {
+	needed, ofImage := map[digest.Digest]bool{}, map[digest.Digest]bool{}
+	for _, v := range t.vertexes {
+		for _, d := range v.inputs {
+			needed[d] = true
+		}
+	}
+	for d, v := range t.vertexes {
+		for isLast := !needed[d]; v != nil && v.step.Position != "" && isLast && !ofImage[d]; v = t.vertexes[d] {
+			ofImage[d] = true
+			if len(v.inputs) == 0 || v.copiesOnly() {
+				break
+			}
+			d = v.inputs[0]
+		}
+	}
+	for d, v := range t.vertexes {
+		if v.step.Position != "" && pulledBase(v.name) == "" && !ofImage[d] {
+			n++
+		}
+	}
+	return n
+}
+
+// copiesOnly tells whether a vertex copies from a stage into an empty image. Its one input is that stage.
+func (v *timedVertex) copiesOnly() bool {
+	isCopy := strings.HasPrefix(v.step.Command, "COPY ") && strings.Contains(v.step.Command, "--from=")
+	return isCopy && len(v.inputs) == 1
+}

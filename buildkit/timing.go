@@ -15,7 +15,7 @@ type Timing struct {
 	Phases []PhaseTime // the longest first
 
 	CachedSteps int // how many steps of the Dockerfile a cache had
-	Stages      int // how many stages of the Dockerfile have steps
+	OtherSteps  int // how many steps of the Dockerfile are not those of the image, as far as that is certain
 }
 
 // PhaseTime is how long a solve was in a phase with one thing. Its texts are as in a Wait.
@@ -33,13 +33,21 @@ type PhaseTime struct {
 	Bytes       int64 // that were transferred; 0: not known
 }
 
+// join returns the timing of a solve and of the one after it, which takes from the cache what the first one has done.
+func (t Timing) join(after Timing) Timing {
+	t.Phases = slices.Concat(t.Phases, after.Phases)
+	sortPhases(t.Phases)
+	t.OtherSteps = max(t.OtherSteps, after.OtherSteps)
+	return t
+}
+
 // newTiming returns where the time of the solve went. The solve must have returned.
 func (s *stepTracker) newTiming() Timing {
 	hide := func(text string) string { return login.Hide(s.redact.hide(text)) }
 	sum := phaseSum{
 		describe: func(v *timedVertex) PhaseTime { return describePhase(v, s.waiting, hide) },
 		spans:    map[PhaseTime][]span{}, layers: map[PhaseTime][]span{}, bytes: map[PhaseTime]int64{},
-		imports: map[string]bool{}, stages: map[string]bool{},
+		imports: map[string]bool{},
 	}
 	vertexes := slices.Collect(maps.Values(s.times.vertexes))
 	for _, v := range vertexes {
@@ -57,7 +65,7 @@ func (s *stepTracker) newTiming() Timing {
 			sum.addExporter(v)
 		}
 	}
-	return Timing{Phases: sum.phases(), CachedSteps: sum.cachedSteps, Stages: len(sum.stages)}
+	return Timing{Phases: sum.phases(), CachedSteps: sum.cachedSteps, OtherSteps: s.times.otherSteps()}
 }
 
 // describePhase returns the phase of a vertex, without its time.
@@ -83,19 +91,15 @@ type phaseSum struct {
 	work          []span // of all that an exporter may wait for
 
 	imports     map[string]bool // the caches that were read
-	stages      map[string]bool
 	cachedSteps int
 }
 
 // addVertex adds a vertex that is no exporter. The spans before it are those of the vertices that it depends on.
 func (p *phaseSum) addVertex(v *timedVertex, before []span) {
 	key := p.describe(v)
-	if key.Phase == RunningStep && v.step.Position != "" {
-		p.stages[v.step.stage()] = true
-		if v.cached {
-			p.cachedSteps++
-		}
-		if v.cached && len(v.layers) > 0 { // they come from a cache
+	if key.Phase == RunningStep && v.step.Position != "" && v.cached {
+		p.cachedSteps++
+		if len(v.layers) > 0 { // they come from a cache
 			key = PhaseTime{Phase: ImportingCache, What: only(p.imports)}
 		}
 	}
@@ -125,18 +129,20 @@ func (p *phaseSum) phases() (all []PhaseTime) {
 	for phase, ran := range p.spans {
 		layers, bytes := p.layers[phase], p.bytes[phase]
 		phase.Took, phase.Downloading, phase.Bytes = total(ran), total(layers), bytes
-		all = append(all, phase)
+		if phase.Took > 0 {
+			all = append(all, phase)
+		}
 	}
+	sortPhases(all)
+	return all
+}
+
+// sortPhases sorts phases, the longest first.
+func sortPhases(all []PhaseTime) {
 	slices.SortFunc(all, func(a, b PhaseTime) int {
 		return cmp.Or(cmp.Compare(b.Took, a.Took), cmp.Compare(a.Phase, b.Phase), cmp.Compare(a.What, b.What),
 			cmp.Compare(a.Step.Platform, b.Step.Platform), cmp.Compare(a.Step.Command, b.Step.Command))
 	})
-	return all
-}
-
-// stage returns the name or the number of the step's stage.
-func (s Step) stage() string {
-	return s.Position[:max(0, strings.LastIndex(s.Position, " "))]
 }
 
 // only returns the one key of a set; "" if it has several or none.

@@ -45,6 +45,12 @@ var reportedSolve = []struct {
 	},
 	{vertex: "[linux/amd64 tools 2/2] RUN install", part: layerDigest, from: 5, to: 7, bytes: 50},
 	{vertex: "[linux/amd64 tools 2/2] RUN install", from: 5, to: 9},
+	{vertex: "[linux/arm64 3/3] COPY a b", from: 18, to: 18, inputs: []string{"[linux/arm64 2/3] RUN make"}},
+	{
+		vertex: "[linux/amd64 3/3] COPY --from=tools a b", from: 18, to: 18,
+		inputs: []string{"[linux/amd64 tools 2/2] RUN install"},
+	},
+	{vertex: "[linux/amd64 test 2/2] RUN test", from: 18, to: 18, inputs: []string{"[linux/amd64 2/3] RUN make"}},
 	{vertex: "exporting to image", part: "exporting layers", from: 18, to: 21},
 	{vertex: "exporting to image", part: "exporting manifest sha256:1", from: 21, to: 22},
 	{vertex: "exporting to image", from: 18, to: 23},
@@ -92,7 +98,9 @@ func TestTiming(t *testing.T) {
 		}
 	}()
 	s.follow(status)
-	step := func(platform, position, command string) Step { return Step{platform, position, command} }
+	step := func(platform, position, command string) Step {
+		return Step{Platform: platform, Position: position, Command: command}
+	}
 	second := time.Second
 	want := []PhaseTime{
 		{Phase: RunningStep, Step: step("linux/arm64", "2/3", "RUN make"), Took: 10 * second},
@@ -115,11 +123,16 @@ func TestTiming(t *testing.T) {
 			t.Errorf("no %+v", w)
 		}
 	}
-	if t.Failed() || len(got.Phases) != len(want) || got.CachedSteps != 1 || got.Stages != 2 {
-		t.Errorf("got %d cached steps, %d stages and", got.CachedSteps, got.Stages)
+	if t.Failed() || len(got.Phases) != len(want) || got.CachedSteps != 1 || got.OtherSteps != 1 {
+		t.Errorf("got %d cached steps, %d other steps and", got.CachedSteps, got.OtherSteps)
 		for _, p := range got.Phases {
 			t.Logf("%+v", p)
 		}
+	}
+	after := Timing{Phases: []PhaseTime{{Phase: PushingLayers, Took: time.Hour}}}
+	if both := got.join(after); both.Phases[0] != after.Phases[0] || len(both.Phases) != len(got.Phases)+1 ||
+		both.CachedSteps != 1 || both.OtherSteps != 1 {
+		t.Errorf("joined: %+v", both)
 	}
 	if first := got.Phases[0]; !strings.HasPrefix(first.Step.Command, "RUN") {
 		t.Errorf("the first is %+v", first)

@@ -54,7 +54,13 @@ func TestTimingOfASolve(t *testing.T) {
 			t.Errorf("%+v took %v, want %v or more", want, found.Took, atLeast)
 		}
 	}
-	if t.Failed() || built.Timing.Stages != 2 {
+	refuse := registrytest.Status(http.StatusForbidden, "DENIED", "no", "")
+	r.Inject(registrytest.Rule{Path: "/image/", Fault: refuse})
+	failed, err := buildkit.Solve(t.Context(), b.c, plan, in, access, func(buildkit.Event) {})
+	if err == nil || len(failed.Timing.Phases) == 0 {
+		t.Errorf("a solve that failed: %v, %+v", err, failed)
+	}
+	if t.Failed() || built.Timing.OtherSteps != 0 {
 		t.Errorf("got %+v", built.Timing)
 	}
 }

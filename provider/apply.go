@@ -58,7 +58,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applyResult, e
 		if err != nil {
 			return applyResult{}, err
 		}
-		missing.release()
+		defer missing.release()
 	}
 	if err := r.verifyAndTagInTime(ctx, op, &result, !there.ok); err != nil {
 		return result, err
@@ -66,7 +66,9 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applyResult, e
 	if err := exportCaches(ctx, r.settings, op, built.builds); err != nil {
 		return applyResult{}, err
 	}
+	endSaving := op.times.begin("saving the cache mounts")
 	saveMounts(ctx, r.settings, op, built.builds)
+	endSaving()
 	logTime(ctx, r.settings, op, doneText(op, there.ok))
 	return result, nil
 }

@@ -167,6 +167,7 @@ func (b *imageBuild) buildOnce(ctx context.Context) error {
 	}
 	b.built, err = buildkit.Solve(ctx, daemon, b.op.plan, b.in, b.access, b.report)
 	b.endPush(err == nil)
+	b.noteTime(err == nil && b.emulatesLongest(ctx, daemon))
 	if err == nil || errors.As(err, new(*buildkit.PushError)) {
 		b.op.plan.NoCache, b.op.plan.NoCacheOf = false, nil
 	}

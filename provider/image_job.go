@@ -122,7 +122,6 @@ func (j imageJob) runOn(ctx context.Context, on builder) (buildkit.Built, error)
 		return buildkit.Built{}, err
 	}
 	if err = b.pushWithRetry(ctx); err == nil {
-		b.noteTime()
 		b.keepUnpushed(ctx)
 		j.finished.add(b)
 	}
@@ -198,6 +197,7 @@ func (j imageJob) tests() imageJob {
 // attestations and were not pushed: each build has another digest then.
 func (j imageJob) pushIndex(ctx context.Context, parts []buildkit.Built) (buildkit.Built, error) {
 	defer j.op.waits.begin("pushing the index of all platforms")()
+	defer j.op.times.begin("pushing the index of all platforms")()
 	index, err := j.newIndex(ctx, parts)
 	if err != nil || index.Digest == "" {
 		return buildkit.Built{}, explainRegistry(err)

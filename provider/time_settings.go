@@ -1,15 +1,20 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/moby/buildkit/client"
+
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
@@ -20,55 +25,74 @@ type timeFacts struct {
 	args   ImageArgs
 	config Config
 
-	platform     string // of the phase; "" if it is not known
-	pushes       bool
-	ownBuilder   bool // it is a BuildKit of the plugin
-	ignoresFiles bool // an ignore file is in force, or none can be
-	// emulates tells whether the builder emulates the platform.
-	emulates func(context.Context) bool
+	platform   string // of the phase; "" if it is not known
+	pushes     bool
+	ownBuilder bool   // it is a BuildKit of the plugin
+	isEmulated bool   // the builder emulates the platform of the step
+	wasBuilt   bool   // an earlier update built the image
+	sameBases  bool   // it did so on the same base images; false if that is not certain
+	needless   string // the folder that is most of a context and that images seldom need; "" if there is none
 }
 
-// timeFacts returns what decides about the setting for a phase of the build.
-func (b *imageBuild) timeFacts(phase buildkit.PhaseTime) timeFacts {
-	platform := phase.Step.Platform
-	if platform == "" {
-		platform = b.platform
-	}
+// timeFacts returns what decides about the setting for a phase of a solve.
+func (b *imageBuild) timeFacts(timing buildkit.Timing, phase buildkit.PhaseTime, isEmulated bool) timeFacts {
 	args := b.op.args
 	if b.op.secretsChanged { // it is not the program that wants no cache
 		args.NoCache = nil
 	}
 	return timeFacts{
-		phase: phase, timing: b.built.Timing, args: args, config: b.settings.configuration(),
-		platform: platform, pushes: pushes(b.op.inputs),
-		ownBuilder:   b.builder.isEmbedded() || b.builder.container != nil,
-		ignoresFiles: b.in.Ignore != nil || phase.What != b.op.plan.Files.Context,
-		emulates:     func(ctx context.Context) bool { return b.emulates(ctx, platform) },
+		phase: phase, timing: timing, args: args, config: b.settings.configuration(),
+		platform:   cmp.Or(phase.Step.Platform, b.platform),
+		pushes:     pushes(b.op.inputs),
+		ownBuilder: b.builder.isEmbedded() || b.builder.container != nil,
+		isEmulated: isEmulated,
+		wasBuilt:   b.op.old.isApplied(),
+		sameBases:  deref(args.Pull) && !slices.Contains(b.op.changedInputs(), "baseDigests"),
+		needless:   needlessFolder(b.in),
 	}
 }
 
-// askLimit is how long the plugin waits for a builder that it asks only for the line about the time.
+// needlessFolder returns the folder that is most of a context and that images seldom need; "" if there is none.
+func needlessFolder(in *inputs.Inputs) string {
+	for _, tree := range in.Trees() {
+		all, names := tree.Weight()
+		for _, name := range []string{".git", "node_modules"} {
+			if bytes := names[name].Bytes; bytes*2 > all.Bytes {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// askLimit is how long the plugin waits for the answer of a builder that only the line about the time needs.
 const askLimit = 2 * time.Second
 
-// emulates tells whether the builder runs the steps of a platform by emulation. It returns false if that is not known.
-func (b *imageBuild) emulates(ctx context.Context, platform string) bool {
-	if platform == "" {
+// emulatesLongest tells whether the longest phase of the last solve is a long step that the daemon emulates. It asks
+// the daemon for no other phase. It returns false if the daemon does not tell.
+func (b *imageBuild) emulatesLongest(ctx context.Context, daemon *client.Client) bool {
+	if len(b.built.Timing.Phases) == 0 {
+		return false
+	}
+	phase := b.built.Timing.Phases[0]
+	platform := cmp.Or(phase.Step.Platform, b.platform)
+	if platform == "" || phase.Took < summarizedAfter || !isRun(phase) {
 		return false
 	}
 	ctx, stop := context.WithTimeoutCause(ctx, askLimit, errors.New("the builder did not say what it serves"))
 	defer stop()
-	daemon, err := b.builder.connect(ctx)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = daemon.Close() }()
 	served, err := buildkit.AskServed(ctx, daemon)
 	return err == nil && served.Serves(platform) && !served.Natively(platform)
 }
 
+// isRun tells whether a phase is a step that runs a command.
+func isRun(phase buildkit.PhaseTime) bool {
+	return phase.Phase == buildkit.RunningStep && strings.HasPrefix(phase.Step.Command, "RUN ")
+}
+
 // timeSettings are the settings that save time in a phase, by the phase that took longest. Each function returns a
 // sentence, or "" if it knows no setting that would have helped.
-var timeSettings = map[buildkit.Phase]func(context.Context, timeFacts) string{
+var timeSettings = map[buildkit.Phase]func(timeFacts) string{
 	buildkit.RunningStep:       stepSetting,
 	buildkit.PullingBase:       baseSetting,
 	buildkit.ImportingCache:    importSetting,
@@ -78,31 +102,36 @@ var timeSettings = map[buildkit.Phase]func(context.Context, timeFacts) string{
 }
 
 // setting returns the sentence about the setting that saves time in the phase, or "".
-func (f timeFacts) setting(ctx context.Context) string {
+func (f timeFacts) setting() string {
 	if find := timeSettings[f.phase.Phase]; find != nil {
-		return find(ctx, f)
+		return find(f)
 	}
 	return ""
 }
 
 // stepSetting is about a step of the Dockerfile.
-func stepSetting(ctx context.Context, f timeFacts) string {
-	if !strings.HasPrefix(f.phase.Step.Command, "RUN ") {
+func stepSetting(f timeFacts) string {
+	if !isRun(f.phase) {
 		return ""
 	}
-	tool := downloader.FindStringSubmatch(f.phase.Step.Command)
-	isEmpty := f.timing.CachedSteps == 0 && f.pulledBase()
+	hasMount := cacheMount.MatchString(f.phase.Step.Command)
+	keeps := keptBy(f.phase.Step.Command)
+	isNewBuilder := f.sameBases && f.timing.CachedSteps == 0 && f.pulledBase()
 	switch {
 	case deref(f.args.NoCache):
 		return "noCache: without it, steps that have not changed come from the cache"
-	case f.args.Builder == nil && !f.runsAsLongElsewhere() && f.emulates(ctx):
+	case f.args.Builder == nil && f.isEmulated && !f.runsAsLongElsewhere():
 		return fmt.Sprintf("builders of the provider: %s is emulated here, and a builder that runs it natively is "+
 			"faster", f.platform)
-	case isEmpty && len(f.args.CacheFrom) == 0:
+	case !f.wasBuilt || len(f.args.CacheFrom) > 0:
+	case isNewBuilder && hasMount && f.args.CacheMounts == nil:
+		return "cacheMounts: with it, a builder that has no cache, as this one, gets the content of cache mounts " +
+			"from a registry"
+	case isNewBuilder:
 		return "cacheTo and cacheFrom: with them, a builder that has no cache, as this one, takes steps that have " +
 			"not changed from a registry"
-	case tool != nil && !isEmpty && len(f.args.CacheFrom) == 0 && !noToolCache.MatchString(f.phase.Step.Command):
-		return fmt.Sprintf("RUN --mount=type=cache: with it, the builder keeps what %s downloads", tool[1])
+	case keeps != "" && !hasMount:
+		return "RUN --mount=type=cache: with it, the builder keeps what " + keeps
 	}
 	return ""
 }
@@ -118,14 +147,6 @@ func (f timeFacts) runsAsLongElsewhere() bool {
 	})
 }
 
-// downloader matches a command that downloads packages and keeps them in a cache of its own.
-var downloader = regexp.MustCompile(`(?:^|[\s;&|(/])` +
-	`(npm|yarn|pnpm|pip3?|poetry|uv|go|cargo|mvn|gradle|composer|dotnet)` +
-	`(?:\s+-\S+)*\s+(?:ci|install|i|build|mod download|fetch|package|restore|publish|sync)(?:[\s;&|)]|$)`)
-
-// noToolCache matches a step that has a cache mount, or a command that shall keep no cache.
-var noToolCache = regexp.MustCompile(`--mount=\S*type=cache|--no-cache`)
-
 // pulledBase tells whether the builder had to download a base image.
 func (f timeFacts) pulledBase() bool {
 	return slices.ContainsFunc(f.timing.Phases, func(p buildkit.PhaseTime) bool {
@@ -134,17 +155,23 @@ func (f timeFacts) pulledBase() bool {
 }
 
 // baseSetting is about a base image. A mirror does not help to unpack it.
-func baseSetting(_ context.Context, f timeFacts) string {
+func baseSetting(f timeFacts) string {
 	host := f.phase.Host
-	hasMirror := len(f.config.mirrors()[registry.Host(host)]) > 0
-	if !f.ownBuilder || hasMirror || f.phase.Downloading*2 < f.phase.Took {
+	isNear := onThisMachine(host) || len(f.config.mirrors()[registry.Host(host)]) > 0
+	if !f.ownBuilder || isNear || f.phase.Downloading*2 < f.phase.Took {
 		return ""
 	}
 	return fmt.Sprintf("mirrors of the provider: a mirror of %s near the builder sends its images faster", host)
 }
 
+// onThisMachine tells whether a registry is on the loopback of this machine.
+func onThisMachine(host string) bool {
+	name := (&url.URL{Host: host}).Hostname()
+	return name == "localhost" || net.ParseIP(name).IsLoopback()
+}
+
 // importSetting is about a cache that is read.
-func importSetting(_ context.Context, f timeFacts) string {
+func importSetting(f timeFacts) string {
 	if f.timing.CachedSteps > 0 || len(f.args.CacheFrom) == 0 {
 		return ""
 	}
@@ -152,19 +179,19 @@ func importSetting(_ context.Context, f timeFacts) string {
 }
 
 // filesSetting is about files that are sent to the builder.
-func filesSetting(_ context.Context, f timeFacts) string {
+func filesSetting(f timeFacts) string {
 	switch {
 	case f.args.Watch != nil && *f.args.Watch == WatchAll:
 		return "watch: auto, which is the default, sends only what the Dockerfile reads"
-	case !f.ignoresFiles:
-		return ".dockerignore: there is none; it leaves out what no step needs"
+	case f.needless != "":
+		return fmt.Sprintf(".dockerignore: it can leave out %s, which is most of the context", f.needless)
 	}
 	return ""
 }
 
 // compressionSetting is about the compression of layers. zstd compressed 140 MB of Go's programs and sources in 2.5 s,
 // gzip in 24 s, and in 5.7 s at level 1.
-func compressionSetting(_ context.Context, f timeFacts) string {
+func compressionSetting(f timeFacts) string {
 	options := optionMap(imageOptions(f.args))
 	needsGzip := options["oci-mediatypes"] != "" && !options.isOn("oci-mediatypes")
 	if used := options["compression"]; !f.pushes || needsGzip || used != "" && used != string(CompressionGzip) {
@@ -174,7 +201,7 @@ func compressionSetting(_ context.Context, f timeFacts) string {
 }
 
 // pushSetting is about a push. zstd sent 3 % less than gzip, which nobody notices.
-func pushSetting(_ context.Context, f timeFacts) string {
+func pushSetting(f timeFacts) string {
 	if imageOptions(f.args)["compression"] != string(CompressionUncompressed) {
 		return ""
 	}
@@ -182,8 +209,8 @@ func pushSetting(_ context.Context, f timeFacts) string {
 }
 
 // turnSetting is about an image that waits for other images.
-func turnSetting(config Config) func(context.Context) string {
-	return func(context.Context) string {
+func turnSetting(config Config) func() string {
+	return func() string {
 		if config.MaxParallelBuilds == nil {
 			return ""
 		}
@@ -192,16 +219,17 @@ func turnSetting(config Config) func(context.Context) string {
 	}
 }
 
-// exportSetting is about the caches that builds write. With one stage both modes write the same.
-func exportSetting(builds []*imageBuild) func(context.Context) string {
-	return func(context.Context) string {
-		isMax := func(c buildkit.Cache) bool { return c.Options["mode"] == string(CacheModeMax) }
+// exportSetting is about the caches that builds write. Without steps of other stages both modes write the same.
+func exportSetting(builds []*imageBuild) func() string {
+	return func() string {
+		isMin := func(c buildkit.Cache) bool { return c.Options["mode"] != string(CacheModeMax) }
 		for _, b := range builds {
 			all := externalCaches(b.access.CacheTo)
-			if b.built.Timing.Stages < 2 || slices.ContainsFunc(all, func(c buildkit.Cache) bool { return !isMax(c) }) {
+			if b.built.Timing.OtherSteps == 0 || slices.ContainsFunc(all, isMin) {
 				return ""
 			}
 		}
-		return "cacheTo: mode min writes the layers of the image only, and not those of every stage"
+		return "cacheTo: mode min writes only the layers of the image, and a builder without a cache then runs the " +
+			"steps of other stages again"
 	}
 }

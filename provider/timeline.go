@@ -31,7 +31,7 @@ type timePart struct {
 	doing string // such as "pushing layers to ghcr.io/acme/api"
 	took  time.Duration
 	// setting returns the sentence about a setting that saves some of the time; "" if there is none. It may be nil.
-	setting func(context.Context) string
+	setting func() string
 }
 
 func newTimeline() *timeline { return &timeline{began: time.Now()} }
@@ -40,9 +40,9 @@ func newTimeline() *timeline { return &timeline{began: time.Now()} }
 func (t *timeline) begin(doing string) (end func()) { return t.beginWith(doing, nil) }
 
 // beginWith does what begin does, for a part with a setting.
-func (t *timeline) beginWith(doing string, setting func(context.Context) string) (end func()) {
+func (t *timeline) beginWith(doing string, setting func() string) (end func()) {
 	began := time.Now()
-	return sync.OnceFunc(func() { t.add(timePart{doing, time.Since(began), setting}) })
+	return sync.OnceFunc(func() { t.add(timePart{doing: doing, took: time.Since(began), setting: setting}) })
 }
 
 // add keeps a part if it is the longest one.
@@ -59,7 +59,7 @@ func (t *timeline) add(part timePart) {
 
 // summarize returns the line about an operation that is done after the whole time. It returns "" if the operation was
 // quicker than after, or if no part of it is large.
-func (t *timeline) summarize(ctx context.Context, done string, whole, after time.Duration) string {
+func (t *timeline) summarize(done string, whole, after time.Duration) string {
 	t.mu.Lock()
 	part := t.longest
 	t.mu.Unlock()
@@ -71,14 +71,14 @@ func (t *timeline) summarize(ctx context.Context, done string, whole, after time
 	if part.setting == nil {
 		return line
 	}
-	if setting := part.setting(ctx); setting != "" {
+	if setting := part.setting(); setting != "" {
 		line += ". " + setting
 	}
 	return line
 }
 
 // logTime logs which part of an operation took longest, and the setting that saves some of it. It logs nothing unless
-// that is useful. The builders must not be released before.
+// that is useful.
 func logTime(ctx context.Context, settings *settings, op operation, done string) {
 	if op.times == nil {
 		return
@@ -87,16 +87,20 @@ func logTime(ctx context.Context, settings *settings, op operation, done string)
 	if settings.summarizedAfter != nil {
 		after = *settings.summarizedAfter
 	}
-	if line := op.times.summarize(ctx, done, time.Since(op.times.began), after); line != "" {
+	if line := op.times.summarize(done, time.Since(op.times.began), after); line != "" {
 		loggerOf(ctx).infof("%s", line)
 	}
 }
 
-// noteTime records where the time of a solve went.
-func (b *imageBuild) noteTime() {
-	for _, phase := range b.built.Timing.Phases {
-		facts := b.timeFacts(phase)
-		b.op.times.add(timePart{phaseText(phase, b.platform), phase.Took, facts.setting})
+// noteTime records where the time of the last solve went. isEmulated tells whether its longest phase is a step that the
+// builder emulates.
+func (b *imageBuild) noteTime(isEmulated bool) {
+	timing := b.built.Timing
+	for i, phase := range timing.Phases {
+		b.op.times.add(timePart{
+			doing: phaseText(phase, b.platform), took: phase.Took,
+			setting: func() string { return b.timeFacts(timing, phase, isEmulated && i == 0).setting() },
+		})
 	}
 }
 

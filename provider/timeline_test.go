@@ -1,13 +1,14 @@
 package provider
 
 import (
-	"context"
 	"net/http"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit/inputs"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
 )
 
@@ -59,21 +60,21 @@ var timeCases = map[string]struct {
 	},
 	"a step": {timeFacts{phase: stepTime("", "RUN make")}, "", "running step [build 2/3] RUN make"},
 	"a step that copies": {
-		timeFacts{phase: stepTime("linux/arm64", "COPY a /"), emulates: isTrue}, "",
+		timeFacts{phase: stepTime("linux/arm64", "COPY a /"), isEmulated: true}, "",
 		"running step [build 2/3] COPY a / (linux/arm64)",
 	},
 	"an emulated step": {
-		timeFacts{phase: stepTime("linux/arm64", "RUN make"), platform: "linux/arm64", emulates: isTrue}, "linux/arm64",
+		timeFacts{phase: stepTime("linux/arm64", "RUN make"), platform: "linux/arm64", isEmulated: true}, "linux/arm64",
 		"running step [build 2/3] RUN make (linux/arm64). builders of the provider: linux/arm64 is emulated here, " +
 			"and a builder that runs it natively is faster",
 	},
 	"an emulated step that waits": {
-		timeFacts{phase: stepTime("linux/arm64", "RUN make"), timing: alike, emulates: isTrue}, "",
+		timeFacts{phase: stepTime("linux/arm64", "RUN make"), timing: alike, isEmulated: true}, "",
 		"running step [build 2/3] RUN make (linux/arm64)",
 	},
 	"an emulated step on a builder of the image": {
 		timeFacts{
-			phase: stepTime("linux/arm64", "RUN make"), emulates: isTrue, args: ImageArgs{Builder: &BuilderConfig{}},
+			phase: stepTime("linux/arm64", "RUN make"), isEmulated: true, args: ImageArgs{Builder: &BuilderConfig{}},
 		}, "",
 		"running step [build 2/3] RUN make (linux/arm64)",
 	},
@@ -82,38 +83,54 @@ var timeCases = map[string]struct {
 		"running step [build 2/3] RUN make. noCache: without it, steps that have not changed come from the cache",
 	},
 	"a step on an empty builder": {
-		timeFacts{phase: stepTime("", "RUN npm ci"), timing: pulled}, "",
+		timeFacts{phase: stepTime("", "RUN npm ci"), timing: pulled, wasBuilt: true, sameBases: true}, "",
 		"running step [build 2/3] RUN npm ci. cacheTo and cacheFrom: with them, a builder that has no cache, as this " +
 			"one, takes steps that have not changed from a registry",
 	},
+	"a step on another base image": {
+		timeFacts{phase: stepTime("", "RUN make"), timing: pulled, wasBuilt: true}, "",
+		"running step [build 2/3] RUN make",
+	},
+	"a cache mount on an empty builder": {
+		timeFacts{
+			phase: stepTime("", "RUN --mount=type=cache,target=/c make"), timing: pulled,
+			wasBuilt: true, sameBases: true,
+		}, "",
+		"running step [build 2/3] RUN --mount=type=cache,target=/c make. cacheMounts: with it, a builder that has no " +
+			"cache, as this one, gets the content of cache mounts from a registry",
+	},
 	"a step that a cache did not have": {
-		timeFacts{phase: stepTime("", "RUN npm ci"), timing: pulled, args: importing}, "",
+		timeFacts{
+			phase: stepTime("", "RUN npm ci"), timing: pulled, args: importing, wasBuilt: true, sameBases: true,
+		}, "",
 		"running step [build 2/3] RUN npm ci",
 	},
+	"the first build": {
+		timeFacts{phase: stepTime("", "RUN npm ci"), timing: pulled}, "", "running step [build 2/3] RUN npm ci",
+	},
 	"a step that downloads": {
-		timeFacts{phase: stepTime("", "RUN cd web && npm -s ci; ls")}, "",
+		timeFacts{phase: stepTime("", "RUN cd web && npm -s ci; ls"), wasBuilt: true}, "",
 		"running step [build 2/3] RUN cd web && npm -s ci; ls. RUN --mount=type=cache: with it, the builder keeps " +
 			"what npm downloads",
 	},
 	"a step with a cache mount": {
-		timeFacts{phase: stepTime("", "RUN --mount=type=cache,target=/root/.npm npm ci")}, "",
+		timeFacts{phase: stepTime("", "RUN --mount=type=cache,target=/root/.npm npm ci"), wasBuilt: true}, "",
 		"running step [build 2/3] RUN --mount=type=cache,target=/root/.npm npm ci",
 	},
-	"a step that wants no cache": {
-		timeFacts{phase: stepTime("", "RUN pip install --no-cache-dir x")}, "",
-		"running step [build 2/3] RUN pip install --no-cache-dir x",
-	},
 	"a base image": {timeFacts{phase: slowBase, ownBuilder: true}, "",
-		"pulling the base image ghcr.io/a/b:1 (412MiB). mirrors of the provider: a mirror of ghcr.io near the " +
+		"pulling the base image a/b:1 (412MiB). mirrors of the provider: a mirror of ghcr.io near the " +
 			"builder sends its images faster"},
 	"a base image on another builder": {
-		timeFacts{phase: slowBase}, "linux/arm64", "pulling the base image ghcr.io/a/b:1 (412MiB) for linux/arm64",
+		timeFacts{phase: slowBase}, "linux/arm64", "pulling the base image a/b:1 (412MiB) for linux/arm64",
 	},
 	"a base image with a mirror": {
 		timeFacts{
 			phase: slowBase, ownBuilder: true, config: Config{Mirrors: map[string][]string{"ghcr.io": {"m.example"}}},
 		}, "",
-		"pulling the base image ghcr.io/a/b:1 (412MiB)",
+		"pulling the base image a/b:1 (412MiB)",
+	},
+	"a base image on this machine": {
+		timeFacts{phase: baseTime("localhost:5000"), ownBuilder: true}, "", "pulling the base image a/b:1 (412MiB)",
 	},
 	"a base image that is slow to unpack": {
 		timeFacts{phase: phaseTime(buildkit.PullingBase, "b", "docker.io"), ownBuilder: true}, "",
@@ -128,12 +145,11 @@ var timeCases = map[string]struct {
 		"importing the cache",
 	},
 	"files": {
-		timeFacts{phase: phaseTime(buildkit.SendingFiles, "/app", "")}, "",
-		"sending /app to the builder. .dockerignore: there is none; it leaves out what no step needs",
+		timeFacts{phase: phaseTime(buildkit.SendingFiles, "/app", ""), needless: ".git"}, "",
+		"sending /app to the builder. .dockerignore: it can leave out .git, which is most of the context",
 	},
-	"files that are left out": {
-		timeFacts{phase: phaseTime(buildkit.SendingFiles, "/app", ""), ignoresFiles: true}, "",
-		"sending /app to the builder",
+	"files that are needed": {
+		timeFacts{phase: phaseTime(buildkit.SendingFiles, "/app", "")}, "", "sending /app to the builder",
 	},
 	"all files": {
 		timeFacts{phase: phaseTime(buildkit.SendingFiles, "/app", ""), args: ImageArgs{Watch: new(WatchAll)}}, "",
@@ -156,25 +172,53 @@ var alike = buildkit.Timing{Phases: []buildkit.PhaseTime{
 // importing are the inputs of an image with a cache to import.
 var importing = ImageArgs{CacheFrom: make([]CacheFrom, 1)}
 
-var slowBase = buildkit.PhaseTime{
-	Phase: buildkit.PullingBase, What: "ghcr.io/a/b:1", Host: "ghcr.io", Took: 58 * time.Second,
-	Downloading: 50 * time.Second, Bytes: 412 << 20,
+var slowBase = baseTime("ghcr.io")
+
+func baseTime(host string) buildkit.PhaseTime {
+	p := phaseTime(buildkit.PullingBase, "a/b:1", host)
+	p.Downloading, p.Bytes = 50*time.Second, 412<<20
+	return p
 }
 
-func isTrue(context.Context) bool { return true }
+func TestToolsOfAStep(t *testing.T) {
+	t.Parallel()
+	for step, want := range map[string]string{
+		"RUN npm ci":                             "npm downloads",
+		"RUN --mount=type=secret,id=a npm -s ci": "npm downloads",
+		"RUN cd web && CI=1 pnpm install --frozen-lockfile; ls": "pnpm downloads",
+		"RUN pip3 install -r a":                                 "pip downloads",
+		"RUN go mod download":                                   "go downloads",
+		"RUN CGO_ENABLED=0 go build -o /a .":                    "go compiles",
+		"RUN uv pip install a":                                  "uv downloads",
+		"RUN dotnet publish -c Release":                         "dotnet downloads",
+		"RUN make":                                              "",
+		"RUN yarn build":                                        "",
+		"RUN pnpm build":                                        "",
+		"RUN npm publish":                                       "",
+		"RUN poetry build":                                      "",
+		"RUN echo yarn install":                                 "",
+		"RUN pip install --no-index a":                          "",
+		"RUN npm ci --offline":                                  "",
+		"RUN mvn -o package":                                    "",
+		"RUN dotnet publish --no-restore":                       "",
+		"RUN pip install --no-cache-dir x":                      "",
+		"RUN cat go install":                                    "",
+	} {
+		if got := keptBy(step); got != want {
+			t.Errorf("%s: got %q, want %q", step, got, want)
+		}
+	}
+}
 
 func TestLineAboutTheTime(t *testing.T) {
 	t.Parallel()
 	for name, c := range timeCases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if c.emulates == nil {
-				c.emulates = func(context.Context) bool { return false }
-			}
 			line := newTimeline()
-			line.add(timePart{phaseText(c.phase, c.node), c.phase.Took, c.setting})
-			line.add(timePart{"something shorter", time.Second, nil})
-			got := line.summarize(t.Context(), "built and pushed", 92*time.Second, summarizedAfter)
+			line.add(timePart{doing: phaseText(c.phase, c.node), took: c.phase.Took, setting: c.setting})
+			line.add(timePart{doing: "something shorter", took: time.Second})
+			got := line.summarize("built and pushed", 92*time.Second, summarizedAfter)
 			if want := "built and pushed in 1m32s, 58s of it " + c.want; got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
@@ -186,11 +230,11 @@ func TestLineAboutTheTime(t *testing.T) {
 func TestNoLineAboutTheTime(t *testing.T) {
 	t.Parallel()
 	line := newTimeline()
-	line.add(timePart{"waiting", 4 * time.Second, nil})
+	line.add(timePart{doing: "waiting", took: 4 * time.Second})
 	for whole, want := range map[time.Duration]string{
 		4 * time.Second: "", 5 * time.Second: "built in 5s, 4s of it waiting", 13 * time.Second: "",
 	} {
-		if got := line.summarize(t.Context(), "built", whole, summarizedAfter); got != want {
+		if got := line.summarize("built", whole, summarizedAfter); got != want {
 			t.Errorf("after %v: got %q, want %q", whole, got, want)
 		}
 	}
@@ -198,27 +242,44 @@ func TestNoLineAboutTheTime(t *testing.T) {
 
 func TestSettingsOfOtherParts(t *testing.T) {
 	t.Parallel()
-	build := func(stages int, modes ...string) []*imageBuild {
+	build := func(otherSteps int, modes ...string) []*imageBuild {
 		b := &imageBuild{}
-		b.built.Timing.Stages = stages
+		b.built.Timing.OtherSteps = otherSteps
 		for _, mode := range modes {
 			cache := buildkit.Cache{Type: "s3", Options: map[string]string{"mode": mode}}
 			b.access.CacheTo = append(b.access.CacheTo, cache)
 		}
 		return []*imageBuild{b}
 	}
-	onlyMin := "cacheTo: mode min writes the layers of the image only, and not those of every stage"
-	for want, settings := range map[string][]func(context.Context) string{
-		onlyMin: {exportSetting(build(2, "max")), exportSetting(build(3, "max", "max"))},
-		"":      {exportSetting(build(1, "max")), exportSetting(build(2, "max", "min")), exportSetting(build(2, ""))},
+	onlyMin := "cacheTo: mode min writes only the layers of the image, and a builder without a cache then runs the " +
+		"steps of other stages again"
+	for want, settings := range map[string][]func() string{
+		onlyMin: {exportSetting(build(1, "max")), exportSetting(build(3, "max", "max"))},
+		"":      {exportSetting(build(0, "max")), exportSetting(build(2, "max", "min")), exportSetting(build(2, ""))},
 		"maxParallelBuilds of the provider: it is 2, and a higher number builds more images at once": {
 			turnSetting(Config{MaxParallelBuilds: new(2)}),
 		},
 	} {
 		for i, setting := range settings {
-			if got := setting(t.Context()); got != want {
+			if got := setting(); got != want {
 				t.Errorf("%d: got %q, want %q", i, got, want)
 			}
+		}
+	}
+}
+
+func TestNeedlessFolder(t *testing.T) {
+	t.Parallel()
+	for large, want := range map[string]string{".git/pack": ".git", "node_modules/a": "node_modules", "a/b": ""} {
+		dir := newFolder(t, map[string]string{".git/a": "a", "node_modules/b": "b", large: strings.Repeat("x", 100)})
+		in, err := inputs.Load(t.Context(), inputs.Plan{
+			Files: inputs.Files{Context: dir, Inline: []byte("FROM scratch\nCOPY . /\n")},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := needlessFolder(in); got != want {
+			t.Errorf("%s: got %q, want %q", large, got, want)
 		}
 	}
 }
@@ -226,7 +287,7 @@ func TestSettingsOfOtherParts(t *testing.T) {
 // An update says that the registry took the most time.
 func TestUpdateSaysWhereTheTimeWent(t *testing.T) { //nolint:paralleltest // one daemon
 	r := registrytest.New(t)
-	r.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/app/blobs/uploads/", Fault: delay})
+	r.Inject(registrytest.Rule{Method: http.MethodPut, Path: "/app/blobs/uploads/", Fault: takeSlowly})
 	i := newCachedImage(t, &settings{summarizedAfter: new(time.Duration)}, `{}`, `"tags": ["`+r.Host()+`/app:1"]`)
 	i.mustCreate(t)
 	const begin = `(?m)INFO built and pushed in [0-9.]+m?s, [0-9.]+m?s of it pushing layers to `
@@ -234,4 +295,13 @@ func TestUpdateSaysWhereTheTimeWent(t *testing.T) { //nolint:paralleltest // one
 	if !line.MatchString(i.logText()) {
 		t.Errorf("logged %s", i.logText())
 	}
+}
+
+// takeSlowly takes each blob after three seconds, so that a busy machine spends less time on anything else.
+func takeSlowly(w http.ResponseWriter, req *http.Request, next http.Handler) {
+	select {
+	case <-time.After(3 * time.Second):
+	case <-req.Context().Done():
+	}
+	next.ServeHTTP(w, req)
 }

@@ -12,7 +12,7 @@ import (
 
 func TestNonInteractiveOutputHasALinePerFinishedStep(t *testing.T) {
 	t.Parallel()
-	dockerfile := "FROM BUSYBOX\nRUN echo one\nRUN for i in 1 2 3 4 5 6; do sleep 1; echo tick $i; done; : " +
+	dockerfile := "FROM BUSYBOX\nRUN echo one\nRUN for i in 1 2 3 4 5 6; do sleep 2; echo tick $i; done; : " +
 		rand.Text() + "\nRUN echo three\n"
 	s := open(t, project(t, twoPlatforms+"buildOnPreview: false\n", map[string]string{"Dockerfile": dockerfile}))
 	result := s.Up("--skip-preview")
