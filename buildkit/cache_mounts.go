@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/moby/buildkit/client"
@@ -25,6 +26,7 @@ type CacheMounts struct {
 	Others     []string // suffixes of the tags to restore from if there is none with Suffix
 	IDs        []string // ids in the Dockerfile of the mounts that travel; nil: all
 	MaxSize    int64    // bytes of the files of one mount that travel; the oldest files stay behind
+	Part       bool     // other builds make further parts of the image, which may have the other IDs
 	Limit      time.Duration
 
 	// Find returns what the repository has under a tag. It returns ErrNoStoredMount if that is nothing.
@@ -35,6 +37,8 @@ type CacheMounts struct {
 	Dial func(ctx context.Context) (*client.Client, error)
 	// Report gets what became of each mount that Solve restores or cannot restore; nil: nobody is told.
 	Report func(MountResult)
+
+	tried sync.Map // the keys of mounts that a solve has tried to restore; a push that is tried again solves again
 }
 
 // ErrNoStoredMount says that the content of a cache mount is not stored yet.
@@ -44,6 +48,7 @@ var ErrNoStoredMount = errors.New("nothing is stored under the tag")
 type StoredMount struct {
 	Digest      string
 	Size        int64 // of its layers
+	Layers      int
 	Annotations map[string]string
 }
 
@@ -61,6 +66,15 @@ type MountResult struct {
 	LeftOutBytes int64    // of these files
 	WithSecret   []string // files that were left out because they hold a secret of the build
 	Err          error
+}
+
+// RunningBaseError is a cache mount that starts with what steps of another stage have made. It does not travel: nobody
+// can look into it before these steps have run.
+type RunningBaseError struct{ Name string }
+
+// Error names the mount.
+func (e *RunningBaseError) Error() string {
+	return fmt.Sprintf("the cache mount %q starts with what the steps of a stage have made", e.Name)
 }
 
 // UnknownMountError is an id of CacheMounts.IDs that no step mounts.
@@ -116,6 +130,8 @@ func (s StoredMount) check(m mounts.Mount, limit int64) error {
 	switch id := s.Annotations[mountIDAnnotation]; {
 	case id != m.ID:
 		return &ForeignMountError{Holds: id}
+	case s.Layers != 1: // an index has none, and no size
+		return &ForeignMountError{}
 	case s.Size > limit+limit/4+others:
 		return &LargeMountError{Size: s.Size, Limit: limit}
 	}
@@ -125,11 +141,21 @@ func (s StoredMount) check(m mounts.Mount, limit int64) error {
 // choose returns the mounts that travel, in a fixed order.
 func (c *CacheMounts) choose(found map[string]mounts.Mount) (chosen []mounts.Mount) {
 	for _, key := range slices.Sorted(maps.Keys(found)) {
-		if m := found[key]; c.IDs == nil || slices.Contains(c.IDs, m.Name()) {
+		if m := found[key]; !m.Runs && (c.IDs == nil || slices.Contains(c.IDs, m.Name())) {
 			chosen = append(chosen, m)
 		}
 	}
 	return chosen
+}
+
+// running returns a result with a *RunningBaseError for each mount that cannot travel, although it should.
+func (c *CacheMounts) running(found map[string]mounts.Mount) (results []MountResult) {
+	for _, key := range slices.Sorted(maps.Keys(found)) {
+		if m := found[key]; m.Runs && (c.IDs == nil || slices.Contains(c.IDs, m.Name())) {
+			results = append(results, MountResult{Name: m.Name(), Err: &RunningBaseError{Name: m.Name()}})
+		}
+	}
+	return results
 }
 
 // unknown returns a result with an *UnknownMountError for each id that is not among the mounts of a build.

@@ -32,18 +32,21 @@ const mountCanary = "canary-secret-of-a-mount"
 // mountKinds is a Dockerfile with every kind of cache mount. A step writes what it sees into the image, and the first
 // time fills the mounts.
 const mountKinds = `FROM BASE AS base
-FROM base AS seed
-RUN mkdir -p /start/d && echo base >/start/kept && echo gone >/start/d/gone && \
-    find /start -exec touch -d '2001-02-03 04:05:06' {} +
+FROM scratch AS seed
+COPY --from=base /bin/busybox /start/kept
+COPY --from=base /bin/busybox /start/d/gone
+FROM base AS ran
+RUN echo a stage that runs steps
 FROM base
 ARG TEST NAME=named STEP
 RUN --mount=type=cache,target=/shared --mount=type=secret,id=token,target=/shared/token \
     --mount=type=cache,target=/locked,sharing=locked --mount=type=cache,target=/private,sharing=private \
     --mount=type=cache,target=/from,from=seed,source=/start --mount=type=cache,target=/owned,uid=1234,gid=77,mode=0750 \
     --mount=type=cache,target=/named,id=$NAME-cache --mount=type=cache,target=/leak \
+    --mount=type=cache,target=/ran,from=ran \
     set -e; mkdir /seen; for m in shared locked private from owned named; do \
       (cd /$m; find . ! -name token | sort | while read f; do stat -c '%n %F %a %u:%g %s %y %N' "$f"; \
-      if [ -f "$f" ] && [ ! -L "$f" ]; then cat "$f"; fi; done) >/seen/$m; done; ls /leak >/seen/leak; \
+      if [ -f "$f" ] && [ ! -L "$f" ]; then md5sum "$f"; fi; done) >/seen/$m; done; ls /leak >/seen/leak; \
     if [ "$STEP" = 1 ]; then for m in shared locked private from owned named; do cd /$m; \
       echo $TEST >.wh.content; mkdir -p sub/empty; echo deep >sub/deep; ln -s ../nowhere sub/link; ln sub/deep hard; \
       chown 5:6 sub/deep; chmod 4755 sub/deep; touch -d '2001-02-03 04:05:06' sub; done; rm -r /from/d; \
@@ -111,7 +114,9 @@ func findMount(repository string) func(context.Context, string) (buildkit.Stored
 		for _, layer := range manifest.Layers {
 			size += layer.Size
 		}
-		return buildkit.StoredMount{Digest: digest.String(), Size: size, Annotations: manifest.Annotations}, err
+		return buildkit.StoredMount{
+			Digest: digest.String(), Size: size, Layers: len(manifest.Layers), Annotations: manifest.Annotations,
+		}, err
 	}
 }
 
@@ -215,6 +220,9 @@ func doneNames(t *testing.T, results []buildkit.MountResult) string {
 	t.Helper()
 	var names []string
 	for _, r := range results {
+		if errors.As(r.Err, new(*buildkit.RunningBaseError)) && r.Name == "/ran" {
+			continue
+		}
 		if r.Err != nil {
 			t.Errorf("%s: %v", r.Name, r.Err)
 		}
@@ -246,7 +254,7 @@ func TestCacheMountsTravel(t *testing.T) {
 		t.Errorf("got the tags %v", tags)
 	}
 	second, saved := here.run(t, "2", true)
-	if got := doneNames(t, saved); got != "" || len(here.results) != 7 {
+	if got := doneNames(t, saved); got != "" || len(here.results) != 1 {
 		t.Errorf("saved %q again; restored %+v", got, here.results)
 	}
 	there := newMountBuild(t, startSecondEndpoint(t), mountKinds, repository)

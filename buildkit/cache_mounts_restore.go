@@ -112,7 +112,10 @@ func (r *restorer) restore(ctx context.Context) {
 	if r == nil {
 		return
 	}
-	todo := slices.DeleteFunc(r.choose(r.take()), r.startsAnew)
+	todo := slices.DeleteFunc(r.choose(r.take()), func(m mounts.Mount) bool {
+		_, isTried := r.tried.LoadOrStore(m.Key, true)
+		return isTried || r.startsAnew(m)
+	})
 	if len(todo) == 0 {
 		return
 	}
@@ -159,7 +162,11 @@ func (r *restorer) close(ctx context.Context, isBuilt bool) {
 	if !isBuilt {
 		return
 	}
-	for _, result := range r.unknown(r.found) {
+	results := r.running(r.found)
+	if !r.Part {
+		results = append(results, r.unknown(r.found)...)
+	}
+	for _, result := range results {
 		r.report(result)
 	}
 	if r.err != nil {
@@ -188,10 +195,28 @@ func (r *restorer) restoreAll(ctx context.Context, all []mounts.Mount) ([]MountR
 	return m.solve(ctx, nil, build)
 }
 
+// heldLimit is how long a restore waits for a mount that a step of another build holds. Such a mount is not empty.
+const heldLimit = 10 * time.Second
+
+// look looks into a mount before a build. It takes one that is held for one that is not empty.
+func (m *mountSolver) look(ctx context.Context, c gateway.Client, mount mounts.Mount) (folder.Report, error) {
+	bounded := ctx
+	if mount.IsLocked {
+		var stop context.CancelFunc
+		bounded, stop = context.WithTimeoutCause(ctx, heldLimit, errors.New("another build holds the mount"))
+		defer stop()
+	}
+	_, seen, err := m.step(bounded, c, mounts.Step{Mount: mount, Action: folder.CheckAction})
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return folder.Report{}, nil
+	}
+	return seen, err
+}
+
 // restore restores a mount if it is empty and stored.
 func (m *mountSolver) restore(ctx context.Context, c gateway.Client, mount mounts.Mount) (result MountResult) {
 	start := time.Now()
-	_, seen, err := m.step(ctx, c, mounts.Step{Mount: mount, Action: folder.CheckAction})
+	seen, err := m.look(ctx, c, mount)
 	if err != nil || !seen.Empty {
 		return MountResult{Err: err}
 	}

@@ -91,7 +91,7 @@ func (m *mountSolver) save(ctx context.Context, c gateway.Client, mount mounts.M
 	if stored.Annotations[mountDigestAnnotation] == seen.Digest {
 		return MountResult{Ref: ref}
 	}
-	results, err := m.solve(ctx, m.export(ref, mount, seen.Digest), m.pack(mount))
+	results, err := m.solve(ctx, m.export(ref, mount), m.pack(mount))
 	result := MountResult{}
 	if len(results) == 1 {
 		result = results[0]
@@ -118,17 +118,17 @@ func (m *mountSolver) pack(
 			return nil, nil, err
 		}
 		made.AddMeta(exptypes.ExporterImageConfigKey, config)
+		made.AddMeta(exptypes.AnnotationManifestKey(nil, mountDigestAnnotation), []byte(report.Digest))
 		return made, []MountResult{newMountResult(mount, report)}, nil
 	}
 }
 
 // export returns the export that pushes the image of a mount.
-func (m *mountSolver) export(ref string, mount mounts.Mount, digest string) *client.ExportEntry {
+func (m *mountSolver) export(ref string, mount mounts.Mount) *client.ExportEntry {
 	options := map[string]string{
 		"name": ref, "push": "true", "store": "false", "oci-mediatypes": "true", "oci-artifact": "false",
 		compressionOption: "zstd", forceCompressionOption: "true",
-		exptypes.AnnotationManifestKey(nil, mountIDAnnotation):     mount.ID,
-		exptypes.AnnotationManifestKey(nil, mountDigestAnnotation): digest,
+		exptypes.AnnotationManifestKey(nil, mountIDAnnotation): mount.ID,
 	}
 	if m.Insecure {
 		options["registry.insecure"] = "true"

@@ -33,6 +33,7 @@ type mountSolver struct {
 	helper   *source.Tree
 	nonce    string       // in the description of all that the steps make
 	steps    atomic.Int64 // that were begun
+	packed   atomic.Bool  // a step has packed a mount
 	plan     inputs.Plan
 	inputs   *inputs.Inputs
 	access   Access
@@ -115,6 +116,7 @@ func (m *mountSolver) prepare(ctx context.Context, export *client.ExportEntry) (
 		opt.Exports = []client.ExportEntry{*export}
 	}
 	opt.FrontendAttrs = plainOptions(opt.FrontendAttrs)
+	opt.Internal = true // it is no build that the history of a daemon should show
 	return s, opt, err
 }
 
@@ -141,6 +143,9 @@ func (m *mountSolver) step(ctx context.Context, c gateway.Client, step mounts.St
 	// The id of a mount is no part of the daemon's cache key: alike steps on two mounts would be taken for one.
 	step.Nonce = fmt.Sprintf("%s-%d", m.nonce, m.steps.Add(1))
 	step.Session, step.Platform, step.MaxSize = c.BuildOpts().SessionID, m.platform, m.MaxSize
+	if step.Action == folder.SaveAction {
+		m.packed.Store(true)
+	}
 	definition, err := step.Marshal(ctx)
 	if err != nil {
 		return nil, report, err
@@ -170,16 +175,21 @@ func (m *mountSolver) notePulled(ref string) {
 func (m *mountSolver) secretIDs() []string { return slices.Sorted(maps.Keys(m.access.Secrets)) }
 
 // cleanLimit bounds the removal of what the steps left on the daemon.
-const cleanLimit = 20 * time.Second
+const cleanLimit = 10 * time.Second
 
-// close removes from the daemon what the steps made and what was pulled for them, and closes the connection.
+// close removes from the daemon a cache that was packed or pulled, and closes the connection. After the end of ctx it
+// only does the latter.
 //
 // The daemon removes only entries that match a filter and that nothing uses. What the steps made has their nonce in its
 // description. A mount has it too if a step was the first to mount it, so the filter names the type of other entries.
 // What was pulled is named by its digest: if another build restores the same mount at this moment, the daemon uses the
 // entry. So no entry of another build is removed. Whatever remains is left to the daemon's garbage collection.
 func (m *mountSolver) close(ctx context.Context) {
-	ctx, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), cleanLimit, errors.New("the daemon is busy"))
+	defer func() { _ = m.client.Close() }()
+	if ctx.Err() != nil || len(m.pulled) == 0 && !m.packed.Load() {
+		return
+	}
+	ctx, stop := context.WithTimeoutCause(ctx, cleanLimit, errors.New("the daemon is busy"))
 	defer stop()
 	filters := []string{"type==regular,description~=" + m.nonce}
 	for _, ref := range m.pulled {
@@ -188,5 +198,4 @@ func (m *mountSolver) close(ctx context.Context) {
 	if err := m.client.Prune(ctx, nil, client.WithFilter(filters)); err != nil && m.access.Log != nil {
 		m.access.Log.DebugContext(ctx, "steps on cache mounts left entries", "reason", errorLine(err))
 	}
-	_ = m.client.Close()
 }

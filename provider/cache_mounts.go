@@ -41,6 +41,7 @@ func (b *imageBuild) cacheMounts(ctx context.Context) *buildkit.CacheMounts {
 	m := &buildkit.CacheMounts{
 		Repository: repository, IDs: given.IDs, MaxSize: given.size(), Limit: cmp.Or(limit, restoreLimit),
 		Insecure: len(b.op.keychain.Insecure([]string{repository})) > 0,
+		Part:     b.platform != "" || b.testsOnly,
 		Find:     b.findMount(ctx, repository), Helper: readMountHelper, Dial: b.builder.connect,
 		Report: func(r buildkit.MountResult) { b.reportMount(r, repository) },
 	}
@@ -114,7 +115,9 @@ func saveMounts(ctx context.Context, settings *settings, op operation, finished 
 		own := *b
 		own.progress = progress
 		own.access.CacheMounts = own.cacheMounts(ctx)
-		lost := func(err error) { own.reportMount(buildkit.MountResult{Err: err}, own.access.CacheMounts.Repository) }
+		lost := func(err error) {
+			own.reportMount(buildkit.MountResult{Saving: true, Err: err}, own.access.CacheMounts.Repository)
+		}
 		rescue.GoGroup(&group, lost, func() { own.saveMounts(bounded) })
 	}
 	group.Wait()

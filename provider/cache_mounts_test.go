@@ -138,7 +138,7 @@ func TestCacheMountsThatFail(t *testing.T) { //nolint:paralleltest // one daemon
 		},
 		"silent layer": {
 			&registrytest.Rule{Method: http.MethodGet, Path: "/mounts/blobs/", Fault: registrytest.Stall}, nil,
-			"was not restored from REF: it took longer than 3s, which is all that cache mounts are given",
+			"was not restored from REF: it took longer than 10s, which is all that cache mounts are given",
 		},
 		"corrupt layer": {
 			&registrytest.Rule{Method: http.MethodGet, Path: "/mounts/blobs/", Fault: corrupt}, nil,
@@ -155,7 +155,7 @@ func TestCacheMountsThatFail(t *testing.T) { //nolint:paralleltest // one daemon
 	}
 	for name, c := range cases { //nolint:paralleltest // one daemon
 		t.Run(name, func(t *testing.T) {
-			m := newMountedImage(t, &settings{mountLimit: 3 * time.Second, stallTimeout: time.Second}, ``)
+			m := newMountedImage(t, &settings{mountLimit: 10 * time.Second, stallTimeout: time.Second}, ``)
 			m.build(t, false)
 			tag := m.storedTags(t)[0]
 			if c.restore != nil {

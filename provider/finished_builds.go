@@ -29,16 +29,16 @@ func (f *finishedBuilds) add(b *imageBuild) {
 
 // withCaches returns the builds that have caches to write.
 func (f *finishedBuilds) withCaches() []*imageBuild {
-	return f.that(func(b *imageBuild) bool { return len(externalCaches(b.access.CacheTo)) > 0 })
+	return f.filter(func(b *imageBuild) bool { return len(externalCaches(b.access.CacheTo)) > 0 })
 }
 
 // withMounts returns the builds whose cache mounts travel.
 func (f *finishedBuilds) withMounts() []*imageBuild {
-	return f.that(func(b *imageBuild) bool { return b.access.CacheMounts != nil })
+	return f.filter(func(b *imageBuild) bool { return b.access.CacheMounts != nil })
 }
 
-// that returns the builds of a choice.
-func (f *finishedBuilds) that(chosen func(*imageBuild) bool) (builds []*imageBuild) {
+// filter returns the builds of a choice.
+func (f *finishedBuilds) filter(chosen func(*imageBuild) bool) (builds []*imageBuild) {
 	if f == nil {
 		return nil
 	}

@@ -17,6 +17,10 @@ func mountWarning(r buildkit.MountResult, repository string) string {
 	if unknown, ok := errors.AsType[*buildkit.UnknownMountError](r.Err); ok {
 		return fmt.Sprintf("cacheMounts.ids: %v. Correct it, or leave it out", unknown)
 	}
+	if errors.As(r.Err, new(*buildkit.RunningBaseError)) {
+		return fmt.Sprintf("cacheMounts: %v, so it does not travel. Leave out its from, or name the others in ids",
+			r.Err)
+	}
 	what, place, after := "restored", "from", "The build runs without it"
 	if r.Saving {
 		what, place, after = "saved", "to", "The image is complete without it, and the next build saves it"
@@ -40,6 +44,8 @@ func mountRemedy(r buildkit.MountResult) string {
 		return "raise maxSize"
 	case errors.As(r.Err, new(*buildkit.SlowMountsError)):
 		return "look at the registry, or at another build that holds the mount"
+	case isForeignArchitecture(r.Err):
+		return "there is none for this architecture: take a builder on amd64 or arm64, or leave out cacheMounts"
 	case errors.As(r.Err, new(*shipped.MissingError)):
 		return "install the plugin again (pulumi plugin install), with all files of its archive"
 	case errors.As(explainRegistry(r.Err), new(*remediedError)):
@@ -48,6 +54,12 @@ func mountRemedy(r buildkit.MountResult) string {
 		return "remove the tag if it stays so: a later update saves the mount again"
 	}
 	return ""
+}
+
+// isForeignArchitecture reports whether a builder has an architecture for which no program is shipped.
+func isForeignArchitecture(err error) bool {
+	missing, ok := errors.AsType[*shipped.MissingError](err)
+	return ok && missing.Arch != "amd64" && missing.Arch != "arm64"
 }
 
 // mountName returns the id of a mount, for people.

@@ -12,7 +12,8 @@ import (
 // Annotated is the manifest or index behind a tag, with what it says of itself.
 type Annotated struct {
 	Digest      string
-	Size        int64 // of what a pull loads besides the manifest, in bytes
+	Size        int64 // of what a pull loads besides the manifest, in bytes; 0 for an index
+	Layers      int   // 0 for an index
 	Annotations map[string]string
 }
 
@@ -25,7 +26,10 @@ func (c *Client) Annotations(ctx context.Context, tag Tag) (found Annotated, exi
 	if err == nil {
 		var d document
 		if d, err = s.fetch(ctx, tag.label, digest.Canonical); err == nil {
-			return Annotated{Digest: d.digest.String(), Size: d.size(), Annotations: d.content.Annotations}, true, nil
+			return Annotated{
+				Digest: d.digest.String(), Size: d.size(), Layers: len(d.content.Layers),
+				Annotations: d.content.Annotations,
+			}, true, nil
 		}
 	}
 	if errors.Is(err, fault.ErrNotFound) || errors.Is(err, fault.ErrNoRepository) {

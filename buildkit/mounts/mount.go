@@ -31,9 +31,13 @@ type Mount struct {
 	Key     string // differs for any two mounts of a build
 	Fresh   bool   // a step ignores the build cache: BuildKit then gives it an empty mount
 	HasBase bool   // it starts with the content of a stage, an image or a folder with an owner
-	sharing llb.CacheMountSharingMode
-	base    llb.State
-	source  string // the folder of the base that it starts with
+	// Runs: it starts with what steps have made. To look into such a mount would run them before the build, without
+	// its cache imports, and what they make may differ from what the build would take from a cache.
+	Runs     bool
+	IsLocked bool // a step waits until no other one has it
+	sharing  llb.CacheMountSharingMode
+	base     llb.State
+	source   string // the folder of the base that it starts with
 }
 
 // Name returns the id as a Dockerfile has it, without the namespace.
@@ -85,6 +89,7 @@ func newMount(def *pb.Definition, step *pb.Op, m *pb.Mount) (Mount, error) {
 	mount := Mount{
 		ID: cmp.Or(m.GetCacheOpt().GetID(), m.GetDest()), sharing: sharings[m.GetCacheOpt().GetSharing()],
 		source: m.GetSelector(), base: llb.Scratch(),
+		IsLocked: m.GetCacheOpt().GetSharing() == pb.CacheSharingOpt_LOCKED,
 	}
 	mount.Key = fmt.Sprintf("%q %q", mount.ID, mount.source)
 	if m.GetInput() < 0 {
@@ -98,9 +103,37 @@ func newMount(def *pb.Definition, step *pb.Op, m *pb.Mount) (Mount, error) {
 	if err != nil {
 		return Mount{}, err
 	}
-	mount.HasBase, mount.base = true, base
+	mount.HasBase, mount.base, mount.Runs = true, base, runsSteps(def, input)
 	mount.Key += fmt.Sprintf(" %s %d", input.GetDigest(), input.GetIndex())
 	return mount, nil
+}
+
+// runsSteps reports whether a result needs anything but images and changes of files.
+func runsSteps(def *pb.Definition, input *pb.Input) bool {
+	steps := map[string]*pb.Op{}
+	for _, data := range def.GetDef() {
+		var op pb.Op
+		if op.UnmarshalVT(data) == nil { // Find refuses the others
+			steps[string(digest.FromBytes(data))] = &op
+		}
+	}
+	seen := map[string]bool{}
+	for todo := []string{input.GetDigest()}; len(todo) > 0; {
+		name := todo[0]
+		todo = todo[1:]
+		op := steps[name]
+		isImage := strings.HasPrefix(op.GetSource().GetIdentifier(), "docker-image://")
+		if !isImage && op.GetFile() == nil {
+			return true
+		}
+		for _, in := range op.GetInputs() {
+			if !seen[in.GetDigest()] {
+				seen[in.GetDigest()] = true
+				todo = append(todo, in.GetDigest())
+			}
+		}
+	}
+	return false
 }
 
 // stateOf returns a result in a definition as a state. Its steps keep their digests, so the daemon has their results.

@@ -33,7 +33,8 @@ type Step struct {
 
 // Marshal returns the definition of the folder that the step makes.
 func (s Step) Marshal(ctx context.Context) (*llb.Definition, error) {
-	helper := llb.Local(HelperSource, llb.SessionID(s.Session), llb.WithCustomName("[internal] load "+HelperSource))
+	helper := llb.Local(HelperSource, llb.SessionID(s.Session), llb.SharedKeyHint(HelperSource),
+		llb.WithCustomName("[internal] load "+HelperSource))
 	root := llb.Scratch().File(
 		llb.Copy(helper, folder.Program, "/", &llb.CopyInfo{Mode: &llb.ChmodOpt{Mode: 0o755}}),
 		llb.WithCustomName("[internal] copy "+HelperSource),

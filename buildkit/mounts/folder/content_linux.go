@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 )
 
@@ -13,8 +11,9 @@ import (
 type content struct {
 	entries []entry  // the mount itself is the first
 	removed []string // paths that only the base has
-	isEmpty bool     // nothing was added; or a restore did not finish
-	base    string   // the digest of the base; "" if there is none
+	isEmpty bool
+	base    string           // the digest of the base; "" if there is none
+	start   map[string]entry // what the base has, by path
 
 	leftOut      int
 	leftOutBytes int64
@@ -39,8 +38,11 @@ func read(mount, base string) (content, error) {
 	}
 	changed, removed := compare(all[1:], start)
 	c.entries, c.removed = append(all[:1:1], changed...), removed
-	_, err = os.Lstat(filepath.Join(mount, marker))
-	c.isEmpty = len(changed) == 0 && len(removed) == 0 || err == nil
+	c.isEmpty = len(changed) == 0 && len(removed) == 0
+	c.start = map[string]entry{}
+	for _, e := range start {
+		c.start[e.path] = e
+	}
 	return c, nil
 }
 

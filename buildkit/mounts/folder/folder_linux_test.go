@@ -52,7 +52,7 @@ func mustPack(t *testing.T, mount, base string, limit int64, secrets ...string) 
 // mustRestore restores a new folder and returns it.
 func mustRestore(t *testing.T, mount, base, from string) Report {
 	t.Helper()
-	r, err := restore(mount, base, from)
+	r, err := restore(mount, base, from, 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestRestoreAgain(t *testing.T) {
 	mount, into := t.TempDir(), t.TempDir()
 	write(t, mount, map[string]string{"d/a": "A", "b": "B"}, 1)
 	out, _ := mustPack(t, mount, "/nowhere", 1<<30)
-	write(t, into, map[string]string{"b": "half", marker + "/new": "half"}, 0)
+	write(t, into, map[string]string{marker + "/new": "half"}, 0)
 	if r := mustRestore(t, into, "/nowhere", out); !r.Restored || has(into, marker) || !has(into, "d/a") {
 		t.Errorf("after a kill: %+v", r)
 	}
@@ -163,6 +163,7 @@ func TestRestoreStaysInTheMount(t *testing.T) {
 	t.Parallel()
 	link := &tar.Header{Name: "l", Linkname: "..", Typeflag: tar.TypeSymlink}
 	for name, headers := range map[string][]*tar.Header{
+		"no header after the first":  {{Name: strings.Repeat("x", 300), Typeflag: tar.TypeFifo}},
 		"a path that leads out":      {{Name: "../out", Typeflag: tar.TypeReg}},
 		"an absolute path":           {{Name: "/out", Typeflag: tar.TypeReg}},
 		"a link that leads out":      {link, {Name: "l/out", Typeflag: tar.TypeReg}},
@@ -171,15 +172,13 @@ func TestRestoreStaysInTheMount(t *testing.T) {
 		"a device":                   {{Name: "null", Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 3}},
 		"the marker":                 {{Name: marker + "/x", Typeflag: tar.TypeReg}},
 		"no end":                     {{Name: "big", Typeflag: tar.TypeReg, Size: 1 << 20}},
-		"a removal that leads out":   nil,
+		"too many bytes":             {{Name: "big", Typeflag: tar.TypeReg, Size: 1001}},
+		"the same name twice":        {{Name: "first", Typeflag: tar.TypeReg}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir, removed := t.TempDir(), "[]"
-			if headers == nil {
-				removed = `["../secret"]`
-			}
-			write(t, dir, map[string]string{"secret": "s", "from/" + removedFile: removed, "mount/x": ""}, 0)
+			dir := t.TempDir()
+			write(t, dir, map[string]string{"secret": "s", "from/" + removedFile: `["../secret"]`, "mount/x": ""}, 0)
 			if err := os.Remove(filepath.Join(dir, "mount/x")); err != nil {
 				t.Fatal(err)
 			}
@@ -188,12 +187,15 @@ func TestRestoreStaysInTheMount(t *testing.T) {
 				t.Fatal(err)
 			}
 			w := tar.NewWriter(archive)
-			_ = w.WriteHeader(&tar.Header{Name: "first", Typeflag: tar.TypeReg})
+			_ = w.WriteHeader(&tar.Header{Name: "first", Typeflag: tar.TypeReg, Uid: os.Getuid(), Gid: os.Getgid()})
 			for _, h := range headers {
-				_ = w.WriteHeader(h)
+				own := *h // cases share headers
+				own.Uid, own.Gid = os.Getuid(), os.Getgid()
+				_ = w.WriteHeader(&own)
 			}
 			_ = archive.Close()
-			if r, err := restore(filepath.Join(dir, "mount"), "/nowhere", filepath.Join(dir, "from")); err == nil {
+			r, err := restore(filepath.Join(dir, "mount"), "/nowhere", filepath.Join(dir, "from"), 1000)
+			if err == nil {
 				t.Errorf("got %+v", r)
 			}
 			if left, _ := os.ReadDir(filepath.Join(dir, "mount")); len(left) > 0 || has(dir, "out") || has("/out") ||
@@ -219,7 +221,7 @@ func TestTwoRestores(t *testing.T) {
 	}
 	done := make(chan Report)
 	go func() {
-		r, _ := restore(into, "/nowhere", out)
+		r, _ := restore(into, "/nowhere", out, 1<<30)
 		done <- r
 	}()
 	select {

@@ -81,6 +81,10 @@ func (p *packer) add(e entry) error {
 		return p.archive.WriteHeader(header)
 	}
 	addAttributes(filepath.Join(p.mount.Name(), e.path), header)
+	if p.holdsSecret(header) {
+		p.report.WithSecret = append(p.report.WithSecret, "a name, a link or an attribute")
+		return nil
+	}
 	if !e.isFile() {
 		return p.archive.WriteHeader(header)
 	}
@@ -105,10 +109,20 @@ func (p *packer) add(e entry) error {
 	return p.archive.Flush()
 }
 
+// holdsSecret reports whether a secret is in a name, in the target of a link or in an attribute.
+func (p *packer) holdsSecret(h *tar.Header) bool {
+	search := newSearch(p.secrets)
+	_, _ = io.WriteString(search, h.Name+"\n"+h.Linkname) // a search does not fail
+	for _, value := range h.PAXRecords {
+		_, _ = io.WriteString(search, "\n"+value)
+	}
+	return search.found
+}
+
 // addFile writes the header and the content of a file. It reports whether a secret is in the file. It returns
 // errChanged for a file that is not the one of the entry any more.
 func (p *packer) addFile(e entry, header *tar.Header) (found bool, err error) {
-	f, err := p.mount.Open(e.path)
+	f, err := p.mount.OpenFile(e.path, os.O_RDONLY|unix.O_NONBLOCK, 0) // it may be a FIFO by now
 	if err != nil {
 		return false, err
 	}

@@ -24,7 +24,7 @@ const ReportFile = "report.json"
 
 // Report is what a step tells the plugin.
 type Report struct {
-	// Empty: the mount holds what it starts with, and nothing else. Or a restore of it did not finish.
+	// Empty: the mount holds what it starts with, and nothing else.
 	Empty bool `json:"empty,omitempty"`
 	// Base is a digest of what the mount starts with, without times; "" if it starts empty.
 	Base string `json:"base,omitempty"`

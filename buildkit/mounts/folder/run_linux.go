@@ -10,7 +10,7 @@ import (
 )
 
 // Run does one action in a step and writes its report. The arguments are the action, a text that tells this step from
-// all others, and the largest number of bytes to pack. A report with an error is no error of Run.
+// all others, and the largest number of bytes to pack or restore. A report with an error is no error of Run.
 func Run(args []string) error {
 	if len(args) != 3 {
 		return errors.New("this is a part of the plugin that runs on the builder: run pulumi up instead")
@@ -32,12 +32,12 @@ func Run(args []string) error {
 
 // run does one action.
 func run(action, limit string) (Report, error) {
-	if action == RestoreAction {
-		return restore(CacheFolder, BaseFolder, FromFolder)
-	}
 	most, err := strconv.ParseInt(limit, 10, 64)
 	if err != nil {
 		return Report{}, err
+	}
+	if action == RestoreAction {
+		return restore(CacheFolder, BaseFolder, FromFolder, most)
 	}
 	c, err := read(CacheFolder, BaseFolder)
 	if err != nil {
@@ -50,6 +50,9 @@ func run(action, limit string) (Report, error) {
 	case SaveAction:
 		secrets, err := readSecrets(SecretsFolder)
 		if err != nil {
+			return Report{}, err
+		}
+		if err := dropMarker(CacheFolder); err != nil {
 			return Report{}, err
 		}
 		return pack(c, CacheFolder, OutFolder, secrets)
