@@ -26,6 +26,8 @@ type blobTransfer struct {
 	source, target *session
 	blob           ocispec.Descriptor
 	mountFrom      string // "": the registry cannot mount it
+	// read begins to read the blob; nil: the source has it.
+	read func(context.Context) (io.ReadCloser, error)
 
 	most       int64     // bytes that the best try has copied
 	lastGained time.Time // when a try last copied more than those before it
@@ -112,6 +114,9 @@ func (t *blobTransfer) explain(ctx context.Context, s *session, err error) (tran
 
 // open begins to read the blob.
 func (t *blobTransfer) open(ctx context.Context) (io.ReadCloser, error) {
+	if t.read != nil {
+		return t.read(ctx)
+	}
 	ctx = context.WithValue(ctx, answerLimit{}, t.blob.Size+1)
 	req, err := t.source.httpRequest(ctx, request{method: http.MethodGet, path: "blobs/" + t.blob.Digest.String()})
 	if err != nil {

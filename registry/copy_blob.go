@@ -4,14 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
+
+// hasBlobTimeout bounds a question of HasBlob.
+const hasBlobTimeout = 5 * time.Second
 
 // copyBlob gives a repository a layer or a configuration of another one, unless it has it. It mounts the blob if one
 // registry has both repositories and lets us, and otherwise transfers it.
@@ -58,6 +63,37 @@ func (c *Client) hasBlob(ctx context.Context, s *session, blob ocispec.Descripto
 	defer stop()
 	_, err := s.do(ctx, request{method: http.MethodHead, path: "blobs/" + blob.Digest.String()})
 	return err == nil
+}
+
+// HasBlob reports whether a repository has a layer or a configuration. It returns false if the registry does not say so
+// within a few seconds, and an error if the client cannot ask.
+func (c *Client) HasBlob(ctx context.Context, repository, digest string) (bool, error) {
+	want, err := parseDigest(digest)
+	if err != nil {
+		return false, err
+	}
+	ctx, stop := context.WithTimeoutCause(ctx, hasBlobTimeout, errors.New("no answer within "+hasBlobTimeout.String()))
+	defer stop()
+	s, err := c.session(ctx, repository, pushPull)
+	if err != nil {
+		return false, err
+	}
+	return c.hasBlob(ctx, s, ocispec.Descriptor{Digest: want}), nil
+}
+
+// SendBlob gives a repository a layer, unless it has it, and asks for no mount. read begins to read the layer, once for
+// each try.
+func (c *Client) SendBlob(
+	ctx context.Context, repository string, blob ocispec.Descriptor, read func(context.Context) (io.ReadCloser, error),
+) error {
+	if _, err := parseDigest(blob.Digest.String()); err != nil {
+		return err
+	}
+	target, err := c.session(ctx, repository, pushPull)
+	if err != nil || c.hasBlob(ctx, target, blob) {
+		return err
+	}
+	return (&blobTransfer{client: c, source: target, target: target, blob: blob, read: read}).run(ctx)
 }
 
 // startUpload returns where to upload a blob. It returns nil if the registry has mounted the blob from another

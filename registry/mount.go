@@ -6,15 +6,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
+	"slices"
+	"sync"
 
-	"github.com/containerd/platforms"
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
-	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
 
 // ErrNotMounted says that a registry does not mount the layers of a repository.
@@ -33,22 +31,23 @@ type MountRequest struct {
 }
 
 // MountLayers gives a repository the layers of an image, without their bytes: the registry mounts them from the other
-// repository. It leaves out those that the repository has. It returns the digests of all layers of the image.
+// repository. It leaves out those that the repository has. It returns the digests of the layers of the image that the
+// repository has then, and the first error. A layer that fails does not stop the others.
 //
-// It returns ErrNotMounted if the registry wants the bytes. known remembers that, and later calls ask for nothing of
-// the same repository.
+// The error is ErrNotMounted if the registry wants the bytes. known remembers that, and later calls ask for nothing of
+// the same repositories.
 func (c *Client) MountLayers(ctx context.Context, known *Mounts, r MountRequest) (digests []string, err error) {
-	if known.isRefused(r.From) {
+	if known.isRefused(r.From, r.Repository) {
 		return nil, ErrNotMounted
 	}
 	ctx, stop := c.withBudget(ctx)
 	defer stop()
 	layers, err := c.mountLayers(ctx, known, r)
-	if err != nil {
-		return nil, fmt.Errorf("mounting the layers of %s@%s into %s: %w", r.From, r.Digest, r.Repository, err)
-	}
 	for _, layer := range layers {
 		digests = append(digests, layer.Digest.String())
+	}
+	if err != nil {
+		return digests, fmt.Errorf("mounting the layers of %s@%s into %s: %w", r.From, r.Digest, r.Repository, err)
 	}
 	return digests, nil
 }
@@ -67,37 +66,76 @@ func (c *Client) mountLayers(ctx context.Context, known *Mounts, r MountRequest)
 	}
 	source := *target // the token opens both
 	source.repository = from
-	layers, err := known.layersOf(r.From+"@"+r.Digest+" "+r.Platform, func() ([]ocispec.Descriptor, error) {
+	layers, err := known.layersOf(ctx, r.From+"@"+r.Digest+" "+r.Platform, func() ([]ocispec.Descriptor, error) {
 		return source.layers(ctx, r.Digest, r.Platform)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return layers, c.mountMissing(ctx, known, r.From, &mount{target: target, from: from.RepositoryStr()}, layers)
+	m := &mount{target: target, from: from.RepositoryStr()}
+	failed, err := c.mountMissing(ctx, known, r, m, layers)
+	isFailed := func(layer ocispec.Descriptor) bool {
+		return slices.ContainsFunc(failed, func(f ocispec.Descriptor) bool { return f.Digest == layer.Digest })
+	}
+	return slices.DeleteFunc(slices.Clone(layers), isFailed), err
 }
 
 // mountMissing mounts the layers that the target does not have. The first one alone shows whether the registry mounts.
+// It returns those that were not mounted, and the first error.
 func (c *Client) mountMissing(
-	ctx context.Context, known *Mounts, from string, m *mount, layers []ocispec.Descriptor,
-) error {
+	ctx context.Context, known *Mounts, r MountRequest, m *mount, layers []ocispec.Descriptor,
+) (failed []ocispec.Descriptor, err error) {
 	missing := c.missingBlobs(ctx, m.target, layers)
 	if len(missing) == 0 {
-		return nil
+		return nil, nil
 	}
-	if known.isRefused(from) { // another image was told so meanwhile
-		return ErrNotMounted
+	err = known.try(ctx, r.From, r.Repository, func() error { return m.layer(ctx, missing[0]) })
+	if err != nil {
+		return missing, err
 	}
-	err := m.layer(ctx, missing[0])
-	known.note(from, err)
+	var mu sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(concurrency)
+	for _, layer := range missing[1:] {
+		rescue.GoErrGroup(&group, func() error {
+			err := m.layer(ctx, layer)
+			if err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				failed = append(failed, layer)
+			}
+			return err
+		})
+	}
+	err = group.Wait()
+	return failed, err
+}
+
+// MountLayer gives a repository a layer of another one, from, of the same registry. It returns ErrNotMounted as
+// MountLayers does.
+func (c *Client) MountLayer(ctx context.Context, known *Mounts, repository, from, digest string) error {
+	want, err := parseDigest(digest)
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(concurrency)
-	for _, layer := range missing[1:] {
-		rescue.GoErrGroup(group, func() error { return m.layer(ctx, layer) })
+	if known.isRefused(from, repository) {
+		return ErrNotMounted
 	}
-	return group.Wait()
+	ctx, stop := c.withBudget(ctx)
+	defer stop()
+	source, err := parseRepository(from, c.keychain.isInsecure)
+	if err != nil {
+		return err
+	}
+	target, err := c.targetSession(ctx, source, repository)
+	if err != nil {
+		return err
+	}
+	if target.repository.Registry != source.Registry {
+		return ErrNotMounted
+	}
+	m := &mount{target: target, from: source.RepositoryStr()}
+	return known.try(ctx, from, repository, func() error { return m.layer(ctx, ocispec.Descriptor{Digest: want}) })
 }
 
 // missingBlobs returns those of the blobs that a repository does not have, in their order.
@@ -121,67 +159,13 @@ func (c *Client) missingBlobs(ctx context.Context, s *session, blobs []ocispec.D
 	return missing
 }
 
-// layers returns the layers of an image that a registry stores, each once. It leaves out those that other servers have.
-func (s *session) layers(ctx context.Context, root, platform string) ([]ocispec.Descriptor, error) {
-	want, err := parseDigest(root)
-	if err != nil {
-		return nil, err
-	}
-	d, err := s.seenOrFetch(ctx, want)
-	if err == nil && d.isIndex() {
-		var entry ocispec.Descriptor
-		if entry, err = entryFor(d, platform); err == nil {
-			d, err = s.fetchEntry(ctx, entry)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	if !d.isImage() {
-		return nil, newNotAnImage(d)
-	}
-	var layers []ocispec.Descriptor
-	seen := map[digest.Digest]bool{}
-	for _, layer := range d.content.Layers {
-		kind := layer.MediaType
-		isForeign := strings.Contains(kind, "foreign") || strings.Contains(kind, "nondistributable")
-		if _, err := parseDigest(layer.Digest.String()); err != nil || isForeign || seen[layer.Digest] {
-			continue
-		}
-		seen[layer.Digest] = true
-		layers = append(layers, layer)
-	}
-	return layers, nil
-}
-
-// entryFor returns the entry of an index that an engine takes for a platform. It returns ErrNotFound if there is none.
-func entryFor(d document, platform string) (ocispec.Descriptor, error) {
-	wanted, err := platforms.Parse(platform)
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	matcher, best := platforms.Only(wanted), -1
-	for i, entry := range d.content.Manifests {
-		if entry.Platform == nil || !matcher.Match(*entry.Platform) {
-			continue
-		}
-		if best < 0 || matcher.Less(*entry.Platform, *d.content.Manifests[best].Platform) {
-			best = i
-		}
-	}
-	if best < 0 {
-		return ocispec.Descriptor{}, fmt.Errorf("%w: it has no image for %s", fault.ErrNotFound, platform)
-	}
-	return d.content.Manifests[best], nil
-}
-
 // mount gives a repository blobs of another one of the registry.
 type mount struct {
 	target *session
 	from   string // the path of the other repository
 }
 
-// layer mounts a blob. It returns ErrNotMounted if the registry wants the bytes.
+// layer mounts a blob. It returns ErrNotMounted if the registry wants the bytes, or refuses.
 func (m *mount) layer(ctx context.Context, blob ocispec.Descriptor) error {
 	const path = "blobs/uploads/"
 	query := url.Values{"mount": {blob.Digest.String()}, "from": {m.from}}
@@ -192,6 +176,8 @@ func (m *mount) layer(ctx context.Context, blob ocispec.Descriptor) error {
 	case err == nil:
 		m.target.endUpload(ctx, resp, path)
 		return ErrNotMounted
+	case isRefusal(resp.status): // who may not mount may upload nevertheless
+		return fmt.Errorf("%w: %w", ErrNotMounted, err)
 	}
 	return err
 }
@@ -212,19 +198,4 @@ func (s *session) endUpload(ctx context.Context, begun response, path string) {
 	if err != nil {
 		s.logger.DebugContext(ctx, "upload not ended", "host", s.login.host, "reason", firstLine(err))
 	}
-}
-
-// HasBlob reports whether a repository has a layer or a configuration. It returns an error if nobody knows.
-func (c *Client) HasBlob(ctx context.Context, repository, digest string) (bool, error) {
-	want, err := parseDigest(digest)
-	if err != nil {
-		return false, err
-	}
-	ctx, stop := c.withBudget(ctx)
-	defer stop()
-	s, err := c.session(ctx, repository, pushPull)
-	if err != nil {
-		return false, err
-	}
-	return c.hasBlob(ctx, s, ocispec.Descriptor{Digest: want}), nil
 }

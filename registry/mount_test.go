@@ -2,9 +2,15 @@ package registry_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/random"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
@@ -54,18 +60,21 @@ func TestMountLayers(t *testing.T) {
 	}
 }
 
-// A registry that does not mount from a repository is asked once, and the upload that it begins is ended. It is asked
-// again for another repository. A failure of one request says nothing about the next one.
+// A registry that does not mount is asked once for each repository that is to have the layers, and for three of them at
+// most. The upload that it begins is ended. A failure of one request says nothing about the next one.
 func TestMountRefused(t *testing.T) {
 	t.Parallel()
 	r := registrytest.New(t)
 	digests := map[string]string{}
-	for _, name := range []string{"base", "shared"} {
+	for _, name := range []string{"base", "shared", "mixed"} {
 		digests[name] = r.Push(t, name, registrytest.Image(t, "linux/amd64"))
 	}
 	before := countAnswers(r, http.MethodPost, "/blobs/uploads/", http.StatusAccepted)
-	r.Inject(registrytest.Rule{Method: http.MethodPost, Fault: registrytest.MountOnlyFrom("shared")})
+	r.Inject(registrytest.Rule{Method: http.MethodPost, Fault: registrytest.MountOnlyFrom("shared", "mixed")})
 	r.Inject(registrytest.Rule{Method: http.MethodPost, Times: 1, Fault: broken})
+	r.Inject(registrytest.Rule{
+		Method: http.MethodPost, Path: "/odd/", Fault: registrytest.Status(http.StatusForbidden, "DENIED", "no", ""),
+	})
 	mounts := &registry.Mounts{}
 	mount := func(repository, from string) error {
 		_, err := anonymousClient(t).MountLayers(t.Context(), mounts, registry.MountRequest{
@@ -76,18 +85,84 @@ func TestMountRefused(t *testing.T) {
 	if err := mount("app", "base"); err == nil || errors.Is(err, registry.ErrNotMounted) {
 		t.Errorf("a mount that fails: %v", err)
 	}
-	for _, repository := range []string{"app", "app", "other"} {
+	for _, repository := range []string{"app", "app", "second", "third", "fourth"} {
 		if err := mount(repository, "base"); !errors.Is(err, registry.ErrNotMounted) {
 			t.Errorf("a mount into %s: %v", repository, err)
 		}
 	}
-	if err := mount("app", "shared"); err != nil {
-		t.Error(err)
+	if !mounts.RefusesAll(r.Host()) {
+		t.Error("the registry is thought to mount")
+	}
+	if err := mount("odd", "shared"); !errors.Is(err, registry.ErrNotMounted) {
+		t.Errorf("a mount that is denied: %v", err)
+	}
+	if err := mount("app", "shared"); err != nil || mounts.RefusesAll(r.Host()) {
+		t.Errorf("after a refusal elsewhere: %v, refused: %t", err, mounts.RefusesAll(r.Host()))
 	}
 	begun := countAnswers(r, http.MethodPost, "/blobs/uploads/", http.StatusAccepted) - before
 	ended := countAnswers(r, http.MethodDelete, "/blobs/uploads/", http.StatusNoContent)
-	if begun != 1 || ended != 1 {
+	if begun != 3 || ended != 3 {
 		t.Errorf("%d uploads were begun, %d ended", begun, ended)
+	}
+}
+
+// layersOf returns the digests of the layers of an image.
+func layersOf(t *testing.T, image v1.Image) (digests []string) {
+	t.Helper()
+	manifest, err := image.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, layer := range manifest.Layers {
+		digests = append(digests, layer.Digest.String())
+	}
+	return digests
+}
+
+// Images that begin at once ask once: for the manifest, and whether the registry mounts. One layer that is refused does
+// not stop the others.
+func TestMountsAtOnce(t *testing.T) {
+	t.Parallel()
+	r := registrytest.New(t)
+	digest := r.Push(t, "base", registrytest.Image(t, "linux/amd64"))
+	many, err := random.Image(100, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manyDigest, layers := r.Push(t, "many", many), layersOf(t, many)
+	r.Inject(registrytest.Rule{Method: http.MethodPost, Fault: func(
+		w http.ResponseWriter, req *http.Request, next http.Handler,
+	) {
+		query := req.URL.Query()
+		if query.Get("from") == "base" || query.Get("mount") == layers[2] {
+			registrytest.Refuse(w, http.StatusForbidden, "DENIED", "no")
+			return
+		}
+		<-time.After(50 * time.Millisecond)
+		next.ServeHTTP(w, req)
+	}})
+	mounts, client := &registry.Mounts{}, anonymousClient(t)
+	var group sync.WaitGroup
+	for n := range 8 {
+		group.Go(func() {
+			_, err := client.MountLayers(t.Context(), mounts, registry.MountRequest{
+				Repository: fmt.Sprintf("%s/app-%d", r.Host(), n), From: r.Host() + "/base", Digest: digest,
+			})
+			if !errors.Is(err, registry.ErrNotMounted) {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	read := countAnswers(r, http.MethodGet, "/base/manifests/", http.StatusOK)
+	if denied := countAnswers(r, http.MethodPost, "/uploads/", http.StatusForbidden); read != 1 || denied != 3+1 {
+		t.Errorf("the manifest was read %d times, and %d mounts were denied", read, denied) // with a second try
+	}
+	mounted, err := client.MountLayers(t.Context(), mounts, registry.MountRequest{
+		Repository: r.Host() + "/app", From: r.Host() + "/many", Digest: manyDigest,
+	})
+	if len(mounted) != 4 || !errors.Is(err, registry.ErrNotMounted) {
+		t.Errorf("the layers %v were mounted, %v", mounted, err)
 	}
 }
 
