@@ -23,13 +23,17 @@ type baseMounts struct {
 	exports      []client.ExportEntry
 }
 
-// isOf reports whether the push sends the layers of base images as they are, to a registry of one of the bases.
-func (m *baseMounts) isOf(bases []BaseImage) bool {
-	for _, e := range m.exports {
-		if e.Type == client.ExporterImage && e.Attrs[forceCompressionOption] == "true" {
-			return false
-		}
+// pushes reports whether the solve pushes the layers of base images as they are. A solve for tests, for files or for
+// caches pushes no image.
+func (m *baseMounts) pushes() bool {
+	isPush := func(e client.ExportEntry) bool {
+		return e.Type == client.ExporterImage && e.Attrs["push"] == "true" && e.Attrs[forceCompressionOption] != "true"
 	}
+	return slices.ContainsFunc(m.exports, isPush)
+}
+
+// isOf reports whether a repository of the push lies in a registry of one of the bases.
+func (m *baseMounts) isOf(bases []BaseImage) bool {
 	return slices.ContainsFunc(bases, func(base BaseImage) bool {
 		return slices.ContainsFunc(m.repositories, base.IsBeside)
 	})
@@ -45,7 +49,7 @@ func (b BaseImage) IsBeside(repository string) bool {
 // run calls mount with the base images of a result. It waits for all steps first, because a failed build shall leave
 // nothing in a registry. It returns the error of a step.
 func (m *baseMounts) run(ctx context.Context, result *gateway.Result) error {
-	if m.mount == nil || len(m.repositories) == 0 {
+	if m.mount == nil || !m.pushes() {
 		return nil
 	}
 	bases := basesOf(ctx, result)
