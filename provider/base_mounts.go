@@ -40,12 +40,12 @@ func (b *imageBuild) mountBase(ctx context.Context, repository string, base buil
 		Repository: repository, From: base.Repository, Digest: base.Digest, Platform: base.Platform,
 	})
 	logger := newDebugLog(ctx).With("repository", repository, "from", base.Repository, "platform", base.Platform)
-	if err != nil {
-		logger.DebugContext(ctx, "layers of the base image not mounted", "reason", err.Error())
-		return
-	}
 	for _, layer := range layers {
-		b.present.Store(layerName(repository, layer), true)
+		b.present.Store(repository+"@"+layer, true)
+	}
+	if err != nil {
+		logger.DebugContext(ctx, "layers of the base image not mounted", "count", len(layers), "reason", err.Error())
+		return
 	}
 	logger.DebugContext(ctx, "layers of the base image mounted", "count", len(layers))
 }

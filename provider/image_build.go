@@ -69,7 +69,9 @@ type imageBuild struct {
 	// basesMounted: the layers of the base images were mounted, which is tried once.
 	basesMounted bool
 	push         *layerPush // of the solve that runs; nil: none has begun
-	present      *sync.Map  // the layers that repositories of the image have; see layerName
+	present      *sync.Map  // the layers that repositories of the image have
+	// sentTo are the repositories that sendRefused sent layers to.
+	sentTo map[string]bool
 }
 
 // newImageBuild prepares the build of a job on a builder. It returns an error if the builder cannot do what the job
@@ -134,6 +136,9 @@ func (b *imageBuild) pushWithRetry(ctx context.Context) error {
 		err := b.buildWithSpace(ctx)
 		if err == nil {
 			return nil
+		}
+		if b.sendRefused(ctx, err) {
+			continue
 		}
 		pause, err := retry.Next(ctx, daemonError(err))
 		if err != nil {

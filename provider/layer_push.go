@@ -2,18 +2,22 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry"
 )
 
 const (
 	// sharedLayerBytes is the size from which on a push waits for another one that sends the same layer.
 	sharedLayerBytes = 256 << 10
-	// sharedLayerLimit bounds how long a push waits for others. After it the layers are sent twice.
-	sharedLayerLimit = 10 * time.Minute
+	// sharedLayerLimit and sharedLayerSpeed, in bytes per second, bound how long a push waits for layers of others.
+	// After that the layers are sent twice. Where a registry takes less, a second copy would slow the first one down.
+	sharedLayerLimit = 2 * time.Minute
+	sharedLayerSpeed = 1 << 20
 )
 
 // sharesLayers tells whether the image waits for others that push the same layers. Only pushes of one builder are known
@@ -22,20 +26,27 @@ func (b *imageBuild) sharesLayers() bool {
 	return b.builder.isEmbedded() && b.settings.shares.hasSeveral()
 }
 
-// beginPush waits until no image of this run is pushing a layer that this one is about to push to the same registry.
+// beginPush waits until no image of this run is pushing a layer that this one is about to push to the same registry. It
+// has the registry mount the layers that others have pushed.
 func (b *imageBuild) beginPush(ctx context.Context, blobs []buildkit.Blob) {
-	shares := &b.settings.shares
 	b.endPush(false)
-	b.push = shares.join(b.sharedLayers(blobs))
-	late := fmt.Errorf("another image took longer than %s to push the same layers", sharedLayerLimit)
-	ctx, stop := context.WithTimeoutCause(ctx, sharedLayerLimit, late)
+	var bytes int64
+	b.push, bytes = b.newLayerPush(blobs)
+	b.settings.shares.join(b.push)
+	limit := sharedLayerLimit + time.Duration(bytes/sharedLayerSpeed)*time.Second
+	late := fmt.Errorf("another image took longer than %s to push the same layers", limit)
+	ctx, stop := context.WithTimeoutCause(ctx, limit, late)
 	defer stop()
-	shares.wait(ctx, b.push, func(layer string) bool { return b.hasLayer(ctx, layer) }, func() (end func()) {
-		newDebugLog(ctx).DebugContext(ctx, "the push waits for another image with the same layers")
-		const doing = "waiting for another image of this update to push the same layers"
-		endWait, endTime := b.op.waits.begin(doing), b.op.times.begin(doing)
-		return func() { endWait(); endTime() }
-	})
+	wait := layerWait{
+		shares: &b.settings.shares, push: b.push, fetch: b.fetchLayer, isUseless: b.settings.mounts.RefusesAll,
+		begin: func() (end func()) {
+			newDebugLog(ctx).DebugContext(ctx, "the push waits for another image with the same layers")
+			const doing = "waiting for another image of this update to push the same layers"
+			endWait, endTime := b.op.waits.begin(doing), b.op.times.begin(doing)
+			return func() { endWait(); endTime() }
+		},
+	}
+	wait.run(ctx)
 }
 
 // endPush ends the push of a solve, if one has begun.
@@ -46,38 +57,67 @@ func (b *imageBuild) endPush(succeeded bool) {
 	}
 }
 
-// sharedLayers returns what layerShares calls the layers of an image that are worth a wait.
-func (b *imageBuild) sharedLayers(blobs []buildkit.Blob) (layers []string) {
-	hosts := map[string]bool{}
+// newLayerPush returns the push of blobs, with the layers that are worth a wait, and their bytes.
+func (b *imageBuild) newLayerPush(blobs []buildkit.Blob) (push *layerPush, bytes int64) {
+	push = &layerPush{layers: map[sharedLayer]bool{}, repositories: map[string]string{}, has: b.hasLayer}
 	for _, repository := range b.op.plan.Repositories {
 		host, _, _ := strings.Cut(repository, "/")
-		if hosts[host] {
+		if push.repositories[host] != "" {
 			continue
 		}
-		hosts[host] = true
+		push.repositories[host] = repository
 		for _, blob := range blobs {
 			if blob.Size < 0 || blob.Size >= sharedLayerBytes {
-				layers = append(layers, layerName(host, blob.Digest))
+				push.layers[sharedLayer{host, blob.Digest}] = true
+				bytes += max(blob.Size, 0)
 			}
 		}
 	}
-	return layers
+	return push, bytes
 }
 
-// layerName returns the name of a layer in a registry, or in one repository of it.
-func layerName(place, digest string) string { return place + " " + digest }
+// hasLayer tells whether a repository has a layer. It returns false if nobody knows.
+func (b *imageBuild) hasLayer(ctx context.Context, repository, digest string) bool {
+	if _, isPresent := b.present.Load(repository + "@" + digest); isPresent {
+		return true
+	}
+	has, err := b.client.HasBlob(ctx, repository, digest)
+	return err == nil && has
+}
 
-// hasLayer tells whether the repositories of the image in a registry have a layer. It returns false if nobody knows.
-func (b *imageBuild) hasLayer(ctx context.Context, layer string) bool {
-	host, digest, _ := strings.Cut(layer, " ")
+// fetchLayer gives the repositories of the image in one registry a layer, which these other repositories may have. It
+// returns the first repository if all of them have the layer now, and "" otherwise: the daemon sends it.
+func (b *imageBuild) fetchLayer(ctx context.Context, layer sharedLayer, places []string) (first string) {
 	for _, repository := range b.op.plan.Repositories {
-		_, isPresent := b.present.Load(layerName(repository, digest))
-		if isPresent || !strings.HasPrefix(repository, host+"/") {
+		if !strings.HasPrefix(repository, layer.host+"/") {
 			continue
 		}
-		if has, err := b.op.client.HasBlob(ctx, repository, digest); err != nil || !has {
+		if !b.hasLayer(ctx, repository, layer.digest) && !b.mountLayer(ctx, repository, layer.digest, places) {
+			return ""
+		}
+		if first == "" {
+			first = repository
+		}
+	}
+	return first
+}
+
+// mountLayer has the registry mount a layer from one of several repositories, and logs what came of it.
+func (b *imageBuild) mountLayer(ctx context.Context, repository, digest string, places []string) bool {
+	for _, from := range places {
+		if from == repository {
+			continue
+		}
+		err := b.client.MountLayer(ctx, &b.settings.mounts, repository, from, digest)
+		logger := newDebugLog(ctx).With("repository", repository, "from", from, "digest", digest)
+		if err == nil {
+			logger.DebugContext(ctx, "layer of another image mounted")
+			return true
+		}
+		logger.DebugContext(ctx, "layer of another image not mounted", "reason", err.Error())
+		if !errors.Is(err, registry.ErrNotMounted) {
 			return false
 		}
 	}
-	return true
+	return false
 }

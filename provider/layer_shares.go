@@ -2,23 +2,39 @@ package provider
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"time"
 )
 
-// layerShares has images that push the same layers to one registry push one after the other, as long as no push has
-// brought them there. The next push finds the layers in the registry, in the repository of the first one. The zero
-// layerShares is empty. It is safe for concurrent use.
+const (
+	// layerPollInterval is the pause between two questions whether a layer has arrived.
+	layerPollInterval = 500 * time.Millisecond
+	// maxLayerPlaces bounds the repositories that are remembered for a layer, and so the mounts that are tried.
+	maxLayerPlaces = 3
+)
+
+// sharedLayer is a layer in a registry.
+type sharedLayer struct{ host, digest string }
+
+// layerShares has images that push the same layers to one registry wait for each other until the first push has brought
+// a layer. The registry then mounts it for the others. The zero layerShares is empty. It is safe for concurrent use.
 type layerShares struct {
-	mu     sync.Mutex
-	images map[string]bool // that the engine has asked for
-	pushes []*layerPush    // that have not ended, in the order in which they began
-	pushed map[string]bool // layers that pushes have brought to a registry
+	mu      sync.Mutex
+	images  map[string]bool // that the engine has asked for
+	pushes  []*layerPush    // that have not ended, in the order in which they began
+	places  map[sharedLayer][]string
+	polled  map[sharedLayer]time.Time // when somebody last asked whether it has arrived
+	changed chan struct{}             // closed when a push ends or a layer arrives
 }
 
 // layerPush is a push that has begun.
 type layerPush struct {
-	layers map[string]bool // by registry and digest
-	ended  chan struct{}   // closed when it has ended
+	layers map[sharedLayer]bool
+	// repositories are those that get the image first, by registry.
+	repositories map[string]string
+	// has asks whether a repository of the push has a layer. It returns false if nobody knows.
+	has func(ctx context.Context, repository, digest string) bool
 }
 
 // expect notes that the engine asks for an image.
@@ -38,102 +54,98 @@ func (s *layerShares) hasSeveral() bool {
 	return len(s.images) > 1
 }
 
-// join adds a push of layers. The caller ends it, once or more often.
-func (s *layerShares) join(layers []string) *layerPush {
-	p := &layerPush{layers: map[string]bool{}, ended: make(chan struct{})}
-	for _, layer := range layers {
-		p.layers[layer] = true
-	}
+// join adds a push. The caller ends it, once or more often.
+func (s *layerShares) join(p *layerPush) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pushes = append(s.pushes, p)
-	return p
 }
 
 // end ends a push. succeeded says that its layers are in the registry.
 func (s *layerShares) end(p *layerPush, succeeded bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, other := range s.pushes {
-		if other != p {
-			continue
-		}
-		s.pushes = append(s.pushes[:i:i], s.pushes[i+1:]...)
-		close(p.ended)
-		break
-	}
-	if s.pushed == nil {
-		s.pushed = map[string]bool{}
-	}
+	s.pushes = slices.DeleteFunc(s.pushes, func(other *layerPush) bool { return other == p })
 	for layer := range p.layers {
-		s.pushed[layer] = s.pushed[layer] || succeeded
+		if succeeded {
+			s.addPlace(layer, p.repositories[layer.host])
+		}
+	}
+	s.wake()
+}
+
+// arrive notes that a repository has a layer.
+func (s *layerShares) arrive(layer sharedLayer, repository string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.addPlace(layer, repository)
+	s.wake()
+}
+
+// addPlace remembers a repository that has a layer. The caller holds s.mu.
+func (s *layerShares) addPlace(layer sharedLayer, repository string) {
+	if s.places == nil {
+		s.places = map[sharedLayer][]string{}
+	}
+	known := s.places[layer]
+	if len(known) < maxLayerPlaces && !slices.Contains(known, repository) {
+		s.places[layer] = append(slices.Clip(known), repository)
 	}
 }
 
-// blocker returns the first push before p that brings a layer of p to the registry, and all of these layers. It returns
-// nil if there is none.
+// wake ends what waits for a change. The caller holds s.mu.
+func (s *layerShares) wake() {
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// nextChange returns a channel that is closed at the next change.
+func (s *layerShares) nextChange() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.changed
+}
+
+// placesOf returns the repositories that are known to have a layer.
+func (s *layerShares) placesOf(layer sharedLayer) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.places[layer]
+}
+
+// bringer returns the first push before p that brings a layer to the registry, or nil.
 //
 // A push waits only for those that began before it, so that no two wait for each other.
-func (s *layerShares) blocker(p *layerPush) (first *layerPush, common []string) {
+func (s *layerShares) bringer(p *layerPush, layer sharedLayer) *layerPush {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, other := range s.pushes {
 		if other == p {
-			return nil, nil
+			return nil
 		}
-		for layer := range p.layers {
-			if other.layers[layer] && !s.pushed[layer] {
-				common = append(common, layer)
-			}
-		}
-		if len(common) > 0 {
-			return other, common
+		if other.layers[layer] {
+			return other
 		}
 	}
-	return nil, nil
+	return nil
 }
 
-// drop removes a layer from a push, because its repository has it.
-func (s *layerShares) drop(p *layerPush, layer string) {
+// takePoll tells whether it is the caller's turn to ask whether a layer has arrived.
+func (s *layerShares) takePoll(layer sharedLayer) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(p.layers, layer)
-}
-
-// wait waits until no push before p brings a layer of p to the registry, or until ctx ends. has tells whether the
-// repository of p has a layer already; it is asked once for each layer. begin is called before the first wait, and the
-// end that it returns after the last one.
-func (s *layerShares) wait(ctx context.Context, p *layerPush, has func(layer string) bool, begin func() (end func())) {
-	asked := map[string]bool{}
-	var end func()
-	for {
-		first, common := s.blocker(p)
-		if first == nil {
-			break
-		}
-		isNew := false
-		for _, layer := range common {
-			if asked[layer] {
-				continue
-			}
-			if asked[layer], isNew = true, true; has(layer) {
-				s.drop(p, layer)
-			}
-		}
-		if isNew {
-			continue
-		}
-		if end == nil {
-			end = begin()
-		}
-		select {
-		case <-first.ended:
-		case <-ctx.Done():
-			end()
-			return
-		}
+	now := time.Now()
+	if now.Sub(s.polled[layer]) < layerPollInterval {
+		return false
 	}
-	if end != nil {
-		end()
+	if s.polled == nil {
+		s.polled = map[sharedLayer]time.Time{}
 	}
+	s.polled[layer] = now
+	return true
 }
