@@ -148,8 +148,8 @@ func (c *CacheMounts) choose(found map[string]mounts.Mount) (chosen []mounts.Mou
 	return chosen
 }
 
-// running returns a result with a *RunningBaseError for each mount that cannot travel, although it should.
-func (c *CacheMounts) running(found map[string]mounts.Mount) (results []MountResult) {
+// stepBases returns a result with a *RunningBaseError for each mount that cannot travel, although it should.
+func (c *CacheMounts) stepBases(found map[string]mounts.Mount) (results []MountResult) {
 	for _, key := range slices.Sorted(maps.Keys(found)) {
 		if m := found[key]; m.Runs && (c.IDs == nil || slices.Contains(c.IDs, m.Name())) {
 			results = append(results, MountResult{Name: m.Name(), Err: &RunningBaseError{Name: m.Name()}})

@@ -162,7 +162,7 @@ func (r *restorer) close(ctx context.Context, isBuilt bool) {
 	if !isBuilt {
 		return
 	}
-	results := r.running(r.found)
+	results := r.stepBases(r.found)
 	if !r.Part {
 		results = append(results, r.unknown(r.found)...)
 	}
