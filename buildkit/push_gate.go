@@ -21,8 +21,9 @@ import (
 )
 
 const (
-	// gateAddress is where gates listen. It is an address of this machine's loopback, which daemons reach without TLS
-	// and without a proxy. It is always the same, because a daemon keeps it with each layer.
+	// gateAddress is where gates listen, each on its own random port. It is an address of this machine's loopback,
+	// which daemons reach without TLS and without a proxy. The host is always the same, because a daemon keeps a label
+	// with each layer that names the host, without the port.
 	gateAddress = "127.83.66.1:0"
 	// gateRepository is the repository of a gate.
 	gateRepository = "gate"
