@@ -169,7 +169,7 @@ func (g *pushGate) serve(w http.ResponseWriter, req *http.Request) {
 		case isBlob:
 			g.note(reference)
 		case isManifest:
-			g.once.Do(func() { g.begin(ctx, g.sizes(ctx, g.noted())) })
+			g.once.Do(func() { g.begin(ctx, g.sizes(ctx, g.blobNames())) })
 		}
 		return nil
 	})
@@ -185,8 +185,8 @@ func (g *pushGate) note(d string) {
 	g.blobs[d] = true
 }
 
-// noted returns the blobs of the push.
-func (g *pushGate) noted() []string {
+// blobNames returns the blobs of the push.
+func (g *pushGate) blobNames() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.Sorted(maps.Keys(g.blobs))
