@@ -124,6 +124,14 @@ func main() {
 					},
 				},
 			},
+			CacheMounts: &buildkit.CacheMountsArgs{
+				Ids: pulumi.StringArray{
+					pulumi.String("ids"),
+				},
+				MaxSize: pulumi.String("maxSize"),
+				Ref:     pulumi.String("ref"),
+				Save:    pulumi.Bool(true),
+			},
 			CacheTo: buildkit.CacheToArray{
 				&buildkit.CacheToArgs{
 					Azblob: &buildkit.CacheToAzureBlobArgs{
@@ -359,6 +367,7 @@ func main() {
 		ctx.Export("imageBuildOnPreview", image.BuildOnPreview)
 		ctx.Export("imageBuilder", image.Builder)
 		ctx.Export("imageCacheFrom", image.CacheFrom)
+		ctx.Export("imageCacheMounts", image.CacheMounts)
 		ctx.Export("imageCacheTo", image.CacheTo)
 		ctx.Export("imageContext", image.Context)
 		ctx.Export("imageContextHash", image.ContextHash)
