@@ -33,6 +33,9 @@ type CacheMounts struct {
 	Find func(ctx context.Context, tag string) (StoredMount, error)
 	// Helper returns the program of the steps for Linux on an architecture.
 	Helper func(ctx context.Context, arch string) ([]byte, error)
+	// Secrets returns the secrets of all builds that may have written into the mounts, in a fixed order; nil: those of
+	// the build alone. What it returns may grow. No file with a secret travels.
+	Secrets func() [][]byte
 	// Dial returns a further connection to the daemon, which the caller closes.
 	Dial func(ctx context.Context) (*client.Client, error)
 	// Report gets what became of each mount that Solve restores or cannot restore; nil: nobody is told.
@@ -64,7 +67,7 @@ type MountResult struct {
 
 	LeftOut      int      // files that are older than the others and exceed MaxSize
 	LeftOutBytes int64    // of these files
-	WithSecret   []string // files that were left out because they hold a secret of the build
+	WithSecret   []string // files that were left out because they hold a secret
 	Err          error
 }
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -79,6 +80,35 @@ func TestTwoBuildersSaveAtOnce(t *testing.T) {
 		}
 	}
 	if got := packedNames(t, repository); got != "a-2 a-3" && got != "b-2 b-3" {
+		t.Errorf("the cache has %s", got)
+	}
+}
+
+// A mount is packed again if another build was given a secret meanwhile. Files with it stay behind. A mount that had no
+// quiet moment is not pushed.
+func TestANewSecretWhileAMountIsSaved(t *testing.T) {
+	t.Parallel()
+	repository := registrytest.New(t).Host() + "/mounts"
+	b := newMountBuild(t, shared.Endpoint(t), threeFiles, repository)
+	var given [][]byte
+	b.access.CacheMounts.Secrets = func() [][]byte {
+		given = append(given, fmt.Appendf(nil, "secret %d", len(given)))
+		return given
+	}
+	_, results := b.run(t, "a", true)
+	if len(results) != 1 || !errors.Is(results[0].Err, buildkit.ErrNewSecrets) || results[0].Done {
+		t.Errorf("new secrets all the time: got %+v", results)
+	}
+	given = nil
+	b.access.CacheMounts.Secrets = func() (before [][]byte) {
+		before, given = given, [][]byte{make([]byte, 100)} // the files have nothing but zeros
+		return before
+	}
+	_, results = b.run(t, "a", true)
+	if len(results) != 1 || results[0].Err != nil || !results[0].Done || len(results[0].WithSecret) != 3 {
+		t.Errorf("one new secret: got %+v", results)
+	}
+	if got := packedNames(t, repository); got != "" {
 		t.Errorf("the cache has %s", got)
 	}
 }

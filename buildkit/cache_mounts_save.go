@@ -1,9 +1,13 @@
 package buildkit
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/moby/buildkit/client"
@@ -91,25 +95,55 @@ func (m *mountSolver) save(ctx context.Context, c gateway.Client, mount mounts.M
 	if stored.Annotations[mountDigestAnnotation] == seen.Digest {
 		return MountResult{Ref: ref}
 	}
-	results, err := m.solve(ctx, m.export(ref, mount), m.pack(mount))
-	result := MountResult{}
-	if len(results) == 1 {
-		result = results[0]
-	}
-	if result.Err == nil {
-		result.Err = err
+	result := m.push(ctx, ref, mount)
+	for try := 1; try < packTries && errors.Is(result.Err, ErrNewSecrets); try++ {
+		result = m.push(ctx, ref, mount)
 	}
 	result.Ref, result.Done, result.Took = ref, result.Err == nil, time.Since(start)
 	return result
 }
 
-// pack returns the frontend that makes the image of a mount.
+// packTries is how often a mount is packed, because each time another build was given a secret meanwhile.
+const packTries = 5
+
+// ErrNewSecrets says that builds were given secrets while a mount was packed, so it may hold them. It is not pushed.
+var ErrNewSecrets = errors.New("other builds were given new secrets, which it may hold")
+
+// push packs a mount and pushes its image. The error of the result is ErrNewSecrets if it must be packed again.
+func (m *mountSolver) push(ctx context.Context, ref string, mount mounts.Mount) MountResult {
+	secrets := m.allSecrets()
+	results, err := m.solveWith(ctx, secrets, m.export(ref, mount), m.pack(mount, secrets))
+	if len(results) == 0 {
+		return MountResult{Err: err}
+	}
+	results[0].Err = cmp.Or(results[0].Err, err)
+	return results[0]
+}
+
+// allSecrets returns the secrets that must not travel, by id: those of the build and of all others.
+func (m *mountSolver) allSecrets() map[string]Secret {
+	all := map[string]Secret{}
+	maps.Copy(all, m.access.Secrets)
+	if m.Secrets == nil {
+		return all
+	}
+	for i, value := range m.Secrets() {
+		all[m.nonce+"-"+strconv.Itoa(i)] = func(context.Context) ([]byte, error) { return value, nil }
+	}
+	return all
+}
+
+// pack returns the frontend that makes the image of a mount without files that hold one of the secrets. It returns
+// ErrNewSecrets if there are further ones by the end.
 func (m *mountSolver) pack(
-	mount mounts.Mount,
+	mount mounts.Mount, secrets map[string]Secret,
 ) func(context.Context, *solve, gateway.Client) (*gateway.Result, []MountResult, error) {
 	return func(ctx context.Context, _ *solve, c gateway.Client) (*gateway.Result, []MountResult, error) {
-		step := mounts.Step{Mount: mount, Action: folder.SaveAction, Secrets: m.secretIDs()}
+		step := mounts.Step{Mount: mount, Action: folder.SaveAction, Secrets: slices.Sorted(maps.Keys(secrets))}
 		made, report, err := m.step(ctx, c, step)
+		if err == nil && len(m.allSecrets()) > len(secrets) {
+			err = ErrNewSecrets
+		}
 		if err != nil {
 			return nil, []MountResult{{Err: err}}, err
 		}

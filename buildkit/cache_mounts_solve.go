@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -78,7 +77,17 @@ func (m *mountSolver) solve(
 	ctx context.Context, export *client.ExportEntry,
 	build func(context.Context, *solve, gateway.Client) (*gateway.Result, []MountResult, error),
 ) ([]MountResult, error) {
-	s, opt, err := m.prepare(ctx, export)
+	return m.solveWith(ctx, m.access.Secrets, export, build)
+}
+
+// solveWith is solve with other secrets.
+func (m *mountSolver) solveWith(
+	ctx context.Context, secrets map[string]Secret, export *client.ExportEntry,
+	build func(context.Context, *solve, gateway.Client) (*gateway.Result, []MountResult, error),
+) ([]MountResult, error) {
+	access := m.access
+	access.Secrets = secrets
+	s, opt, err := m.prepare(ctx, access, export)
 	if err != nil {
 		return nil, s.finish(ctx, err)
 	}
@@ -87,7 +96,7 @@ func (m *mountSolver) solve(
 		result, results, err = build(ctx, s, c)
 		return result, err
 	}
-	if _, err = s.run(ctx, m.client, opt, m.access); err != nil {
+	if _, err = s.run(ctx, m.client, opt, access); err != nil {
 		err = s.explain(ctx, err)
 	}
 	for i, r := range results {
@@ -101,17 +110,19 @@ func (m *mountSolver) solve(
 }
 
 // prepare returns a solve that also serves the program of the steps.
-func (m *mountSolver) prepare(ctx context.Context, export *client.ExportEntry) (*solve, client.SolveOpt, error) {
+func (m *mountSolver) prepare(
+	ctx context.Context, access Access, export *client.ExportEntry,
+) (*solve, client.SolveOpt, error) {
 	plan := m.plan
 	if export != nil {
 		plan.Repositories = []string{m.Repository} // so that it is known what a stalled push is about
 	}
-	s := newSolve(plan, m.inputs, m.access.Log, m.reportMount)
+	s := newSolve(plan, m.inputs, access.Log, m.reportMount)
 	trees := map[string]*source.Tree{mounts.HelperSource: m.helper}
 	maps.Copy(trees, m.inputs.Trees())
 	s.files = source.NewServer(trees)
 	s.files.Epoch = plan.Epoch
-	opt, err := s.prepare(ctx, m.inputs, m.access)
+	opt, err := s.prepare(ctx, m.inputs, access)
 	if export != nil {
 		opt.Exports = []client.ExportEntry{*export}
 	}
@@ -170,9 +181,6 @@ func (m *mountSolver) notePulled(ref string) {
 	defer m.mu.Unlock()
 	m.pulled = append(m.pulled, ref)
 }
-
-// secretIDs returns the ids of the secrets that steps of the build can mount.
-func (m *mountSolver) secretIDs() []string { return slices.Sorted(maps.Keys(m.access.Secrets)) }
 
 // cleanLimit bounds the removal of what the steps left on the daemon.
 const cleanLimit = 10 * time.Second

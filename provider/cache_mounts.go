@@ -43,7 +43,8 @@ func (b *imageBuild) cacheMounts(ctx context.Context) *buildkit.CacheMounts {
 		Insecure: len(b.op.keychain.Insecure([]string{repository})) > 0,
 		Part:     b.platform != "" || b.testsOnly,
 		Find:     b.findMount(ctx, repository), Helper: readMountHelper, Dial: b.builder.connect,
-		Report: func(r buildkit.MountResult) { b.reportMount(r, repository) },
+		Secrets: b.settings.secrets.all,
+		Report:  func(r buildkit.MountResult) { b.reportMount(r, repository) },
 	}
 	if b.platform != "" {
 		m.Suffix, m.Others = platformSuffix(b.platform), []string{""}

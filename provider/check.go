@@ -12,6 +12,8 @@ import (
 // only if pull is set. It leaves unknown values alone: they count neither as wrong nor as missing.
 func (r *imageResource) Check(ctx context.Context, req p.CheckRequest) (p.CheckResponse, error) {
 	r.settings.shares.expect(string(req.Urn))
+	r.settings.secrets.addInputs(req.Inputs)
+	r.settings.secrets.addInputs(req.State) // an earlier update may have built with them on the same builder
 	schemaFailures := schemaErrors(property.New(req.Inputs), reflect.TypeFor[ImageArgs](), "")
 	req.Inputs = dropExtraFields(property.New(req.Inputs), reflect.TypeFor[ImageArgs]()).AsMap()
 	res, err := r.InferredResource.Check(ctx, req)

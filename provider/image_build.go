@@ -89,6 +89,7 @@ func newImageBuild(ctx context.Context, job imageJob, on builder) (*imageBuild, 
 		return on.loadTarget(ctx, settings.configuration())
 	})
 	var errBases error
+	b.access.Secrets = settings.secrets.watch(b.access.Secrets)
 	b.access.UnpushedBases, errBases = unpushedOn(on, op.awaitedBases)
 	b.access.KeepUnpushed = job.keepsUnpushed() && on.servesUnpushed()
 	err = cmp.Or(err, errBases, checkMachineNetwork(on, op.plan), checkBuilderLimits(on, op.plan.Limits))

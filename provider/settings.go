@@ -44,6 +44,7 @@ type settings struct {
 	nodes         nodeAnswers // of several builders
 	silentMirrors silentMirrors
 	mounts        registry.Mounts
+	secrets       givenSecrets
 	shares        layerShares
 }
 

@@ -2,6 +2,7 @@ package folder
 
 import (
 	"archive/tar"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -107,6 +108,32 @@ func TestSecretsStayBehind(t *testing.T) {
 	mustRestore(t, into, "/nowhere", out)
 	if has(into, "first") || has(into, "seam") || !has(into, "short") || !has(into, "harmless") || !has(into, "z") {
 		t.Error("other files were restored")
+	}
+}
+
+// A secret stays behind in every other place too: the names of files and folders, further names of a file, the targets
+// of links, and the names and values of attributes.
+func TestSecretsOutsideOfFilesStayBehind(t *testing.T) {
+	t.Parallel()
+	const secret = "s3cret-value"
+	mount := t.TempDir()
+	write(t, mount, map[string]string{"a": "A", "of-" + secret: "", "d-" + secret + "/x": "", "k": "", "v": ""}, 0)
+	err := errors.Join(
+		os.Link(filepath.Join(mount, "a"), filepath.Join(mount, "further-"+secret)),
+		os.Symlink("to-"+secret, filepath.Join(mount, "link")),
+		unix.Setxattr(filepath.Join(mount, "k"), "user."+secret, []byte("x"), 0),
+		unix.Setxattr(filepath.Join(mount, "v"), "user.x", []byte(secret), 0),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, r := mustPack(t, mount, "/nowhere", 1<<30, "another-secret", secret)
+	archive, err := os.ReadFile(filepath.Join(out, archiveFile))
+	if err != nil || strings.Contains(string(archive), secret) {
+		t.Errorf("%v; the archive holds the secret", err)
+	}
+	if len(r.WithSecret) != 7 || strings.Contains(strings.Join(r.WithSecret, " "), secret) || r.Files != 1 {
+		t.Errorf("got %+v", r)
 	}
 }
 

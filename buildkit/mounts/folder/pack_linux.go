@@ -76,16 +76,17 @@ func (p *packer) addAll(entries []entry) error {
 // add writes one entry, or leaves it out.
 func (p *packer) add(e entry) error {
 	header := newHeader(e)
-	if at, ok := p.first[e.inode]; ok && e.isFile() {
+	at, isFurtherName := p.first[e.inode]
+	if isFurtherName = isFurtherName && e.isFile(); isFurtherName {
 		header.Typeflag, header.Linkname, header.Size = tar.TypeLink, at, 0
-		return p.archive.WriteHeader(header)
+	} else {
+		addAttributes(filepath.Join(p.mount.Name(), e.path), header)
 	}
-	addAttributes(filepath.Join(p.mount.Name(), e.path), header)
 	if p.holdsSecret(header) {
 		p.report.WithSecret = append(p.report.WithSecret, "a name, a link or an attribute")
 		return nil
 	}
-	if !e.isFile() {
+	if isFurtherName || !e.isFile() {
 		return p.archive.WriteHeader(header)
 	}
 	start, err := p.out.Seek(0, io.SeekCurrent)
@@ -113,8 +114,8 @@ func (p *packer) add(e entry) error {
 func (p *packer) holdsSecret(h *tar.Header) bool {
 	search := newSearch(p.secrets)
 	_, _ = io.WriteString(search, h.Name+"\n"+h.Linkname) // a search does not fail
-	for _, value := range h.PAXRecords {
-		_, _ = io.WriteString(search, "\n"+value)
+	for key, value := range h.PAXRecords {
+		_, _ = io.WriteString(search, "\n"+key+"\n"+value)
 	}
 	return search.found
 }

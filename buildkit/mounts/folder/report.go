@@ -16,7 +16,7 @@ const (
 	BaseFolder    = "/base"    // what the mount starts with; it does not exist for a mount that starts empty
 	FromFolder    = "/from"    // the image with the cache that is restored
 	OutFolder     = "/out"     // what the step makes
-	SecretsFolder = "/secrets" // the secrets of the build, which must not travel
+	SecretsFolder = "/secrets" // the secrets that must not travel
 )
 
 // ReportFile is the name of the report in the folder that the step makes.
@@ -36,7 +36,7 @@ type Report struct {
 	// LeftOut are the oldest files, which would exceed the size.
 	LeftOut      int   `json:"leftOut,omitempty"`
 	LeftOutBytes int64 `json:"leftOutBytes,omitempty"`
-	// WithSecret are paths of files that were not packed, because a secret of the build is in them.
+	// WithSecret are paths of files that were not packed, because a secret is in them.
 	WithSecret []string `json:"withSecret,omitempty"`
 	// Restored: the mount was empty, and holds the cache now.
 	Restored bool `json:"restored,omitempty"`

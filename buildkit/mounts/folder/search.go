@@ -1,6 +1,9 @@
 package folder
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // shortestSecret is the length from which on a secret is searched for. Shorter texts are in most files by chance.
 const shortestSecret = 8
@@ -17,7 +20,9 @@ type search struct {
 func newSearch(secrets [][]byte) *search {
 	s := &search{}
 	for _, secret := range secrets {
-		if secret = bytes.TrimSpace(secret); len(secret) >= shortestSecret {
+		secret = bytes.TrimSpace(secret)
+		isGiven := func(other []byte) bool { return bytes.Equal(secret, other) }
+		if len(secret) >= shortestSecret && !slices.ContainsFunc(s.secrets, isGiven) {
 			s.secrets, s.longest = append(s.secrets, secret), max(s.longest, len(secret))
 		}
 	}
