@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,7 +25,6 @@ type CacheMounts struct {
 	Others     []string // suffixes of the tags to restore from if there is none with Suffix
 	IDs        []string // ids in the Dockerfile of the mounts that travel; nil: all
 	MaxSize    int64    // bytes of the files of one mount that travel; the oldest files stay behind
-	Part       bool     // other builds make further parts of the image, which may have the other IDs
 	Limit      time.Duration
 
 	// Find returns what the repository has under a tag. It returns ErrNoStoredMount if that is nothing.
@@ -38,6 +36,9 @@ type CacheMounts struct {
 	Secrets func() [][]byte
 	// Dial returns a further connection to the daemon, which the caller closes.
 	Dial func(ctx context.Context) (*client.Client, error)
+	// Found gets the ids of all mounts of a build that has succeeded; nil: nobody is told. Nothing is told if they are
+	// not known.
+	Found func(ids []string)
 	// Report gets what became of each mount that Solve restores or cannot restore; nil: nobody is told.
 	Report func(MountResult)
 
@@ -78,20 +79,6 @@ type RunningBaseError struct{ Name string }
 // Error names the mount.
 func (e *RunningBaseError) Error() string {
 	return fmt.Sprintf("the cache mount %q starts with what the steps of a stage have made", e.Name)
-}
-
-// UnknownMountError is an id of CacheMounts.IDs that no step mounts.
-type UnknownMountError struct {
-	ID    string
-	Known []string
-}
-
-// Error names the ids of the build.
-func (e *UnknownMountError) Error() string {
-	if len(e.Known) == 0 {
-		return fmt.Sprintf("no step mounts a cache with the id %q: no step mounts any", e.ID)
-	}
-	return fmt.Sprintf("no step mounts a cache with the id %q: there are %s", e.ID, strings.Join(e.Known, ", "))
 }
 
 // ForeignMountError is an image in the place of a cache mount that holds something else.
@@ -156,21 +143,6 @@ func (c *CacheMounts) stepBases(found map[string]mounts.Mount) (results []MountR
 	for _, key := range slices.Sorted(maps.Keys(found)) {
 		if m := found[key]; m.Runs && (c.IDs == nil || slices.Contains(c.IDs, m.Name())) {
 			results = append(results, MountResult{Name: m.Name(), Err: &RunningBaseError{Name: m.Name()}})
-		}
-	}
-	return results
-}
-
-// unknown returns a result with an *UnknownMountError for each id that is not among the mounts of a build.
-func (c *CacheMounts) unknown(found map[string]mounts.Mount) (results []MountResult) {
-	known := map[string]bool{}
-	for _, m := range found {
-		known[m.Name()] = true
-	}
-	for _, id := range c.IDs {
-		if !known[id] {
-			err := &UnknownMountError{ID: id, Known: slices.Sorted(maps.Keys(known))}
-			results = append(results, MountResult{Name: id, Err: err})
 		}
 	}
 	return results

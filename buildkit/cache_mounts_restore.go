@@ -150,8 +150,8 @@ func (r *restorer) report(result MountResult) {
 	}
 }
 
-// close removes what the restores left on the daemon. After a build it reports ids of no mount, and why mounts are not
-// known.
+// close removes what the restores left on the daemon. After a build it reports why mounts do not travel, and tells
+// their ids.
 func (r *restorer) close(ctx context.Context, isBuilt bool) {
 	if r == nil {
 		return
@@ -162,16 +162,22 @@ func (r *restorer) close(ctx context.Context, isBuilt bool) {
 	if !isBuilt {
 		return
 	}
-	results := r.stepBases(r.found)
-	if !r.Part {
-		results = append(results, r.unknown(r.found)...)
-	}
-	for _, result := range results {
+	for _, result := range r.stepBases(r.found) {
 		r.report(result)
 	}
 	if r.err != nil {
 		r.report(MountResult{Err: r.err})
+	} else if r.Found != nil {
+		r.Found(ids(r.found))
 	}
+}
+
+// ids returns the ids that mounts have in the Dockerfile.
+func ids(found map[string]mounts.Mount) (names []string) {
+	for _, m := range found {
+		names = append(names, m.Name())
+	}
+	return names
 }
 
 // restoreAll restores mounts side by side, in one solve. It returns their results in order.

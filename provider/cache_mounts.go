@@ -41,7 +41,7 @@ func (b *imageBuild) cacheMounts(ctx context.Context) *buildkit.CacheMounts {
 	m := &buildkit.CacheMounts{
 		Repository: repository, IDs: given.IDs, MaxSize: given.size(), Limit: cmp.Or(limit, restoreLimit),
 		Insecure: len(b.op.keychain.Insecure([]string{repository})) > 0,
-		Part:     b.platform != "" || b.testsOnly,
+		Found:    b.finished.addMountIDs,
 		Find:     b.findMount(ctx, repository), Helper: readMountHelper, Dial: b.builder.connect,
 		Secrets: b.settings.secrets.all,
 		Report:  func(r buildkit.MountResult) { b.reportMount(r, repository) },
@@ -98,6 +98,8 @@ func readMountHelper(ctx context.Context, arch string) ([]byte, error) {
 
 // saveMounts saves the cache mounts of an image whose tags have moved, on every builder that has built a part of it. It
 // saves nothing if the image was not pushed. Other images build meanwhile. No failure of it fails the update.
+//
+// If several builders build the test targets before the image, their mounts are saved with those of the image.
 func saveMounts(ctx context.Context, settings *settings, op operation, finished *finishedBuilds) {
 	builds := finished.withMounts()
 	given := op.args.CacheMounts
@@ -114,7 +116,7 @@ func saveMounts(ctx context.Context, settings *settings, op operation, finished 
 	var group sync.WaitGroup
 	for _, b := range builds {
 		own := *b
-		own.progress = progress
+		own.progress, own.op.plan.TestTargets = progress, op.plan.TestTargets
 		own.access.CacheMounts = own.cacheMounts(ctx)
 		lost := func(err error) {
 			own.reportMount(buildkit.MountResult{Saving: true, Err: err}, own.access.CacheMounts.Repository)
@@ -122,6 +124,16 @@ func saveMounts(ctx context.Context, settings *settings, op operation, finished 
 		rescue.GoGroup(&group, lost, func() { own.saveMounts(bounded) })
 	}
 	group.Wait()
+}
+
+// warnOfUnknownMounts warns of ids of cacheMounts that neither the image nor its test targets have, on any platform.
+func warnOfUnknownMounts(job imageJob) {
+	found, isKnown := job.finished.mountIDs()
+	if given := job.op.args.CacheMounts; given != nil && isKnown {
+		for _, text := range unknownMounts(given.IDs, found) {
+			job.progress.log.warnf("%s", text)
+		}
+	}
 }
 
 // saveMounts saves the cache mounts of one build.

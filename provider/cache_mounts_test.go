@@ -208,3 +208,32 @@ func TestForeignCacheMounts(t *testing.T) { //nolint:paralleltest // one daemon
 		t.Errorf("logged %s\nwant %s", log, want)
 	}
 }
+
+// Nothing is saved of an image that is not pushed, nor of one whose tags have not moved.
+func TestCacheMountsOfAnImageWithoutTags(t *testing.T) { //nolint:paralleltest // one daemon
+	image := registrytest.New(t)
+	m := newMountedImage(t, &settings{stallTimeout: time.Second}, ``)
+	pushed := m.inputs
+	m.inputs = `"push": false, "exports": [{"cacheonly": {}}], ` + pushed
+	if log := m.build(t, false); strings.Contains(log, "cache mount") {
+		t.Errorf("push: false logged %s", log)
+	}
+	_, mounts, _ := strings.Cut(pushed, `"cacheMounts"`)
+	m.inputs = `"tags": ["` + image.Host() + `/app:1"], "pushTimeout": 1, "cacheMounts"` + mounts
+	image.Inject(registrytest.Rule{
+		Method: http.MethodPut, Path: "/app/manifests/1",
+		Fault: registrytest.Status(http.StatusForbidden, "DENIED", "no", ""),
+	})
+	step := "FROM " + m.base + "\nRUN --mount=type=cache,target=/c,id=" + strings.ReplaceAll(m.id, " ", "-") + " date >/c/a"
+	if _, err := m.createWith(t, step, false); err == nil {
+		t.Error("the tag has moved")
+	}
+	wrote := func(q registrytest.Request) bool { return q.Method != http.MethodGet && q.Method != http.MethodHead }
+	if all := m.mounts.Requests(); slices.ContainsFunc(all, wrote) {
+		t.Errorf("the mounts got %v", all)
+	}
+	m.inputs = pushed
+	if log := m.build(t, false); !strings.Contains(log, "saved the cache mount") {
+		t.Errorf("the next update logged %s", log)
+	}
+}

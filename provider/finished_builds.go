@@ -8,6 +8,8 @@ type finishedBuilds struct {
 	mu     sync.Mutex
 	nodes  []node
 	builds []*imageBuild
+	told   int      // builds whose cache mounts are known
+	ids    []string // of these mounts
 }
 
 // keep takes over nodes, which release releases. A node may be released before that, too.
@@ -32,9 +34,23 @@ func (f *finishedBuilds) withCaches() []*imageBuild {
 	return f.filter(func(b *imageBuild) bool { return len(externalCaches(b.access.CacheTo)) > 0 })
 }
 
-// withMounts returns the builds whose cache mounts travel.
+// withMounts returns the builds of the image whose cache mounts travel.
 func (f *finishedBuilds) withMounts() []*imageBuild {
-	return f.filter(func(b *imageBuild) bool { return b.access.CacheMounts != nil })
+	return f.filter(func(b *imageBuild) bool { return b.access.CacheMounts != nil && !b.testsOnly })
+}
+
+// addMountIDs records the ids of the cache mounts of a build.
+func (f *finishedBuilds) addMountIDs(ids []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.told, f.ids = f.told+1, append(f.ids, ids...)
+}
+
+// mountIDs returns the ids of the cache mounts of all builds. It returns false if a build lacks them.
+func (f *finishedBuilds) mountIDs() ([]string, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ids, f.told >= len(f.builds) && len(f.builds) > 0
 }
 
 // filter returns the builds of a choice.

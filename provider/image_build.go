@@ -51,6 +51,7 @@ func buildImage(ctx context.Context, settings *settings, loader *inputsLoader, o
 		built.release()
 		return built, err
 	}
+	warnOfUnknownMounts(job)
 	built.built = true
 	userWrittenExports().remember(op.exports, op.hash)
 	return built, nil

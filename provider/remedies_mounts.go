@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/docker/go-units"
 
@@ -14,9 +16,6 @@ import (
 
 // mountWarning says why a cache mount was not restored or saved, and what to do. The repository is that of all mounts.
 func mountWarning(r buildkit.MountResult, repository string) string {
-	if unknown, ok := errors.AsType[*buildkit.UnknownMountError](r.Err); ok {
-		return fmt.Sprintf("cacheMounts.ids: %v. Correct it, or leave it out", unknown)
-	}
 	if errors.As(r.Err, new(*buildkit.RunningBaseError)) {
 		return fmt.Sprintf("cacheMounts: %v, so it does not travel. Leave out its from, or name the others in ids",
 			r.Err)
@@ -32,6 +31,21 @@ func mountWarning(r buildkit.MountResult, repository string) string {
 		text += "; " + remedy
 	}
 	return text + ". " + after
+}
+
+// unknownMounts returns a warning for each of the ids that is not among the mounts of an image.
+func unknownMounts(ids, found []string) (warnings []string) {
+	known := "no step mounts any"
+	if len(found) > 0 {
+		known = "there are " + strings.Join(slices.Compact(slices.Sorted(slices.Values(found))), ", ")
+	}
+	for _, id := range ids {
+		if !slices.Contains(found, id) {
+			warnings = append(warnings, fmt.Sprintf("cacheMounts.ids: no step mounts a cache with the id %q: %s. "+
+				"Correct it, or leave it out", id, known))
+		}
+	}
+	return warnings
 }
 
 // mountRemedy returns the remedy for a mount that was not restored or saved. It returns "" if the error has one, or if

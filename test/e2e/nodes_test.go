@@ -109,21 +109,38 @@ func TestAStepFailsOnOneNode(t *testing.T) {
 	}
 }
 
-// Nothing is pushed before the test targets of all platforms are built.
+// Nothing is pushed before the test targets of all platforms are built, and no cache mount is saved. Then each mount is
+// saved once for each node and platform, and an id that no target has is named once.
 func TestATestTargetFailsOnOneNode(t *testing.T) {
 	t.Parallel()
 	const dockerfile = "FROM BUSYBOX AS test\nARG TARGETARCH\n" +
-		"RUN if [ $TARGETARCH = arm64 ]; then sleep 3; exit 7; fi\nFROM BUSYBOX\nCOPY Dockerfile /\n"
-	s := openNodes(t, onTwoPlatforms+"testTargets: [test]\n", dockerfile, startSecondNode(t))
+		"RUN --mount=type=cache,target=/t,id=tests --mount=type=cache,target=/b,id=both echo >/t/a && echo >/b/a && " +
+		"if [ $TARGETARCH = arm64 ]; then sleep 3; exit 7; fi\nFROM BUSYBOX\nCOPY Dockerfile /\n" +
+		"RUN --mount=type=cache,target=/b,id=both echo >/b/b\n"
+	const properties = "testTargets: [test]\ncacheMounts: { ref: REPO/mounts, ids: [tests, both, none] }\n"
+	s := openNodes(t, onTwoPlatforms+properties, dockerfile, startSecondNode(t))
 	fails(t, s.Up("--skip-preview"), "linux/arm64: step [test 2/2]", "exit code 7")
 	_, path, _ := strings.Cut(repository(t), "/")
 	if pushed := shared.Registry.Manifests(path); len(pushed) > 0 {
 		t.Errorf("to %s was pushed: %v", repository(t), pushed)
 	}
+	if saved := shared.Registry.Manifests(path + "/mounts"); len(saved) > 0 {
+		t.Errorf("mounts were saved: %v", saved)
+	}
 	program, err := os.ReadFile(filepath.Join(s.Dir, "app/Dockerfile"))
 	must(t, err)
 	must(t, s.Write("app/Dockerfile", strings.ReplaceAll(string(program), "exit 7", "exit 0")))
-	succeeds(t, s.Up("--skip-preview"))
+	const unknown = `no step mounts a cache with the id "none": there are both, tests. `
+	r := s.Up("--skip-preview")
+	succeeds(t, r, unknown)
+	_, log, _ := strings.Cut(r.Stdout, "Diagnostics:") // lines are shown before, too
+	for text, want := range map[string]int{
+		"saved the cache mount both": 2, "saved the cache mount tests": 2, unknown: 1,
+	} {
+		if got := strings.Count(log, text); got != want {
+			t.Errorf("%q was logged %d times, want %d:\n%s", text, got, want, log)
+		}
+	}
 	if pushed := shared.Registry.Manifests(path); len(pushed) != 3 {
 		t.Errorf("to %s was pushed: %v, want two manifests and an index", repository(t), pushed)
 	}
