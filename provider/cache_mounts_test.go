@@ -224,7 +224,8 @@ func TestCacheMountsOfAnImageWithoutTags(t *testing.T) { //nolint:paralleltest /
 		Method: http.MethodPut, Path: "/app/manifests/1",
 		Fault: registrytest.Status(http.StatusForbidden, "DENIED", "no", ""),
 	})
-	step := "FROM " + m.base + "\nRUN --mount=type=cache,target=/c,id=" + strings.ReplaceAll(m.id, " ", "-") + " date >/c/a"
+	id := strings.ReplaceAll(m.id, " ", "-")
+	step := "FROM " + m.base + "\nRUN --mount=type=cache,target=/c,id=" + id + " date >/c/a"
 	if _, err := m.createWith(t, step, false); err == nil {
 		t.Error("the tag has moved")
 	}
