@@ -185,6 +185,33 @@ func TestRestoreOnABase(t *testing.T) {
 	}
 }
 
+// What another build puts into a folder of the base stays, although the cache lacks the folder.
+func TestRestoreKeepsFilesOfOthers(t *testing.T) {
+	t.Parallel()
+	into := t.TempDir()
+	write(t, into, map[string]string{"gone/x": "x", "gone/in/y": "y", "left/z": "z"}, 0)
+	now, err := read(into, "/nowhere")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(into)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = root.Close() }()
+	m := mover{mount: root, start: map[string]entry{}}
+	for _, e := range now.entries {
+		m.start[e.path] = e
+	}
+	write(t, into, map[string]string{"left/new/a": "theirs"}, 0)
+	if err := m.moveAll(packed{removed: []string{"gone", "left"}}); err != nil {
+		t.Fatal(err)
+	}
+	if has(into, "gone") || has(into, "left/z") || !has(into, "left/new/a") {
+		t.Errorf("gone: %v, left/z: %v, left/new/a: %v", has(into, "gone"), has(into, "left/z"), has(into, "left/new/a"))
+	}
+}
+
 // A forged cache writes nothing outside of the mount, and leaves nothing in it.
 func TestRestoreStaysInTheMount(t *testing.T) {
 	t.Parallel()

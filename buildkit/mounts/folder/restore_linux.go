@@ -97,10 +97,7 @@ type mover struct {
 // moveAll moves everything. The attributes of folders come last, because each new file changes the time of its folder.
 func (m *mover) moveAll(p packed) error {
 	for _, path := range p.removed {
-		if !m.isOfStart(path) {
-			continue
-		}
-		if err := m.mount.RemoveAll(path); err != nil {
+		if err := m.remove(path); err != nil {
 			return err
 		}
 	}
@@ -118,6 +115,29 @@ func (m *mover) moveAll(p packed) error {
 		}
 	}
 	return nil
+}
+
+// remove removes what the mount starts with at a path. It leaves what another build has put there, and its folders.
+func (m *mover) remove(path string) error {
+	if !m.isOfStart(path) {
+		return nil
+	}
+	if m.start[path].isFolder() {
+		inside, err := fs.ReadDir(m.mount.FS(), path)
+		if err != nil {
+			return err
+		}
+		for _, entry := range inside {
+			if err := m.remove(filepath.Join(path, entry.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	err := m.mount.Remove(path)
+	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // move moves one entry. It skips one that another build has made meanwhile.
