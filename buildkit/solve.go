@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -69,13 +70,13 @@ func (s *solve) solve(ctx context.Context, c *client.Client, in *inputs.Inputs, 
 	defer s.gate.close()
 	s.restorer = newRestorer(s, access)
 	response, err := s.run(ctx, c, opt, access)
-	s.restorer.close(ctx, err == nil)
 	if ignored := s.limits.err(); ignored != nil { // a failed build too: perhaps it failed for want of the limit
 		s.steps.warn(ignored)
 	}
 	if err != nil {
 		err = s.explain(ctx, err)
 	}
+	defer s.closeRestorer(ctx, err) // after newBuilt: a prune may end the lease of the image that it reads
 	if err = s.finish(ctx, err); err != nil {
 		return Built{Timing: s.steps.newTiming()}, err
 	}
@@ -91,6 +92,16 @@ func (s *solve) solve(ctx context.Context, c *client.Client, in *inputs.Inputs, 
 		return Built{}, err
 	}
 	return s.newBuilt(ctx, c, Built{Digest: digest, Manifest: manifest, Timing: s.steps.newTiming()}, access), nil
+}
+
+// closeRestorer closes the restorer after a solve that ended with err. It asks nothing of a daemon that is lost.
+func (s *solve) closeRestorer(ctx context.Context, err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if errors.As(err, new(*LostDaemonError)) {
+		stop()
+	}
+	s.restorer.close(ctx, err == nil)
 }
 
 // solve is one run of a plan on a daemon.
