@@ -66,9 +66,7 @@ func (r *imageResource) apply(ctx context.Context, op operation) (applyResult, e
 	if err := exportCaches(ctx, r.settings, op, built.builds); err != nil {
 		return applyResult{}, err
 	}
-	endSaving := op.times.begin("saving the cache mounts")
 	saveMounts(ctx, r.settings, op, built.builds)
-	endSaving()
 	logTime(ctx, r.settings, op, doneText(op, there.ok))
 	return result, nil
 }

@@ -107,7 +107,7 @@ func saveMounts(ctx context.Context, settings *settings, op operation, finished 
 		return
 	}
 	op.waits.enter("saving cache mounts")
-	defer op.times.begin("saving cache mounts")()
+	defer op.times.begin("saving the cache mounts")()
 	progress := startProgress(ctx)
 	defer progress.stop()
 	limit := cmp.Or(settings.cacheLimit, cacheLimit)
