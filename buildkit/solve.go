@@ -96,10 +96,10 @@ func (s *solve) solve(ctx context.Context, c *client.Client, in *inputs.Inputs, 
 
 // closeRestorer closes the restorer after a solve that ended with err. It asks nothing of a daemon that is lost.
 func (s *solve) closeRestorer(ctx context.Context, err error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	if errors.As(err, new(*LostDaemonError)) {
-		stop()
+		stop(err)
 	}
 	s.restorer.close(ctx, err == nil)
 }

@@ -208,7 +208,8 @@ func TestRestoreKeepsFilesOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if has(into, "gone") || has(into, "left/z") || !has(into, "left/new/a") {
-		t.Errorf("gone: %v, left/z: %v, left/new/a: %v", has(into, "gone"), has(into, "left/z"), has(into, "left/new/a"))
+		left, err := scan(into)
+		t.Errorf("left %+v: %v", left, err)
 	}
 }
 
