@@ -75,12 +75,10 @@ var faultsBesideThePush = map[string]struct {
 	}},
 	"layers of a base that may not be mounted": {func(t *testing.T, f faultyRegistry) string {
 		f.Repository("base", "")
-		if _, err := f.apply(t, "FROM scratch\nLABEL base=1", f.Host()+"/base:1"); err != nil {
-			t.Fatal(err)
-		}
+		f.Push(t, "base:1", registrytest.Image(t, "linux/amd64"))
 		f.Wrap(func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-				if req.URL.Query().Has("mount") {
+				if req.Method == http.MethodPost && strings.Contains(req.URL.Path, "/blobs/uploads/") { // with the bytes too
 					registrytest.Refuse(w, http.StatusForbidden, "DENIED", "User: arn:aws:iam::1:user/ci is not "+
 						"authorized to perform: ecr:GetDownloadUrlForLayer on resource: base")
 					return
