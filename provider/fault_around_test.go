@@ -78,7 +78,7 @@ var faultsBesideThePush = map[string]struct {
 		f.Push(t, "base:1", registrytest.Image(t, "linux/amd64"))
 		f.Wrap(func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-				if req.Method == http.MethodPost && strings.Contains(req.URL.Path, "/blobs/uploads/") { // with the bytes too
+				if req.Method == http.MethodPost && req.URL.Path != "/" { // not even the bytes
 					registrytest.Refuse(w, http.StatusForbidden, "DENIED", "User: arn:aws:iam::1:user/ci is not "+
 						"authorized to perform: ecr:GetDownloadUrlForLayer on resource: base")
 					return

@@ -30,15 +30,14 @@ func (b *imageBuild) sharesLayers() bool {
 // has the registry mount the layers that others have pushed.
 func (b *imageBuild) beginPush(ctx context.Context, blobs []buildkit.Blob) {
 	b.endPush(false)
-	var bytes int64
-	b.push, bytes = b.newLayerPush(blobs)
+	b.push = b.newLayerPush(blobs)
 	b.settings.shares.join(b.push)
-	limit := sharedLayerLimit + time.Duration(bytes/sharedLayerSpeed)*time.Second
+	limit := sharedLayerLimit + time.Duration(b.awaitedBytes(blobs)/sharedLayerSpeed)*time.Second
 	late := fmt.Errorf("another image took longer than %s to push the same layers", limit)
 	ctx, stop := context.WithTimeoutCause(ctx, limit, late)
 	defer stop()
 	wait := layerWait{
-		shares: &b.settings.shares, push: b.push, fetch: b.fetchLayer, isUseless: b.settings.mounts.RefusesAll,
+		shares: &b.settings.shares, push: b.push, fetch: b.fetchLayer, isUseless: b.isMountUseless,
 		begin: func() (end func()) {
 			newDebugLog(ctx).DebugContext(ctx, "the push waits for another image with the same layers")
 			const doing = "waiting for another image of this update to push the same layers"
@@ -57,9 +56,28 @@ func (b *imageBuild) endPush(succeeded bool) {
 	}
 }
 
-// newLayerPush returns the push of blobs, with the layers that are worth a wait, and their bytes.
-func (b *imageBuild) newLayerPush(blobs []buildkit.Blob) (push *layerPush, bytes int64) {
-	push = &layerPush{layers: map[sharedLayer]bool{}, repositories: map[string]string{}, has: b.hasLayer}
+// isMountUseless tells whether the registry is known not to mount from one of its repositories into another one.
+func (b *imageBuild) isMountUseless(from, to string) bool {
+	host, _, _ := strings.Cut(to, "/")
+	return b.settings.mounts.RefusesAll(host) || b.settings.mounts.IsRefused(from, to)
+}
+
+// awaitedBytes returns the size of those blobs that pushes before this one bring, in all registries.
+func (b *imageBuild) awaitedBytes(blobs []buildkit.Blob) (bytes int64) {
+	for host := range b.push.repositories {
+		for _, blob := range blobs {
+			layer := sharedLayer{host, blob.Digest}
+			if b.push.layers[layer] && b.settings.shares.bringer(b.push, layer) != nil {
+				bytes += max(blob.Size, 0)
+			}
+		}
+	}
+	return bytes
+}
+
+// newLayerPush returns the push of blobs, with the layers that are worth a wait.
+func (b *imageBuild) newLayerPush(blobs []buildkit.Blob) *layerPush {
+	push := &layerPush{layers: map[sharedLayer]bool{}, repositories: map[string]string{}, has: b.hasLayer}
 	for _, repository := range b.op.plan.Repositories {
 		host, _, _ := strings.Cut(repository, "/")
 		if push.repositories[host] != "" {
@@ -69,11 +87,10 @@ func (b *imageBuild) newLayerPush(blobs []buildkit.Blob) (push *layerPush, bytes
 		for _, blob := range blobs {
 			if blob.Size < 0 || blob.Size >= sharedLayerBytes {
 				push.layers[sharedLayer{host, blob.Digest}] = true
-				bytes += max(blob.Size, 0)
 			}
 		}
 	}
-	return push, bytes
+	return push
 }
 
 // hasLayer tells whether a repository has a layer. It returns false if nobody knows.

@@ -50,7 +50,7 @@ func (f *fakeUploads) push(ctx context.Context, repository string, succeeds bool
 	f.running.Go(func() {
 		w := layerWait{
 			shares: &f.shares, push: p,
-			isUseless: func(string) bool { f.mu.Lock(); defer f.mu.Unlock(); return f.refuses && f.tried },
+			isUseless: func(_, _ string) bool { f.mu.Lock(); defer f.mu.Unlock(); return f.refuses && f.tried },
 			fetch: func(ctx context.Context, layer sharedLayer, places []string) string {
 				if f.has(ctx, repository, layer.digest) {
 					return repository
@@ -149,7 +149,7 @@ func TestLayerSharesCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	waits := 0
 	w := layerWait{
-		shares: &f.shares, push: newPush(), isUseless: func(string) bool { return false },
+		shares: &f.shares, push: newPush(), isUseless: func(_, _ string) bool { return false },
 		fetch: func(context.Context, sharedLayer, []string) string { return "" },
 		begin: func() (end func()) {
 			waits++

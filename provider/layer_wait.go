@@ -15,8 +15,9 @@ type layerWait struct {
 	// fetch gives the repositories of the push a layer, which these other repositories may have. It returns the
 	// repository of the push that has the layer now, or "".
 	fetch func(ctx context.Context, layer sharedLayer, places []string) string
-	// isUseless tells whether nobody need wait for layers of a registry, because it mounts none.
-	isUseless func(host string) bool
+	// isUseless tells whether nobody need wait for layers of a repository, because the registry does not mount them
+	// into another one.
+	isUseless func(from, to string) bool
 	// begin is called before the first wait, and the end that it returns after the last one.
 	begin func() (end func())
 }
@@ -53,7 +54,7 @@ func (w *layerWait) run(ctx context.Context) {
 func (w *layerWait) isSettled(ctx context.Context, layer sharedLayer, asked map[sharedLayer]bool) bool {
 	places := w.shares.placesOf(layer)
 	bringer := w.shares.bringer(w.push, layer)
-	if len(places) == 0 && (bringer == nil || w.isUseless(layer.host)) {
+	if len(places) == 0 && (bringer == nil || w.isBringerUseless(bringer, layer.host)) {
 		return true
 	}
 	if len(places) == 0 && !asked[layer] { // the repository may have it
@@ -76,4 +77,9 @@ func (w *layerWait) isSettled(ctx context.Context, layer sharedLayer, asked map[
 		w.shares.arrive(layer, own)
 	}
 	return true
+}
+
+// isBringerUseless tells whether nobody need wait for layers that another push brings to a registry.
+func (w *layerWait) isBringerUseless(bringer *layerPush, host string) bool {
+	return w.isUseless(bringer.repositories[host], w.push.repositories[host])
 }

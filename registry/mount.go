@@ -8,12 +8,17 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
+	"github.com/pulumi-buildkit/pulumi-buildkit/registry/fault"
 )
+
+// mountTimeout bounds how long the registry may take to mount one layer. The bytes may be sent instead.
+const mountTimeout = 10 * time.Second
 
 // ErrNotMounted says that a registry does not mount the layers of a repository.
 var ErrNotMounted = errors.New("the registry does not mount layers of this repository")
@@ -34,10 +39,10 @@ type MountRequest struct {
 // repository. It leaves out those that the repository has. It returns the digests of the layers of the image that the
 // repository has then, and the first error. A layer that fails does not stop the others.
 //
-// The error is ErrNotMounted if the registry wants the bytes. known remembers that, and later calls ask for nothing of
-// the same repositories.
+// The error is ErrNotMounted if the registry wants the bytes. known remembers that, and each other failure of the first
+// mount. Later calls ask for nothing of the same repositories.
 func (c *Client) MountLayers(ctx context.Context, known *Mounts, r MountRequest) (digests []string, err error) {
-	if known.isRefused(r.From, r.Repository) {
+	if known.IsRefused(r.From, r.Repository) {
 		return nil, ErrNotMounted
 	}
 	ctx, stop := c.withBudget(ctx)
@@ -118,7 +123,7 @@ func (c *Client) MountLayer(ctx context.Context, known *Mounts, repository, from
 	if err != nil {
 		return err
 	}
-	if known.isRefused(from, repository) {
+	if known.IsRefused(from, repository) {
 		return ErrNotMounted
 	}
 	ctx, stop := c.withBudget(ctx)
@@ -165,16 +170,20 @@ type mount struct {
 	from   string // the path of the other repository
 }
 
-// layer mounts a blob. It returns ErrNotMounted if the registry wants the bytes, or refuses.
+// layer mounts a blob with one try. It returns ErrNotMounted if the registry wants the bytes, or refuses.
 func (m *mount) layer(ctx context.Context, blob ocispec.Descriptor) error {
 	const path = "blobs/uploads/"
+	ctx, stop := context.WithTimeoutCause(ctx, mountTimeout, fmt.Errorf("no mount within %s", mountTimeout))
+	defer stop()
+	target := *m.target
+	target.waits = fault.Backoff{}
 	query := url.Values{"mount": {blob.Digest.String()}, "from": {m.from}}
-	resp, err := m.target.do(ctx, request{method: http.MethodPost, path: path + "?" + query.Encode()})
+	resp, err := target.do(ctx, request{method: http.MethodPost, path: path + "?" + query.Encode()})
 	switch {
 	case err == nil && resp.status == http.StatusCreated:
 		return nil
 	case err == nil:
-		m.target.endUpload(ctx, resp, path)
+		target.endUpload(ctx, resp, path)
 		return ErrNotMounted
 	case isRefusal(resp.status): // who may not mount may upload nevertheless
 		return fmt.Errorf("%w: %w", ErrNotMounted, err)

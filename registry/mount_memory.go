@@ -45,8 +45,8 @@ func (m *Mounts) RefusesAll(host string) bool {
 	return refused
 }
 
-// isRefused reports whether a registry does not mount from a repository into another one.
-func (m *Mounts) isRefused(from, to string) bool {
+// IsRefused reports whether a registry does not mount from a repository into another one.
+func (m *Mounts) IsRefused(from, to string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	source := m.sources[from]
@@ -60,9 +60,10 @@ func (m *Mounts) hasMounted(from string) bool {
 	return m.sources[from] != nil && m.sources[from].mounted
 }
 
-// note remembers the outcome of a mount: success, or ErrNotMounted. Another error says nothing about the next mount.
+// note remembers the outcome of a mount. Any failure counts as a refusal, because the bytes are sent sooner than a
+// registry recovers. A caller that gave up says nothing about the next mount.
 func (m *Mounts) note(from, to string, outcome error) {
-	if outcome != nil && !errors.Is(outcome, ErrNotMounted) {
+	if errors.Is(outcome, context.Canceled) {
 		return
 	}
 	m.mu.Lock()
@@ -90,7 +91,7 @@ func (m *Mounts) try(ctx context.Context, from, to string, mount func() error) e
 		}
 		defer unlock()
 	}
-	if m.isRefused(from, to) {
+	if m.IsRefused(from, to) {
 		return ErrNotMounted
 	}
 	err := mount()
