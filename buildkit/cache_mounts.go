@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moby/buildkit/client"
@@ -19,13 +20,13 @@ import (
 // Solve restores what is empty, and SaveMounts saves what changed. Neither changes what is built, and no failure of
 // theirs fails a build.
 type CacheMounts struct {
-	Repository string   // holds the image of each mount under a tag of its own
-	Insecure   bool     // it is pushed to over plain http, or without a check of who answers
-	Suffix     string   // of the tags; it keeps builders apart that build one platform each
-	Others     []string // suffixes of the tags to restore from if there is none with Suffix
-	IDs        []string // ids in the Dockerfile of the mounts that travel; nil: all
-	MaxSize    int64    // bytes of the files of one mount that travel; the oldest files stay behind
-	Limit      time.Duration
+	Repository string        // holds the image of each mount under a tag of its own
+	Insecure   bool          // it is pushed to over plain http, or without a check of who answers
+	Suffix     string        // of the tags; it keeps builders apart that build one platform each
+	Others     []string      // suffixes of the tags to restore from if there is none with Suffix
+	IDs        []string      // ids in the Dockerfile of the mounts that travel; nil: all
+	MaxSize    int64         // bytes of the files of one mount that travel; the oldest files stay behind
+	Limit      time.Duration // of all restores together
 
 	// Find returns what the repository has under a tag. It returns ErrNoStoredMount if that is nothing.
 	Find func(ctx context.Context, tag string) (StoredMount, error)
@@ -42,7 +43,13 @@ type CacheMounts struct {
 	// Report gets what became of each mount that Solve restores or cannot restore; nil: nobody is told.
 	Report func(MountResult)
 
-	tried sync.Map // the keys of mounts that a solve has tried to restore; a push that is tried again solves again
+	// Before is that of the build whose mounts are saved, if it is another one; else nil. No stored mount is replaced
+	// that the build could not look into.
+	Before *CacheMounts
+
+	held  sync.Map     // the keys of mounts that other builds held when a solve was to restore them
+	spent atomic.Int64 // nanoseconds of Limit
+	tried sync.Map     // the keys of mounts that a solve has tried to restore; a push that is tried again solves again
 }
 
 // ErrNoStoredMount says that the content of a cache mount is not stored yet.

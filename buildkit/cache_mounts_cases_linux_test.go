@@ -84,6 +84,48 @@ func TestTwoBuildersSaveAtOnce(t *testing.T) {
 	}
 }
 
+// A build warns of a mount that another build holds, and does not replace what is stored of it.
+func TestAnotherBuildHoldsAMount(t *testing.T) {
+	t.Parallel()
+	repository := registrytest.New(t).Host() + "/mounts"
+	locked := strings.ReplaceAll(threeFiles, "target=/c", "target=/c,sharing=locked")
+	b := newMountBuild(t, shared.Endpoint(t), locked, repository)
+	b.run(t, "a", true)
+	holder := newMountBuild(t, shared.Endpoint(t), strings.ReplaceAll(locked, "for i", "sleep 15; for i"), repository)
+	holder.plan.BuildArgs["STEP"], holder.access.CacheMounts = "b", nil
+	in, err := inputs.Load(t.Context(), holder.plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds, done := make(chan struct{}), make(chan error, 1)
+	first := sync.OnceFunc(func() { close(holds) })
+	go func() {
+		_, err := buildkit.Solve(t.Context(), holder.c, holder.plan, in, holder.access, func(e buildkit.Event) {
+			if e.Kind == buildkit.Started && strings.Contains(e.Step.Command, "sleep 15") {
+				first()
+			}
+		})
+		done <- err
+	}()
+	select {
+	case <-holds:
+	case err := <-done:
+		t.Fatal(err)
+	}
+	b = newMountBuild(t, shared.Endpoint(t), locked, repository)
+	b.access.CacheMounts.Limit = 10 * time.Second // half of it is for the mount
+	_, saved := b.run(t, "c", true)
+	if len(b.results) != 1 || !errors.As(b.results[0].Err, new(*buildkit.HeldMountError)) {
+		t.Errorf("restored %+v", b.results)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got := packedNames(t, repository); doneNames(t, saved) != "" || got != "a-1 a-2 a-3" {
+		t.Errorf("saved %+v, the cache has %s", saved, got)
+	}
+}
+
 // A mount is packed again if another build was given a secret meanwhile. Files with it stay behind. A mount that had no
 // quiet moment is not pushed.
 func TestANewSecretWhileAMountIsSaved(t *testing.T) {

@@ -119,7 +119,10 @@ func (r *restorer) restore(ctx context.Context) {
 	if len(todo) == 0 {
 		return
 	}
-	bounded, stop := context.WithTimeoutCause(ctx, r.Limit, &SlowMountsError{r.Limit})
+	start := time.Now()
+	defer func() { r.spent.Add(int64(time.Since(start))) }()
+	left := r.Limit - time.Duration(r.spent.Load())
+	bounded, stop := context.WithTimeoutCause(ctx, left, &SlowMountsError{r.Limit})
 	defer stop()
 	results, err := rescue.Value(func() ([]MountResult, error) { return r.restoreAll(bounded, todo) })
 	if ctx.Err() != nil {
@@ -201,28 +204,13 @@ func (r *restorer) restoreAll(ctx context.Context, all []mounts.Mount) ([]MountR
 	return m.solve(ctx, nil, build)
 }
 
-// heldLimit is how long a restore waits for a mount that a step of another build holds. Such a mount is not empty.
-const heldLimit = 10 * time.Second
-
-// look looks into a mount before a build. It takes one that is held for one that is not empty.
-func (m *mountSolver) look(ctx context.Context, c gateway.Client, mount mounts.Mount) (folder.Report, error) {
-	bounded := ctx
-	if mount.IsLocked {
-		var stop context.CancelFunc
-		bounded, stop = context.WithTimeoutCause(ctx, heldLimit, errors.New("another build holds the mount"))
-		defer stop()
-	}
-	_, seen, err := m.step(bounded, c, mounts.Step{Mount: mount, Action: folder.CheckAction})
-	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
-		return folder.Report{}, nil
-	}
-	return seen, err
-}
-
 // restore restores a mount if it is empty and stored.
 func (m *mountSolver) restore(ctx context.Context, c gateway.Client, mount mounts.Mount) (result MountResult) {
 	start := time.Now()
 	seen, err := m.look(ctx, c, mount)
+	if errors.As(err, new(*HeldMountError)) {
+		m.held.Store(mount.Key, true)
+	}
 	if err != nil || !seen.Empty {
 		return MountResult{Err: err}
 	}

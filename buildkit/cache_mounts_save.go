@@ -79,10 +79,13 @@ func (s *solve) findMounts(ctx context.Context, c gateway.Client) (map[string]mo
 	return collector.take(), collector.err
 }
 
-// save saves a mount if its content is not the one that is stored.
+// save saves a mount if its content is not the one that is stored. A build that holds the mount saves it itself.
 func (m *mountSolver) save(ctx context.Context, c gateway.Client, mount mounts.Mount) MountResult {
 	start := time.Now()
-	_, seen, err := m.step(ctx, c, mounts.Step{Mount: mount, Action: folder.CheckAction})
+	seen, err := m.look(ctx, c, mount)
+	if errors.As(err, new(*HeldMountError)) {
+		return MountResult{}
+	}
 	if err != nil || seen.Empty { // an empty mount must not replace what is stored
 		return MountResult{Err: err}
 	}
@@ -92,7 +95,7 @@ func (m *mountSolver) save(ctx context.Context, c gateway.Client, mount mounts.M
 	if err != nil && !errors.Is(err, ErrNoStoredMount) {
 		return MountResult{Ref: ref, Err: err}
 	}
-	if stored.Annotations[mountDigestAnnotation] == seen.Digest {
+	if stored.Annotations[mountDigestAnnotation] == seen.Digest || err == nil && m.wasHeld(mount) {
 		return MountResult{Ref: ref}
 	}
 	result := m.push(ctx, ref, mount)

@@ -118,6 +118,7 @@ func saveMounts(ctx context.Context, settings *settings, op operation, finished 
 		own := *b
 		own.progress, own.op.plan.TestTargets = progress, op.plan.TestTargets
 		own.access.CacheMounts = own.cacheMounts(ctx)
+		own.access.CacheMounts.Before = b.access.CacheMounts
 		lost := func(err error) {
 			own.reportMount(buildkit.MountResult{Saving: true, Err: err}, own.access.CacheMounts.Repository)
 		}

@@ -33,12 +33,7 @@ type Step struct {
 
 // Marshal returns the definition of the folder that the step makes.
 func (s Step) Marshal(ctx context.Context) (*llb.Definition, error) {
-	helper := llb.Local(HelperSource, llb.SessionID(s.Session), llb.SharedKeyHint(HelperSource),
-		llb.WithCustomName("[internal] load "+HelperSource))
-	root := llb.Scratch().File(
-		llb.Copy(helper, folder.Program, "/", &llb.CopyInfo{Mode: &llb.ChmodOpt{Mode: 0o755}}),
-		llb.WithCustomName("[internal] copy "+HelperSource),
-	)
+	root := s.root()
 	m := s.Mount
 	cache := llb.AsPersistentCacheDir(m.ID, m.sharing)
 	// The content of these mounts is no part of a cache key: no other step has this nonce.
@@ -63,6 +58,30 @@ func (s Step) Marshal(ctx context.Context) (*llb.Definition, error) {
 	}
 	out := root.Run(options...).AddMount(folder.OutFolder, llb.Scratch())
 	return out.Marshal(ctx, llb.Platform(s.Platform))
+}
+
+// root returns the root of the step: its program.
+func (s Step) root() llb.State {
+	helper := llb.Local(HelperSource, llb.SessionID(s.Session), llb.SharedKeyHint(HelperSource),
+		llb.WithCustomName("[internal] load "+HelperSource))
+	return llb.Scratch().File(
+		llb.Copy(helper, folder.Program, "/", &llb.CopyInfo{Mode: &llb.ChmodOpt{Mode: 0o755}}),
+		llb.WithCustomName("[internal] copy "+HelperSource),
+	)
+}
+
+// MarshalInputs returns the definitions of what the step needs.
+func (s Step) MarshalInputs(ctx context.Context) (all []*llb.Definition, err error) {
+	for _, state := range []llb.State{s.root(), s.Mount.base} {
+		definition, err := state.Marshal(ctx, llb.Platform(s.Platform))
+		if err != nil {
+			return nil, err
+		}
+		if len(definition.Def) > 0 { // else it is scratch
+			all = append(all, definition)
+		}
+	}
+	return all, nil
 }
 
 // fromSource returns the option that takes a folder of the base.
