@@ -57,6 +57,7 @@ type pushGate struct {
 	log    *slog.Logger
 
 	cancel context.CancelCauseFunc // ends requests
+	passed bool                    // the daemon has pushed to the gate: see takeStatus
 
 	once    sync.Once
 	running sync.WaitGroup // requests
@@ -211,9 +212,19 @@ func readSizes(ctx context.Context, c *client.Client, blobs []string) (known []B
 	return known
 }
 
-// isAbout reports whether a status of the daemon is about the gate.
-func (g *pushGate) isAbout(status *client.VertexStatus) bool {
-	return g != nil && strings.Contains(status.ID, g.name)
+// takeStatus reports whether a status of the daemon is about the gate. One goroutine calls it.
+//
+// A daemon does not say to which repository it pushes layers. It is the gate until that has the manifest.
+func (g *pushGate) takeStatus(status *client.VertexStatus) bool {
+	switch {
+	case g == nil:
+		return false
+	case !strings.Contains(status.ID, g.name):
+		return !g.passed && status.ID == "pushing layers"
+	case status.Completed != nil && strings.HasPrefix(status.ID, "pushing manifest"):
+		g.passed = true
+	}
+	return true
 }
 
 // errorOf returns a *gateError if the daemon's error is about a push to the gate, or nil.

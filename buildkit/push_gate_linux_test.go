@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pulumi-buildkit/pulumi-buildkit/buildkit"
 	"github.com/pulumi-buildkit/pulumi-buildkit/registry/registrytest"
@@ -26,6 +27,7 @@ func TestPushGate(t *testing.T) { //nolint:paralleltest // it moves the gates
 		plan := inlinePlan(dir, "FROM scratch\nCOPY big /\n")
 		plan.Repositories, plan.NoCache = []string{r.Host() + "/app"}, !reached
 		var sizes []int64
+		s := &stepBuilder{testBuilder: b}
 		access := buildkit.Access{BeginPush: func(_ context.Context, blobs []buildkit.Blob) {
 			for _, blob := range blobs {
 				sizes = append(sizes, blob.Size)
@@ -33,16 +35,22 @@ func TestPushGate(t *testing.T) { //nolint:paralleltest // it moves the gates
 			if asked := r.Requests(); len(asked) > 0 {
 				t.Errorf("the push did not wait: %v", asked)
 			}
+			<-time.After(time.Second) // a daemon reports several times a second
+			if s.hasPushed() {
+				t.Error("the push is said to have begun")
+			}
 		}}
 		restore := func() {}
 		if !reached {
 			restore = buildkit.MoveGates("127.83.66.1:1")
 		}
-		s := &stepBuilder{testBuilder: b}
 		built, err := s.solve(t.Context(), plan, access)
 		restore()
 		if err != nil {
 			t.Fatal(err)
+		}
+		if !s.hasPushed() {
+			t.Errorf("gate reached %t: the push is not said to have begun", reached)
 		}
 		plan.NoCache = false
 		plain, err := s.solve(t.Context(), plan, buildkit.Access{})
@@ -60,6 +68,13 @@ func TestPushGate(t *testing.T) { //nolint:paralleltest // it moves the gates
 			}
 		}
 	}
+}
+
+// hasPushed tells whether an event says that a push has begun.
+func (s *stepBuilder) hasPushed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.events, func(e buildkit.Event) bool { return e.Kind == buildkit.Pushing })
 }
 
 // A solve that is canceled while its push waits ends at once, after BeginPush has returned.

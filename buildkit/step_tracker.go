@@ -62,7 +62,7 @@ func (s *stepTracker) follow(status <-chan *client.SolveStatus) {
 			s.caches.vertex(v, s.state(v.Digest).Step)
 		}
 		for _, status := range update.Statuses {
-			if s.gate.isAbout(status) {
+			if s.gate.takeStatus(status) {
 				s.times.leaveOut(status)
 				continue
 			}

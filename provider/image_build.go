@@ -195,15 +195,20 @@ func waitForDaemon(b builder) string {
 func (b *imageBuild) report(e buildkit.Event) {
 	if e.Kind == buildkit.Pushing {
 		b.op.waits.notePush()
-		if !b.settings.turns.Load().coverPush() {
-			b.endTurn()
-		}
+		b.endBuildTurn()
 		if b.op.onPush != nil && b.platform == "" {
 			b.op.onPush()
 		}
 		return
 	}
 	b.progress.report(e)
+}
+
+// endBuildTurn ends the turn on the builder, unless it covers the push.
+func (b *imageBuild) endBuildTurn() {
+	if !b.settings.turns.Load().coverPush() {
+		b.endTurn()
+	}
 }
 
 // explain adds to the error of a build what to do about it.

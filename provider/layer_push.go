@@ -30,6 +30,7 @@ func (b *imageBuild) sharesLayers() bool {
 // has the registry mount the layers that others have pushed.
 func (b *imageBuild) beginPush(ctx context.Context, blobs []buildkit.Blob) {
 	b.endPush(false)
+	b.endBuildTurn()
 	b.push = b.newLayerPush(blobs)
 	b.settings.shares.join(b.push)
 	limit := sharedLayerLimit + time.Duration(b.awaitedBytes(blobs)/sharedLayerSpeed)*time.Second
