@@ -10,13 +10,14 @@ import (
 )
 
 // sendRefused sends the layers of the image if the push failed because the registry refused something with 403, and the
-// daemon asks it to mount one of them. It returns true if a push may succeed now. It does so once for each repository.
+// daemon asks it to mount one of them. It returns true if a push may succeed now. It does so once for each repository,
+// and not for a builder that may lose the layers.
 //
 // A daemon notes to which repositories it has pushed a layer, and asks the registry to mount the layer from there.
 // After an answer of 401 or 202 it sends the layer. After a 403 the push fails.
 func (b *imageBuild) sendRefused(ctx context.Context, failure error) bool {
 	pushed, ok := errors.AsType[*buildkit.PushError](failure)
-	if !ok || b.sentTo[pushed.Repository] || ctx.Err() != nil {
+	if !ok || b.sentTo[pushed.Repository] || ctx.Err() != nil || !b.builder.servesUnpushed() {
 		return false
 	}
 	if !errors.Is(b.client.ExplainPush(daemonError(failure)), fault.ErrDenied) {
