@@ -1,3 +1,5 @@
+//go:build linux
+
 package provider
 
 import (
@@ -29,14 +31,14 @@ RUN --mount=type=secret,id=given --mount=type=secret,id=own \
 		strings.Contains(log, given) || strings.Contains(log, sourced) {
 		t.Errorf("logged %s", log)
 	}
-	packed := m.packed(t)
+	packed := m.storedLayer(t)
 	if !bytes.Contains(packed, []byte("lines")) || bytes.Contains(packed, []byte("canary")) {
 		t.Errorf("saved with %d secrets", bytes.Count(packed, []byte("canary")))
 	}
 }
 
-// packed returns the layer of the one mount that is stored.
-func (m *mountedImage) packed(t *testing.T) []byte {
+// storedLayer returns the layer of the one mount that is stored.
+func (m *mountedImage) storedLayer(t *testing.T) []byte {
 	t.Helper()
 	tag, err := name.NewTag(m.mounts.Host() + "/mounts:" + m.storedTags(t)[0])
 	if err != nil {

@@ -103,7 +103,7 @@ func TestBaseLayersAreNotSent(t *testing.T) {
 		if sent := b.sent.Load(); sent < test.least*mebibyte || sent > test.most*mebibyte+mebibyte/2 {
 			t.Errorf("%v: %d bytes were sent", test, sent)
 		}
-		if ended := b.ended(); (ended > 0) != (test.most > 0) {
+		if ended := b.countEndedUploads(); (ended > 0) != (test.most > 0) {
 			t.Errorf("%v: %d uploads were ended", test, ended)
 		}
 	}
@@ -149,8 +149,8 @@ func (b *sameBytes) writeLayer(t *testing.T, name string, bytes int) {
 	}
 }
 
-// ended returns how many uploads were ended that nobody wants to finish.
-func (b *sameBytes) ended() (count int) {
+// countEndedUploads returns how many uploads were ended that nobody wants to finish.
+func (b *sameBytes) countEndedUploads() (count int) {
 	for _, r := range b.Requests() {
 		if r.Method == http.MethodDelete && r.Status == http.StatusNoContent {
 			count++
@@ -244,7 +244,7 @@ func TestEqualLayersAreSentOnce(t *testing.T) {
 			if sent < least || sent > most {
 				t.Errorf("%d bytes were sent, want %d to %d", sent, least, most)
 			}
-			if ended := b.ended(); (ended > 0) != test.ended || ended > images*2 {
+			if ended := b.countEndedUploads(); (ended > 0) != test.ended || ended > images*2 {
 				t.Errorf("%d uploads were ended", ended)
 			}
 			if log := b.wire.logText(); strings.Contains(log, "127.83.66.1") {
