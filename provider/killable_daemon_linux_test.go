@@ -91,7 +91,8 @@ func (d *killableDaemon) start() error {
 	defer d.mu.Unlock()
 	_ = os.Remove(filepath.Join(d.dir, "root", "buildkitd.lock"))
 	args := append(slices.Clone(d.inside), "unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "buildkitd",
-		"--root", filepath.Join(d.dir, "root"), "--addr", "unix://"+d.socket(), "--containerd-worker=false")
+		"--root", filepath.Join(d.dir, "root"), "--addr", "unix://"+d.socket(), "--containerd-worker=false",
+		"--otel-socket-path", filepath.Join(d.dir, "otel.sock")) // daemons that start at once would want one socket
 	if d.address != "" {
 		args = append(args, "--addr", d.address)
 	}

@@ -170,7 +170,8 @@ func startBareDaemon(b *testing.B, dir string) (socket string, end func()) {
 	b.Helper()
 	socket = filepath.Join(dir, "b.sock")
 	cmd := exec.CommandContext(b.Context(), filepath.Join(shared.Bin, "buildkitd"), "--addr", "unix://"+socket,
-		"--root", filepath.Join(dir, "root"), "--containerd-worker=false")
+		"--root", filepath.Join(dir, "root"), "--containerd-worker=false",
+		"--otel-socket-path", filepath.Join(dir, "otel.sock"))
 	cmd.Env = []string{"PATH=" + shared.Bin + ":" + os.Getenv("PATH")} // runc
 	must(b, cmd.Start())
 	must(b, stack.WaitUntil(b.Context(), time.Minute, func() bool {

@@ -53,7 +53,8 @@ func buildkitd(t *testing.T) (unixEndpoint, tcpEndpoint string) {
 	unixEndpoint, tcpEndpoint = "unix://"+filepath.Join(dir, "b.sock"), "tcp://"+freePort(t)
 	cmd := exec.CommandContext(t.Context(), filepath.Join(shared.Bin, "buildkitd"), "--root",
 		filepath.Join(dir, "root"),
-		"--addr", unixEndpoint, "--addr", tcpEndpoint, "--containerd-worker=false")
+		"--addr", unixEndpoint, "--addr", tcpEndpoint, "--containerd-worker=false",
+		"--otel-socket-path", filepath.Join(dir, "otel.sock"))
 	cmd.Env = []string{"PATH=" + shared.Bin + ":" + os.Getenv("PATH")} // runc
 	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(syscall.SIGTERM) }, 5*time.Second
 	if err := cmd.Start(); err != nil {

@@ -52,6 +52,7 @@ func (d *remoteDaemon) startOnce(t testing.TB) {
 	d.socket, d.hostPort = filepath.Join(d.dir, "b.sock"), freePort(t)
 	args := []string{filepath.Join(shared.Bin, "buildkitd"), "--root", filepath.Join(d.dir, "root"),
 		"--addr", "unix://" + d.socket, "--addr", "tcp://" + d.hostPort, "--containerd-worker=false",
+		"--otel-socket-path", filepath.Join(d.dir, "otel.sock"),
 		"--tlscacert", d.certificates.path("ca"), "--tlscert", d.certificates.path("builder"),
 		"--tlskey", d.certificates.path("builder-key"), fmt.Sprintf("--oci-max-parallelism=%d", d.steps)}
 	if d.apart {
