@@ -5,12 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	gateway "github.com/moby/buildkit/frontend/gateway/client"
-	"golang.org/x/sync/errgroup"
-
 	"github.com/moby/buildkit/client"
-
-	"github.com/pulumi-buildkit/pulumi-buildkit/internal/rescue"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
 )
 
 // baseMounts has the registries mount the layers of base images before the daemon pushes.
@@ -46,24 +42,14 @@ func (b BaseImage) IsBeside(repository string) bool {
 	return host == ownHost && repository != b.Repository
 }
 
-// run calls mount with the base images of a result. It waits for all steps first, because a failed build shall leave
-// nothing in a registry. It returns the error of a step.
-func (m *baseMounts) run(ctx context.Context, result *gateway.Result) error {
+// run calls mount with the base images of a result. The daemon runs the steps after that.
+//
+// It must not wait for the steps here: a daemon that is told to end finishes its builds, and takes no further call.
+func (m *baseMounts) run(ctx context.Context, result *gateway.Result) {
 	if m.mount == nil || !m.pushes() {
-		return nil
+		return
 	}
-	bases := basesOf(ctx, result)
-	if !m.isOf(bases) {
-		return nil
+	if bases := basesOf(ctx, result); m.isOf(bases) {
+		m.mount(ctx, bases)
 	}
-	group, bounded := errgroup.WithContext(ctx)
-	_ = result.EachRef(func(ref gateway.Reference) error { // the group has the errors
-		rescue.GoErrGroup(group, func() error { return ref.Evaluate(bounded) })
-		return nil
-	})
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	m.mount(ctx, bases)
-	return nil
 }

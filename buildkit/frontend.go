@@ -105,7 +105,7 @@ func (s *solve) buildTargets(ctx context.Context, c gateway.Client) (*gateway.Re
 	}
 	result, err := build(ctx, options)
 	if err == nil {
-		err = s.baseMounts.run(ctx, result)
+		s.baseMounts.run(ctx, result)
 	}
 	return result, err
 }
