@@ -38,7 +38,7 @@ type Access struct {
 	KeepUnpushed bool
 
 	// MountBases has registries mount the layers of base images, so that the daemon need not send them. nil: the daemon
-	// sends them. Solve calls it after all steps have succeeded and before it pushes, if a base image lies in a
+	// sends them. Solve calls it before the steps run, if a base image lies in a
 	// registry to which the plan pushes.
 	MountBases func(ctx context.Context, bases []BaseImage)
 
