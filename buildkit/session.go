@@ -38,8 +38,7 @@ type Access struct {
 	KeepUnpushed bool
 
 	// MountBases has registries mount the layers of base images, so that the daemon need not send them. nil: the daemon
-	// sends them. Solve calls it before the steps run, if a base image lies in a
-	// registry to which the plan pushes.
+	// sends them. Solve calls it before the steps run, if a base image lies in a registry to which the plan pushes.
 	MountBases func(ctx context.Context, bases []BaseImage)
 
 	// BeginPush is called with what the daemon is about to push, configurations and layers, and the push waits until it
